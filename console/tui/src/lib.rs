@@ -1,0 +1,1 @@
+//! The console: state, keymap, layouts and panes.

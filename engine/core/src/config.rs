@@ -1,0 +1,134 @@
+//! What the engine is told of the fabric and of its limits. Checked by the session reader; here it is taken as true.
+
+use std::collections::BTreeMap;
+
+use lisp_wire::{EidPrefix, Rloc};
+use proto::{Mode, SiteName, SlaName, Span, UserName, VmName};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decisions depend on, besides the inputs. It stands at the head of every recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The session's name.
+    pub session: String,
+    /// The mode at the first start; later the recorded one wins.
+    pub mode: Mode,
+    /// S', S'', S'''.
+    pub slots: Slots,
+    /// Data centres by name.
+    pub sites: BTreeMap<SiteName, Site>,
+    /// Users by name.
+    pub users: BTreeMap<UserName, User>,
+    /// VMs by name.
+    pub vms: BTreeMap<VmName, Vm>,
+    /// SLA classes by name.
+    pub sla: BTreeMap<SlaName, Sla>,
+    /// What keeps decisions calm.
+    pub policy: Policy,
+}
+
+/// The scheduling slots of the thesis (section 5.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slots {
+    /// S': how long a level must be broken before the engine decides; also the monitor's window.
+    pub decide: Span,
+    /// S'' < S': how long the new link is watched after a switch.
+    pub settle: Span,
+    /// S''': time between probes.
+    pub probe: Span,
+}
+
+/// A data centre.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// The name for people.
+    pub label: String,
+    /// Its locator.
+    pub rloc: Rloc,
+}
+
+/// A user, or a group of users behind one RLOC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The name for people.
+    pub label: String,
+    /// The user's xTR.
+    pub rloc: Rloc,
+    /// The user's EIDs.
+    pub eid: EidPrefix,
+    /// SLA class.
+    pub sla: SlaName,
+    /// VMs used, and the data centre first entered for each.
+    pub vms: BTreeMap<VmName, SiteName>,
+}
+
+/// A virtual machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vm {
+    /// Its EID.
+    pub eid: EidPrefix,
+    /// Where it lives.
+    pub home: SiteName,
+}
+
+/// An SLA class: bounds M^k and weights alpha_k of (5.1)-(5.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sla {
+    /// Bound on the RTT, milliseconds.
+    pub rtt_ms: f64,
+    /// Bound on the jitter, milliseconds.
+    pub jitter_ms: f64,
+    /// Bound on the loss, percent.
+    pub loss_pct: f64,
+    /// Weights; they sum to 1.
+    pub weights: Weights,
+    /// Which statistic of the RTT is held against the bound.
+    pub statistic: Statistic,
+}
+
+/// alpha_k of (5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    /// Of the RTT.
+    pub rtt: f64,
+    /// Of the jitter.
+    pub jitter: f64,
+    /// Of the loss.
+    pub loss: f64,
+}
+
+/// A statistic over the samples of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Statistic {
+    /// Arithmetic mean.
+    #[default]
+    Mean,
+    /// A quantile, 0 to 1.
+    Quantile(f64),
+    /// The largest.
+    Worst,
+}
+
+/// What keeps decisions calm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// A proposal lapses after this long.
+    pub proposal_ttl: Span,
+    /// A user is not moved again within this long by the engine; staff may.
+    pub cool_down: Span,
+    /// Least gain, in milliseconds of RTT (or the unit of the criterion that weighs most).
+    pub gain_min: f64,
+    /// Least gain as a share of what is measured, 0 to 1. The larger of the two counts.
+    pub gain_min_share: f64,
+    /// A switch not confirmed within this long has failed.
+    pub confirm_within: Span,
+    /// A link is down after this many probes lost in a row.
+    pub down_after: u32,
+    /// And up again after this many answered in a row.
+    pub up_after: u32,
+    /// Figures older than this are stale: nothing is decided on them.
+    pub stale_after: Span,
+    /// A probe unanswered this long is lost.
+    pub probe_timeout: Span,
+}

@@ -1,0 +1,1 @@
+//! The engine's shell: sessions, recorder, replay, links to forwarders and consoles.

@@ -1,0 +1,190 @@
+//! One value for each control message of RFC 9301, and Change-Priority of the thesis (section 4.3).
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Eid, EidPrefix, MappingRecord, Rloc};
+
+/// 64 bits that tie a reply to its request, or order registrations (RFC 9301 sections 5.2 and 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nonce(pub u64);
+
+/// Which xTR of a site speaks (RFC 9301 section 5.6), 128 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct XtrId(pub u128);
+
+/// The site an xTR belongs to (RFC 9301 section 5.6), 64 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SiteId(pub u64);
+
+/// A control message on UDP 4342 (IANA registry "LISP Packet Types").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Type 1.
+    MapRequest(MapRequest),
+    /// Type 2.
+    MapReply(MapReply),
+    /// Type 3.
+    MapRegister(MapRegister),
+    /// Type 4.
+    MapNotify(MapNotify),
+    /// Type 5.
+    MapNotifyAck(MapNotify),
+    /// Type 8.
+    Encapsulated(Encapsulated),
+    /// Type 15 (RFC 9304), or type 5 in the thesis's own form.
+    ChangePriority(ChangePriority),
+}
+
+/// "Where is this EID?" (RFC 9301 section 5.2)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapRequest {
+    /// Echoed in the reply.
+    pub nonce: Nonce,
+    /// A: only an authoritative answer will do.
+    pub authoritative: bool,
+    /// P: this is an RLOC-probe.
+    pub probe: bool,
+    /// S: solicits a Map-Request from the receiver.
+    pub solicit: bool,
+    /// s: this request was invoked by an SMR.
+    pub invoked: bool,
+    /// p: sent by a proxy ITR.
+    pub proxy_itr: bool,
+    /// Whose packet caused it; `None` in RLOC-probes (AFI 0).
+    pub source_eid: Option<Eid>,
+    /// Where the reply may go: 1 to 32.
+    pub itr_rlocs: Vec<Rloc>,
+    /// What is asked for: 1 to 255.
+    pub eids: Vec<EidPrefix>,
+    /// M: the sender's own mapping, for the receiver's cache.
+    pub map_reply: Option<MappingRecord>,
+}
+
+/// The answer (RFC 9301 section 5.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapReply {
+    /// The request's.
+    pub nonce: Nonce,
+    /// P: answers an RLOC-probe.
+    pub probe: bool,
+    /// E: the sender echoes data nonces.
+    pub echo_nonce: bool,
+    /// Negative where a record has no locators.
+    pub records: Vec<MappingRecord>,
+}
+
+/// An ETR tells its Map-Server which EIDs it serves (RFC 9301 section 5.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapRegister {
+    /// Grows from one registration to the next.
+    pub nonce: Nonce,
+    /// P: the Map-Server answers Map-Requests itself.
+    pub proxy_reply: bool,
+    /// M: acknowledge by Map-Notify.
+    pub want_notify: bool,
+    /// The MAC as it stood on the wire, or room for it.
+    pub auth: AuthField,
+    /// What is registered.
+    pub records: Vec<MappingRecord>,
+    /// I: which xTR speaks, of which site.
+    pub xtr: Option<(XtrId, SiteId)>,
+}
+
+/// The Map-Server's word to an ETR or subscriber, and the acknowledgement of it (RFC 9301 section 5.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapNotify {
+    /// The registration's, when it acknowledges one.
+    pub nonce: Nonce,
+    /// The MAC as it stood on the wire, or room for it.
+    pub auth: AuthField,
+    /// The mappings spoken of.
+    pub records: Vec<MappingRecord>,
+    /// I: to which xTR.
+    pub xtr: Option<(XtrId, SiteId)>,
+}
+
+/// A control message inside an IP/UDP envelope of its own (RFC 9301 section 5.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encapsulated {
+    /// Who sent the inner message, and on which port it awaits the answer.
+    pub source: SocketAddr,
+    /// The EID it is about, as destination address; its port is 4342.
+    pub destination: IpAddr,
+    /// D: DDT originated (asks for a Map-Referral).
+    pub ddt_originated: bool,
+    /// The inner message, a Map-Request as a rule.
+    pub message: Vec<u8>,
+}
+
+/// How the authentication field of a message is computed (IANA "LISP Algorithm ID Numbers").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Algorithm {
+    /// 0: no authentication; never accepted.
+    None = 0,
+    /// 1: HMAC-SHA-1-96 (RFC 2404), only where a peer has nothing better.
+    HmacSha1 = 1,
+    /// 2: HMAC-SHA-256-128 (RFC 4868).
+    HmacSha256 = 2,
+    /// 3: HMAC-SHA-256-128 with a key from HKDF-SHA-256 (RFC 9301 section 5.6).
+    HmacSha256Hkdf = 3,
+}
+
+/// The authentication field of Map-Register, Map-Notify and Change-Priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthField {
+    /// Which of the shared keys.
+    pub key_id: u8,
+    /// How it was computed.
+    pub algorithm: Algorithm,
+    /// 12, 16, 20 or 32 bytes.
+    pub mac: Vec<u8>,
+}
+
+/// Which wire form a Change-Priority takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangePriorityForm {
+    /// Type 15, LISP Shared Extension Message (RFC 9304), an unregistered sub-type; carries xTR-ID and acknowledgement.
+    #[default]
+    SharedExtension,
+    /// Type 5 as in the thesis, where RFC 9301 now has Map-Notify-Ack.
+    Legacy,
+}
+
+/// The thesis's message for a change of entry (section 4.3, Algorithm 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePriority {
+    /// The wire form.
+    pub form: ChangePriorityForm,
+    /// What the message asks of its receiver.
+    pub purpose: Purpose,
+    /// Grows from one message of a sender to its next; an acknowledgement repeats it.
+    pub nonce: Nonce,
+    /// The MAC as it stood on the wire, or room for it.
+    pub auth: AuthField,
+    /// The sender; always there in the shared-extension form, never in the legacy one.
+    pub xtr: Option<XtrId>,
+    /// One record an EID prefix. Locators are empty for [`Purpose::Arrived`] and [`Purpose::Acknowledge`].
+    pub records: Vec<MappingRecord>,
+}
+
+/// The H and C bits (thesis, Algorithm 1), and the acknowledgement we add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// H=1: hypervisor to its xTR, "this EID has just arrived here".
+    Arrived,
+    /// H=0, C=0: xTR to the xTR group, "your locator is no longer the entry".
+    Handover,
+    /// C=1: xTR to client xTR, "update your map cache".
+    UpdateCache,
+    /// A=1 (shared-extension form only): the receiver of an update has applied it.
+    Acknowledge,
+}

@@ -1,0 +1,163 @@
+//! What staff ask of the engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Mode, ProposalId, SiteName, Span, UserName, VmName};
+
+/// Chosen by the asker; the same id asked twice gets the same reply and is carried out once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub String);
+
+/// Who asks, as the engine's shell established it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Actor {
+    /// A person at a console or the command line.
+    Operator {
+        /// Login name.
+        name: String,
+    },
+    /// The engine itself, in mode auto.
+    Engine,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Approve or reject an open proposal, just as it was shown: another revision is refused.
+    Decide {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// The revision that was on the screen.
+        revision: u32,
+        /// The word.
+        verdict: Verdict,
+    },
+    /// Make a user enter by another data centre, whatever the engine thinks of it.
+    Switch {
+        /// Which user.
+        user: UserName,
+        /// To which of the user's VMs.
+        vm: VmName,
+        /// By which data centre.
+        to: SiteName,
+    },
+    /// Set the mode.
+    SetMode {
+        /// The new one.
+        mode: Mode,
+    },
+}
+
+/// A person's word on a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Do it.
+    Approve,
+    /// Don't; and do not propose the same again for the cool-down.
+    Reject,
+}
+
+/// The engine's answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Reply {
+    /// Accepted; notices tell how it goes on.
+    Accepted {
+        /// What was accepted, in words.
+        what: String,
+    },
+    /// Refused; nothing changed.
+    Refused {
+        /// Which rule, and what would change that.
+        refusal: Refusal,
+    },
+}
+
+/// Why a command was refused. The text says what would change that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "rule")]
+pub enum Refusal {
+    /// No such proposal was ever opened.
+    #[error("there is no proposal #{}; `pacao ctl proposals` lists them", proposal.0)]
+    UnknownProposal {
+        /// As asked.
+        proposal: ProposalId,
+    },
+    /// The proposal is past deciding.
+    #[error("proposal #{} is {state} and can no longer be decided", proposal.0)]
+    NotOpen {
+        /// As asked.
+        proposal: ProposalId,
+        /// Its state, a word.
+        state: String,
+    },
+    /// The proposal changed since it was shown.
+    #[error("proposal #{} is at revision {current} now; look again before you decide", proposal.0)]
+    StaleRevision {
+        /// As asked.
+        proposal: ProposalId,
+        /// The revision now.
+        current: u32,
+    },
+    /// The facts the proposal stands on no longer hold.
+    #[error("proposal #{} no longer holds: {why}", proposal.0)]
+    NoLongerTrue {
+        /// As asked.
+        proposal: ProposalId,
+        /// What changed.
+        why: String,
+    },
+    /// A name the session does not have.
+    #[error("no {what} is called '{name}'; known: {known}")]
+    UnknownName {
+        /// user, VM or data centre.
+        what: String,
+        /// As asked.
+        name: String,
+        /// Names that would do.
+        known: String,
+    },
+    /// The user enters there already.
+    #[error("{user} already enters by {to}")]
+    AlreadyThere {
+        /// As asked.
+        user: UserName,
+        /// As asked.
+        to: SiteName,
+    },
+    /// Something for the same user is under way.
+    #[error("a switch of {user} is under way; wait for it to end")]
+    InFlight {
+        /// As asked.
+        user: UserName,
+    },
+    /// The data centre cannot be used now.
+    #[error("{to} cannot take traffic: {why}")]
+    Unusable {
+        /// As asked.
+        to: SiteName,
+        /// Down, or no fresh data.
+        why: String,
+    },
+    /// The engine only observes.
+    #[error("the engine only observes; set the mode to recommend or auto first")]
+    ObserveOnly,
+    /// The user was moved a short while ago.
+    #[error("{user} was moved lately; again in {} s at the earliest", left.as_secs_f64().ceil())]
+    CoolDown {
+        /// As asked.
+        user: UserName,
+        /// What is left of it.
+        left: Span,
+    },
+    /// The command could not be written down, so it was not carried out.
+    #[error("the record cannot be written ({why}); nothing is done that is not recorded")]
+    NotRecorded {
+        /// The error.
+        why: String,
+    },
+}

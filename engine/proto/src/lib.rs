@@ -1,0 +1,30 @@
+//! What crosses processes, and nothing else. Everything here is data: serialisable, comparable, free of I/O.
+//!
+//! | module | between |
+//! |---|---|
+//! | [`name`] | names of sites, users and VMs, as all parts use them |
+//! | [`time`] | [`Timestamp`]: time as an argument |
+//! | [`command`] | console, `pacao ctl` -> engine: [`Command`], answered by one [`Reply`] |
+//! | [`notice`] | engine -> console: [`Notice`] (what changed) |
+//! | [`snapshot`] | engine -> console: [`Snapshot`] (all there is), and its rows |
+//! | [`proposal`] | a proposed change and its life |
+//! | [`node`] | engine <-> forwarder: [`NodeCommand`], [`NodeReport`] |
+//! | [`frame`] | how the above are framed: JSON lines on sockets, text frames on a WebSocket |
+
+pub mod command;
+pub mod frame;
+pub mod name;
+pub mod node;
+pub mod notice;
+pub mod proposal;
+pub mod snapshot;
+pub mod time;
+
+pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
+pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
+pub use name::{SiteName, SlaName, UserName, VmName};
+pub use node::{Audience, ChangeId, NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget};
+pub use notice::Notice;
+pub use proposal::{Proposal, ProposalId, ProposalState};
+pub use snapshot::{LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot};
+pub use time::{Span, Timestamp};

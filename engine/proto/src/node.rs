@@ -1,0 +1,321 @@
+//! Engine and forwarder: what is asked of a node, and what it reports.
+
+use lisp_wire::{Eid, EidPrefix, Locator, Rloc};
+use serde::{Deserialize, Serialize};
+
+use crate::{SiteName, Span, Timestamp};
+
+/// Ties a node's report to the change it was asked for. Unique over restarts of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChangeId(pub u64);
+
+/// What an engine, or `pacao ctl node`, asks of a forwarder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum NodeCommand {
+    /// From now on, send probe results and events on this connection.
+    Subscribe,
+    /// Probe exactly these. The list replaces the one before, which stays in force while no engine is connected.
+    Probe {
+        /// User RLOCs, and how to probe them.
+        targets: Vec<ProbeTarget>,
+    },
+    /// Answer Map-Requests for `eid` with these locators, and register them when the audience is everyone.
+    SetLocators {
+        /// For the report.
+        change: ChangeId,
+        /// Which mapping.
+        eid: EidPrefix,
+        /// Who is to see it.
+        audience: Audience,
+        /// All locators of the mapping.
+        locators: Vec<Locator>,
+        /// Whom to tell at once.
+        tell: Tell,
+    },
+    /// Algorithm 1 with H=1: the EID has just arrived at this site (thesis section 4.3).
+    Arrived {
+        /// For the report.
+        change: ChangeId,
+        /// The EID.
+        eid: EidPrefix,
+    },
+    /// Put a mapping into the map cache by hand, until `ttl` lapses; an empty list of locators removes it.
+    SetCache {
+        /// Which EIDs.
+        eid: EidPrefix,
+        /// Its locators.
+        locators: Vec<Locator>,
+        /// Lifetime.
+        ttl: Span,
+    },
+    /// Report what is asked, once.
+    Show {
+        /// What.
+        what: Show,
+    },
+}
+
+/// Who sees a locator set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Audience {
+    /// Everyone who has no set of their own; this is also what is registered with the Map-Server.
+    Everyone,
+    /// The client xTR with this locator.
+    Client {
+        /// Its RLOC.
+        rloc: Rloc,
+    },
+}
+
+/// Whom a change is told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tell {
+    /// Nobody: it is found at the next Map-Request.
+    Nobody,
+    /// The audience (a client, or everyone in the requester log), by Change-Priority with C=1, repeated until acknowledged.
+    ChangePriority,
+}
+
+/// A locator to be probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProbeTarget {
+    /// The locator.
+    pub rloc: Rloc,
+    /// Time between probes (S''').
+    pub interval: Span,
+    /// A probe unanswered this long is lost.
+    pub timeout: Span,
+    /// DSCP of the probes, 0 to 63: the class of the user's traffic.
+    pub dscp: u8,
+}
+
+/// Parts of a node that can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Show {
+    /// Remote mappings.
+    MapCache,
+    /// Mappings registered here (Map-Server role).
+    Registrations,
+    /// Own EIDs, with the views of single clients.
+    Database,
+    /// Who asked for which EID lately.
+    Requesters,
+    /// Probed locators and their figures.
+    Probes,
+    /// Packets and messages, by fate.
+    Counters,
+}
+
+/// What a forwarder tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "report")]
+pub enum NodeReport {
+    /// First word on every connection.
+    Hello {
+        /// The configured name.
+        name: SiteName,
+        /// Version of the forwarder.
+        version: String,
+        /// Its locators.
+        rlocs: Vec<Rloc>,
+        /// When the process took up.
+        since: Timestamp,
+    },
+    /// Outcomes of probes, in the order they became known.
+    Probes {
+        /// The outcomes.
+        samples: Vec<ProbeSample>,
+    },
+    /// How a change went.
+    Changed {
+        /// Which.
+        change: ChangeId,
+        /// How.
+        outcome: ChangeOutcome,
+    },
+    /// A client xTR asked for an EID of ours.
+    Requested {
+        /// The client.
+        client: Rloc,
+        /// What it asked for.
+        eid: EidPrefix,
+    },
+    /// The command before was accepted; for commands with nothing else to say.
+    Done,
+    /// The command before was refused.
+    Refused {
+        /// Why, and what would be right.
+        why: String,
+    },
+    /// Asked by [`Show::MapCache`].
+    MapCache {
+        /// One row a mapping.
+        rows: Vec<CacheRow>,
+    },
+    /// Asked by [`Show::Registrations`].
+    Registrations {
+        /// One row a mapping and registering xTR.
+        rows: Vec<RegistrationRow>,
+    },
+    /// Asked by [`Show::Database`].
+    Database {
+        /// One row an EID prefix and audience.
+        rows: Vec<DatabaseRow>,
+    },
+    /// Asked by [`Show::Requesters`].
+    Requesters {
+        /// One row an EID prefix and client.
+        rows: Vec<RequesterRow>,
+    },
+    /// Asked by [`Show::Probes`].
+    ProbeFigures {
+        /// One row a locator.
+        rows: Vec<ProbeRow>,
+    },
+    /// Asked by [`Show::Counters`].
+    Counters {
+        /// Name and value, in a fixed order.
+        rows: Vec<CounterRow>,
+    },
+}
+
+/// One probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSample {
+    /// The locator probed.
+    pub target: Rloc,
+    /// When it was sent, by the forwarder's clock.
+    pub sent_at: Timestamp,
+    /// What came of it.
+    pub outcome: ProbeOutcome,
+}
+
+/// What came of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeOutcome {
+    /// Answered after this long.
+    Rtt(Span),
+    /// Not answered in time.
+    Lost,
+}
+
+/// How a change went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum ChangeOutcome {
+    /// Stored; nobody was to be told.
+    Stored,
+    /// A client acknowledged.
+    Acknowledged {
+        /// Which.
+        client: Rloc,
+        /// From first sending to acknowledgement.
+        after: Span,
+        /// How often it was sent.
+        attempts: u32,
+    },
+    /// A client never acknowledged. The new set stays in force for later Map-Requests.
+    Unanswered {
+        /// Which.
+        client: Rloc,
+        /// How often it was sent.
+        attempts: u32,
+    },
+}
+
+/// A remote mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRow {
+    /// Which EIDs.
+    pub eid: EidPrefix,
+    /// encapsulate, native, drop, pending.
+    pub forwarding: String,
+    /// Its locators, each with whether probes find it up.
+    pub locators: Vec<CacheLocator>,
+    /// Time left to live.
+    pub expires_in: Span,
+    /// Where it came from: map-reply, change-priority, manual.
+    pub origin: String,
+}
+
+/// A locator in a map cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheLocator {
+    /// As told by the mapping's owner.
+    pub locator: Locator,
+    /// What this node found out by probing.
+    pub up: bool,
+    /// Packets sent to it from this mapping.
+    pub packets: u64,
+    /// Bytes of the inner packets.
+    pub bytes: u64,
+}
+
+/// A registered mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationRow {
+    /// Which EIDs.
+    pub eid: EidPrefix,
+    /// As registered.
+    pub locators: Vec<Locator>,
+    /// Who registered it.
+    pub from: Rloc,
+    /// Time left.
+    pub expires_in: Span,
+}
+
+/// An own mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseRow {
+    /// Which EIDs.
+    pub eid: EidPrefix,
+    /// For whom.
+    pub audience: Audience,
+    /// The locators they are told.
+    pub locators: Vec<Locator>,
+}
+
+/// Somebody who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequesterRow {
+    /// For what.
+    pub eid: EidPrefix,
+    /// Who.
+    pub client: Rloc,
+    /// For which of its EIDs, if it said.
+    pub source_eid: Option<Eid>,
+    /// How long ago.
+    pub ago: Span,
+}
+
+/// A probed locator. Figures are over the last window of 30 probes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeRow {
+    /// Which.
+    pub rloc: Rloc,
+    /// Whether probes are answered.
+    pub up: bool,
+    /// RTT, milliseconds.
+    pub rtt: Option<crate::snapshot::RttFigures>,
+    /// RFC 3550 jitter, milliseconds.
+    pub jitter_ms: Option<f64>,
+    /// Lost, percent.
+    pub loss_pct: Option<f64>,
+    /// Share of time up since probing began, percent.
+    pub availability_pct: f64,
+}
+
+/// A counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// Dotted name: `encap.packets`, `control.refused.replay`.
+    pub name: String,
+    /// Count since the process took up.
+    pub value: u64,
+}

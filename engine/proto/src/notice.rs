@@ -1,0 +1,49 @@
+//! What changed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::HistoryPoint;
+use crate::{LinkId, LinkRow, LogEntry, Mode, NodeRow, Proposal, RlocRow};
+
+/// A change, to be applied to the last snapshot. Rows come whole and replace the row of the same key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "notice")]
+pub enum Notice {
+    /// A link's figures or state.
+    Link {
+        /// The row.
+        row: LinkRow,
+    },
+    /// A probe's outcome, for histories.
+    Point {
+        /// Which link.
+        link: LinkId,
+        /// The outcome.
+        point: HistoryPoint,
+    },
+    /// All locators of one user's view of one VM; they replace those of the same user and VM.
+    Rlocs {
+        /// The rows.
+        rows: Vec<RlocRow>,
+    },
+    /// A proposal was opened, revised, decided or ended.
+    Proposal {
+        /// As it stands now.
+        proposal: Proposal,
+    },
+    /// The mode changed.
+    Mode {
+        /// The new one.
+        mode: Mode,
+    },
+    /// A forwarder came or went.
+    Node {
+        /// The row.
+        row: NodeRow,
+    },
+    /// Something worth a line.
+    Log {
+        /// The line.
+        entry: LogEntry,
+    },
+}

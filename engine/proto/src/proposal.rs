@@ -1,0 +1,178 @@
+//! A proposed change and its life.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, SiteName, Span, Timestamp, UserName, VmName};
+
+/// Numbered from 1 in the order of opening, over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProposalId(pub u64);
+
+/// A switch of one user's entry to one VM. (Migrations join with their issue.)
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its number.
+    pub id: ProposalId,
+    /// Grows whenever anything shown on the card changes.
+    pub revision: u32,
+    /// Who is moved.
+    pub user: UserName,
+    /// To which VM.
+    pub vm: VmName,
+    /// Entry now.
+    pub from: SiteName,
+    /// Entry proposed.
+    pub to: SiteName,
+    /// Why.
+    pub reason: Reason,
+    /// Expected gain in the criterion of the reason: `measured - expected`, in its unit.
+    pub gain: f64,
+    /// Gain as a share of what is measured now, 0 to 1.
+    pub gain_share: f64,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it lapses by itself.
+    pub expires_at: Timestamp,
+    /// Where it stands.
+    pub state: ProposalState,
+}
+
+/// Which bound was broken, by how much, and what the other entry offers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The criterion that weighs most.
+    pub criterion: Criterion,
+    /// Its statistic on the present entry, in the criterion's unit.
+    pub measured: f64,
+    /// The bound of the user's SLA class, same unit.
+    pub bound: f64,
+    /// The same statistic on the proposed entry.
+    pub expected: f64,
+    /// Weighted penalty now (5.1).
+    pub penalty: f64,
+    /// Weighted penalty of the proposed entry.
+    pub penalty_expected: f64,
+    /// How long the level has been broken.
+    pub broken_for: Span,
+}
+
+/// What is measured of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// Round-trip time, milliseconds.
+    Rtt,
+    /// Interarrival jitter after RFC 3550 section 6.4.1, milliseconds.
+    Jitter,
+    /// Lost probes, percent.
+    Loss,
+    /// Staff asked for it: nothing was broken.
+    Manual,
+}
+
+impl Criterion {
+    /// As it stands in a table head.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rtt => "RTT",
+            Self::Jitter => "jitter",
+            Self::Loss => "loss",
+            Self::Manual => "manual",
+        }
+    }
+
+    /// Its unit.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Rtt | Self::Jitter => "ms",
+            Self::Loss => "%",
+            Self::Manual => "",
+        }
+    }
+}
+
+/// Where a proposal stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum ProposalState {
+    /// Waits for a word.
+    Open,
+    /// Approved and being carried out.
+    Executing {
+        /// By whom.
+        by: Actor,
+        /// When it was approved.
+        since: Timestamp,
+    },
+    /// Carried out: the client xTR acknowledged.
+    Confirmed {
+        /// By whom it was approved.
+        by: Actor,
+        /// What happened.
+        receipt: Receipt,
+    },
+    /// Approved, and did not work; the old entry stands.
+    Failed {
+        /// By whom it was approved.
+        by: Actor,
+        /// When it was given up.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// Who.
+        by: Actor,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody said anything in time.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// The facts changed: the level is kept again, or another proposal took its place.
+    Superseded {
+        /// When.
+        at: Timestamp,
+        /// What changed.
+        why: String,
+    },
+}
+
+impl ProposalState {
+    /// One lower-case word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Executing { .. } => "executing",
+            Self::Confirmed { .. } => "confirmed",
+            Self::Failed { .. } => "failed",
+            Self::Rejected { .. } => "rejected",
+            Self::Expired { .. } => "expired",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// Whether it can still change.
+    pub const fn is_over(&self) -> bool {
+        !matches!(self, Self::Open | Self::Executing { .. })
+    }
+}
+
+/// How a switch went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// First bad sample of the link.
+    pub broken_at: Option<Timestamp>,
+    /// Approved.
+    pub approved_at: Timestamp,
+    /// The client xTR's acknowledgement arrived.
+    pub confirmed_at: Timestamp,
+    /// From the sending of Change-Priority to its acknowledgement.
+    pub signalling: Span,
+    /// How many times it was sent.
+    pub attempts: u32,
+}

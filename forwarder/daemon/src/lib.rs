@@ -1,0 +1,1 @@
+//! The forwarder process: threads, sockets, timers, control socket.

@@ -1,0 +1,1 @@
+//! The pure packet path: map cache, encapsulation, decapsulation, load balancing, MTU.

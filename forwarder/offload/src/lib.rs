@@ -1,0 +1,1 @@
+//! The unsafe crate: TUN devices, batches of datagrams, kernel timestamps.
