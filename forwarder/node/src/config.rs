@@ -1,0 +1,293 @@
+//! What a node is told of itself and of its peers. [`Config::check`] refuses what cannot work; the machines take it as true.
+
+use std::collections::BTreeSet;
+
+use lisp_wire::message::{SiteId, XtrId};
+use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
+use proto::{SiteName, Span};
+
+/// Everything a node is told when it takes up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name it introduces itself by.
+    pub name: SiteName,
+    /// Which xTR it is (RFC 9301 section 5.6): unique in the whole network.
+    pub xtr_id: XtrId,
+    /// The LISP site it belongs to; 0 where sites are not numbered.
+    pub site_id: SiteId,
+    /// Its own locators, the preferred one first; at least one.
+    pub rlocs: Vec<OwnRloc>,
+    /// What it does.
+    pub roles: BTreeSet<Role>,
+    /// Whom it asks, in order of preference.
+    pub map_resolvers: Vec<Rloc>,
+    /// Where it registers its EIDs.
+    pub map_servers: Vec<MapServer>,
+    /// Time between registrations; 60 s as a rule (RFC 9301 section 8.2).
+    pub register_every: Span,
+    /// Its own EIDs.
+    pub eids: Vec<OwnEid>,
+    /// Who may register what here (Map-Server role).
+    pub sites: Vec<Site>,
+    /// Change-Priority (thesis section 4.3).
+    pub change_priority: ChangePriority,
+    /// Probing of the locators in the own map cache.
+    pub probing: Probing,
+}
+
+/// Something a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Encapsulates: asks for mappings and keeps a map cache.
+    Itr,
+    /// Decapsulates: answers for its EIDs and registers them.
+    Etr,
+    /// Takes registrations.
+    MapServer,
+    /// Takes encapsulated Map-Requests.
+    MapResolver,
+}
+
+/// A locator of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnRloc {
+    /// The address.
+    pub rloc: Rloc,
+    /// Its priority in mappings that name no locators of their own.
+    pub priority: Priority,
+    /// Its weight there.
+    pub weight: Weight,
+}
+
+/// A Map-Server to register with.
+#[derive(Clone, Debug)]
+pub struct MapServer {
+    /// Where it is.
+    pub address: Rloc,
+    /// The key shared with it.
+    pub key: Key,
+    /// Whether it is to answer Map-Requests itself. It then knows nothing of the views of single clients.
+    pub proxy_reply: bool,
+}
+
+/// A block of EIDs of this site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnEid {
+    /// Which.
+    pub prefix: EidPrefix,
+    /// How long others may cache the mapping.
+    pub ttl: Ttl,
+    /// What others are told; empty means the node's own [`Config::rlocs`].
+    pub locators: Vec<Locator>,
+    /// Whether this node registers it. Of several sites that serve an EID, only the one where it lives does.
+    pub register: bool,
+}
+
+/// A LISP site that registers with this Map-Server.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Which EIDs it may register.
+    pub prefix: EidPrefix,
+    /// Its keys, distinct in their ids; a new one is added before the old one is removed.
+    pub keys: Vec<Key>,
+    /// Whether longer prefixes than `prefix` may be registered too.
+    pub accept_more_specifics: bool,
+    /// How strictly registrations are ordered.
+    pub nonces: NonceRule,
+}
+
+/// How strictly the nonces of an xTR's registrations are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonceRule {
+    /// Each must be above the one before (RFC 9301 section 5.6); this stops replays.
+    #[default]
+    Growing,
+    /// Any will do, for peers that draw them at random. Replays are then possible.
+    Any,
+}
+
+/// Who may send Change-Priority, and to whom it is sent.
+#[derive(Clone, Debug, Default)]
+pub struct ChangePriority {
+    /// Accepted keys, distinct in their ids. The first signs what is sent; without any, none is sent or accepted.
+    pub keys: Vec<ScopedKey>,
+    /// The other xTRs that serve the same EIDs: they get the handover (H=0, C=0).
+    pub group: Vec<Rloc>,
+    /// Peers, in the group or clients, that know the thesis's own type-5 form only.
+    pub legacy_peers: BTreeSet<Rloc>,
+    /// Whether the type-5 form is accepted. It names no sender, so its replay protection is per key and EID.
+    pub legacy: Legacy,
+}
+
+/// Whether the thesis's own type-5 form is understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Legacy {
+    /// Type 5 is what RFC 9301 says: Map-Notify-Ack.
+    #[default]
+    Refused,
+    /// Type 5 is Change-Priority.
+    Accepted,
+}
+
+/// A key, and the EIDs that its holders may speak for.
+#[derive(Clone, Debug)]
+pub struct ScopedKey {
+    /// The key.
+    pub key: Key,
+    /// For which EIDs.
+    pub scope: Scope,
+}
+
+/// A set of EIDs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every one, of every tenant.
+    All,
+    /// Those within these blocks.
+    Within(Vec<EidPrefix>),
+}
+
+impl Scope {
+    /// Whether all EIDs of `eid` are in the set.
+    pub fn holds(&self, eid: &EidPrefix) -> bool {
+        match self {
+            Self::All => true,
+            Self::Within(blocks) => blocks.iter().any(|block| block.covers(eid)),
+        }
+    }
+}
+
+/// Probing of the locators in the own map cache (RFC 9301 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probing {
+    /// Time between two probes of a locator.
+    pub cache_interval: Span,
+    /// A probe unanswered this long is lost.
+    pub timeout: Span,
+    /// A locator is down after this many losses in a row, and up again with the first answer.
+    pub down_after: u32,
+}
+
+impl Default for Probing {
+    fn default() -> Self {
+        Self { cache_interval: Span::secs(1), timeout: Span::secs(1), down_after: 3 }
+    }
+}
+
+impl Config {
+    /// Whether the node has this role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Refuses what cannot work, naming the field.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.rlocs.is_empty() {
+            return Err(ConfigError::NoRloc);
+        }
+        if self.register_every < Span::secs(1) {
+            return Err(ConfigError::TooShort { field: "register_every", least: Span::secs(1) });
+        }
+        let probing = &self.probing;
+        for (field, span) in
+            [("probing.cache_interval", probing.cache_interval), ("probing.timeout", probing.timeout)]
+        {
+            if span < Span::millis(10) {
+                return Err(ConfigError::TooShort { field, least: Span::millis(10) });
+            }
+        }
+        if probing.down_after == 0 {
+            return Err(ConfigError::DownAfter);
+        }
+        for (at, own) in self.eids.iter().enumerate() {
+            if self.eids[..at].iter().any(|other| other.prefix == own.prefix) {
+                return Err(ConfigError::Twice { field: "eids", prefix: own.prefix });
+            }
+            if own.locators.len() > 255 {
+                return Err(ConfigError::Locators { prefix: own.prefix, count: own.locators.len() });
+            }
+        }
+        for (at, site) in self.sites.iter().enumerate() {
+            if self.sites[..at].iter().any(|other| other.prefix == site.prefix) {
+                return Err(ConfigError::Twice { field: "sites", prefix: site.prefix });
+            }
+            if site.keys.is_empty() {
+                return Err(ConfigError::NoKey { prefix: site.prefix });
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for scoped in &self.change_priority.keys {
+            if !ids.insert(scoped.key.id) {
+                return Err(ConfigError::KeyTwice { id: scoped.key.id });
+            }
+        }
+        Ok(())
+    }
+
+    /// The locators told of an EID unless a client has a view of its own.
+    pub(crate) fn default_locators(&self, own: &OwnEid) -> Vec<Locator> {
+        if own.locators.is_empty() {
+            let locator = |r: &OwnRloc| Locator::unicast(r.rloc, r.priority, r.weight);
+            self.rlocs.iter().map(locator).map(|l| self.marked(l)).collect()
+        } else {
+            own.locators.iter().map(|l| self.marked(*l)).collect()
+        }
+    }
+
+    /// Whether `rloc` is this node's.
+    pub(crate) fn is_own(&self, rloc: Rloc) -> bool {
+        self.rlocs.iter().any(|own| own.rloc == rloc)
+    }
+
+    /// The locator with its L bit as it stands for this node (RFC 9301 section 5.4).
+    pub(crate) fn marked(&self, locator: Locator) -> Locator {
+        Locator { local: self.is_own(locator.rloc), probed: false, ..locator }
+    }
+}
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody could reach the node.
+    #[error("rlocs: at least one locator is needed")]
+    NoRloc,
+    /// A timer that would flood the network.
+    #[error("{field}: must be at least {least}")]
+    TooShort {
+        /// Which.
+        field: &'static str,
+        /// The least.
+        least: Span,
+    },
+    /// No loss at all would be a failure.
+    #[error("probing.down_after: must be at least 1")]
+    DownAfter,
+    /// The same prefix twice in one list.
+    #[error("{field}: {prefix} is there twice")]
+    Twice {
+        /// The list.
+        field: &'static str,
+        /// The prefix.
+        prefix: EidPrefix,
+    },
+    /// A record holds 255 locators at most.
+    #[error("eids: {prefix} has {count} locators, at most 255 fit a record")]
+    Locators {
+        /// Of which EID.
+        prefix: EidPrefix,
+        /// How many.
+        count: usize,
+    },
+    /// Nobody could register.
+    #[error("sites: {prefix} has no key")]
+    NoKey {
+        /// Which site.
+        prefix: EidPrefix,
+    },
+    /// The key of a message must be clear from its id.
+    #[error("change_priority.keys: id {id} is there twice")]
+    KeyTwice {
+        /// Which.
+        id: u8,
+    },
+}
