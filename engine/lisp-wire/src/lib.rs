@@ -5,11 +5,28 @@
 //! | [`address`] | [`Eid`], [`EidPrefix`], [`Rloc`], [`InstanceId`]: who is spoken of |
 //! | [`mapping`] | [`Priority`], [`Weight`], [`Locator`], [`MappingRecord`]: what is said of them |
 //! | [`message`] | one value for each control message (RFC 9301), and [`ChangePriority`] of the thesis |
+//! | [`codec`] | [`Message::parse`] and [`Message::emit`]: those values and their bytes |
+//! | [`authentication`] | [`Key`], [`Message::emit_signed`], [`verify`]: who may be believed |
+//! | [`data_header`] | [`DataHeader`]: the 8 bytes before each encapsulated packet (RFC 9300) |
+//! | [`error`] | [`WireError`], [`EmitError`]: what can be wrong, and where |
 
 pub mod address;
+pub mod authentication;
+pub mod codec;
+pub mod data_header;
+pub mod error;
 pub mod mapping;
 pub mod message;
 
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
+pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
+pub use codec::Type5;
+pub use data_header::{DATA_HEADER_LEN, DataHeader};
+pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
-pub use message::{ChangePriority, Message};
+pub use message::{Algorithm, ChangePriority, Message, Nonce};
+
+/// UDP destination port of encapsulated packets (RFC 9300 section 5).
+pub const DATA_PORT: u16 = 4341;
+/// UDP port of control messages (RFC 9301 section 5).
+pub const CONTROL_PORT: u16 = 4342;

@@ -1,0 +1,246 @@
+//! The 8 bytes between the outer UDP header and the inner packet (RFC 9300 sections 5.1 and 5.3).
+
+use std::fmt;
+
+use crate::InstanceId;
+use crate::error::{Part, WireError};
+
+/// Bytes of the header.
+pub const DATA_HEADER_LEN: usize = 8;
+
+const N: u64 = 1 << 63;
+const L: u64 = 1 << 62;
+const E: u64 = 1 << 61;
+const V: u64 = 1 << 60;
+const I: u64 = 1 << 59;
+const KK_SHIFT: u32 = 56;
+const KK: u64 = 0b11 << KK_SHIFT;
+/// Nonce, or the two map versions.
+const MARK_SHIFT: u32 = 32;
+const MARK: u64 = 0x00ff_ffff << MARK_SHIFT;
+const IID_SHIFT: u32 = 8;
+const SECOND_WORD: u64 = 0xffff_ffff;
+
+/// A checked data header.
+///
+/// It is kept as its eight bytes, so that the packet path copies one word. What the flags call unused is zero:
+/// two headers that mean the same are equal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DataHeader(u64);
+
+impl DataHeader {
+    /// No flags: a packet of the default tenant.
+    pub const PLAIN: Self = Self(0);
+
+    /// I=1: a packet of this tenant. The default tenant has it too, spelled out as instance-id 0.
+    pub const fn tenant(iid: InstanceId) -> Self {
+        Self(I | (iid.get() as u64) << IID_SHIFT)
+    }
+
+    /// The header for packets of `iid`: [`DataHeader::PLAIN`] for the default tenant, as peers without tenants send it.
+    pub const fn of(iid: InstanceId) -> Self {
+        if iid.get() == 0 { Self::PLAIN } else { Self::tenant(iid) }
+    }
+
+    /// The same header with a mark in place of any it had.
+    #[must_use]
+    pub const fn with_mark(self, mark: Mark) -> Self {
+        let rest = self.0 & !(N | E | V | MARK);
+        Self(match mark {
+            Mark::Absent => rest,
+            Mark::Nonce { nonce, echo } => {
+                let echo = match echo {
+                    EchoRequest::No => 0,
+                    EchoRequest::Yes => E,
+                };
+                rest | N | echo | (nonce.0 as u64) << MARK_SHIFT
+            }
+            Mark::Versions { source, destination } => {
+                rest | V | (source.0 as u64) << (MARK_SHIFT + 12) | (destination.0 as u64) << MARK_SHIFT
+            }
+        })
+    }
+
+    /// L=1: the same header with locator-status bits, the lowest bit for the first locator. There are 32 of them,
+    /// but only 8 beside an instance-id; the higher ones are left out then (RFC 9300 section 5.3).
+    #[must_use]
+    pub const fn with_locator_status(self, bits: u32) -> Self {
+        if self.0 & I == 0 {
+            Self(self.0 & !SECOND_WORD | L | bits as u64)
+        } else {
+            Self(self.0 & !0xff | L | bits as u64 & 0xff)
+        }
+    }
+
+    /// Reads the first 8 bytes of a UDP payload; the inner packet follows them.
+    ///
+    /// The reserved bit, E without N, and fields whose flag is not set are ignored (RFC 9300 section 5.3).
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], and [`WireError::Flags`] where N and V are both set, which they must not be.
+    pub const fn parse(payload: &[u8]) -> Result<Self, WireError> {
+        let Some(bytes) = payload.first_chunk::<DATA_HEADER_LEN>() else {
+            return Err(WireError::Truncated {
+                part: Part::DataHeader,
+                need: DATA_HEADER_LEN,
+                have: payload.len(),
+            });
+        };
+        let word = u64::from_be_bytes(*bytes);
+        let mut kept = word & (N | L | V | I | KK);
+        if kept == 0 {
+            return Ok(Self::PLAIN);
+        }
+        if kept & (N | V) == N | V {
+            return Err(WireError::Flags { part: Part::DataHeader, flags: bytes[0] });
+        }
+        if kept & N != 0 {
+            kept |= word & E;
+        }
+        if kept & (N | V) != 0 {
+            kept |= word & MARK;
+        }
+        if kept & I != 0 {
+            kept |= word & (SECOND_WORD & !0xff);
+            if kept & L != 0 {
+                kept |= word & 0xff;
+            }
+        } else if kept & L != 0 {
+            kept |= word & SECOND_WORD;
+        }
+        Ok(Self(kept))
+    }
+
+    /// The eight bytes.
+    pub const fn emit(self) -> [u8; DATA_HEADER_LEN] {
+        self.0.to_be_bytes()
+    }
+
+    /// The tenant where I=1.
+    pub const fn instance_id(self) -> Option<InstanceId> {
+        if self.0 & I == 0 {
+            return None;
+        }
+        match InstanceId::new((self.0 & SECOND_WORD) as u32 >> IID_SHIFT) {
+            Ok(iid) => Some(iid),
+            Err(_) => None,
+        }
+    }
+
+    /// Whose packet it is: the default tenant where I=0.
+    pub const fn iid(self) -> InstanceId {
+        match self.instance_id() {
+            Some(iid) => iid,
+            None => InstanceId::DEFAULT,
+        }
+    }
+
+    /// Nonce or versions.
+    pub const fn mark(self) -> Mark {
+        let field = ((self.0 & MARK) >> MARK_SHIFT) as u32;
+        if self.0 & N != 0 {
+            let echo = if self.0 & E == 0 { EchoRequest::No } else { EchoRequest::Yes };
+            Mark::Nonce { nonce: DataNonce(field), echo }
+        } else if self.0 & V != 0 {
+            let source = MapVersion((field >> 12) as u16);
+            Mark::Versions { source, destination: MapVersion((field & 0xfff) as u16) }
+        } else {
+            Mark::Absent
+        }
+    }
+
+    /// The locator-status bits where L=1: 32, or 8 beside an instance-id.
+    pub const fn locator_status(self) -> Option<u32> {
+        if self.0 & L == 0 {
+            return None;
+        }
+        let word = (self.0 & SECOND_WORD) as u32;
+        Some(if self.0 & I == 0 { word } else { word & 0xff })
+    }
+
+    /// KK: which key the payload is encrypted with, 1 to 3; 0 for a payload in the clear (RFC 8061).
+    pub const fn encryption_key(self) -> u8 {
+        ((self.0 & KK) >> KK_SHIFT) as u8
+    }
+}
+
+impl Default for DataHeader {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+impl fmt::Debug for DataHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataHeader")
+            .field("instance_id", &self.instance_id())
+            .field("mark", &self.mark())
+            .field("locator_status", &self.locator_status())
+            .field("encryption_key", &self.encryption_key())
+            .finish()
+    }
+}
+
+/// What the first word of the header says besides its flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// N=0, V=0: nothing.
+    #[default]
+    Absent,
+    /// N=1: a nonce (RFC 9300 section 10.1).
+    Nonce {
+        /// The nonce.
+        nonce: DataNonce,
+        /// E.
+        echo: EchoRequest,
+    },
+    /// V=1: versions of the mappings in use (RFC 9302).
+    Versions {
+        /// Of the source EID's mapping.
+        source: MapVersion,
+        /// Of the destination EID's mapping.
+        destination: MapVersion,
+    },
+}
+
+/// The E bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EchoRequest {
+    /// E=0.
+    #[default]
+    No,
+    /// E=1: the receiver is asked to send the nonce back.
+    Yes,
+}
+
+/// A nonce of data packets, 24 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DataNonce(u32);
+
+impl DataNonce {
+    /// The low 24 bits of a random number.
+    pub const fn from_random(number: u32) -> Self {
+        Self(number & 0x00ff_ffff)
+    }
+
+    /// The nonce, below 2^24.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// The version of a mapping, 12 bits; 0 says nothing (RFC 9302 section 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MapVersion(u16);
+
+impl MapVersion {
+    /// A number below 4096.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < 1 << 12 { Some(Self(number)) } else { None }
+    }
+
+    /// The number, below 4096.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
