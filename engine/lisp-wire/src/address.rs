@@ -17,7 +17,16 @@ impl InstanceId {
 
     /// A number below 2^24.
     pub const fn new(number: u32) -> Result<Self, AddressError> {
-        if number < 1 << 24 { Ok(Self(number)) } else { Err(AddressError::InstanceId { number }) }
+        if number < 1 << 24 {
+            Ok(Self(number))
+        } else {
+            Err(AddressError::InstanceId { number })
+        }
+    }
+
+    /// The low 24 bits, for fields that have no more.
+    pub(crate) const fn of_low_bits(number: u32) -> Self {
+        Self(number & 0x00ff_ffff)
     }
 
     /// The number, below 2^24.
@@ -51,7 +60,10 @@ pub struct Eid {
 impl Eid {
     /// An EID of the default tenant.
     pub const fn of(address: IpAddr) -> Self {
-        Self { iid: InstanceId::DEFAULT, address }
+        Self {
+            iid: InstanceId::DEFAULT,
+            address,
+        }
     }
 }
 
@@ -107,7 +119,11 @@ impl EidPrefix {
     /// The prefix that holds just this EID.
     pub fn host(eid: Eid) -> Self {
         let length = if eid.address.is_ipv4() { 32 } else { 128 };
-        Self { iid: eid.iid, address: eid.address, length }
+        Self {
+            iid: eid.iid,
+            address: eid.address,
+            length,
+        }
     }
 
     /// Tenant.
@@ -127,7 +143,10 @@ impl EidPrefix {
 
     /// The first EID of the block.
     pub const fn first(&self) -> Eid {
-        Eid { iid: self.iid, address: self.address }
+        Eid {
+            iid: self.iid,
+            address: self.address,
+        }
     }
 
     /// Whether `eid` lies in this block.
@@ -165,7 +184,9 @@ impl TryFrom<String> for EidPrefix {
 impl FromStr for EidPrefix {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let bad = || AddressError::Prefix { text: text.to_owned() };
+        let bad = || AddressError::Prefix {
+            text: text.to_owned(),
+        };
         let (iid, rest) = match text.strip_prefix('[') {
             Some(tagged) => {
                 let (number, rest) = tagged.split_once(']').ok_or_else(bad)?;
@@ -174,10 +195,15 @@ impl FromStr for EidPrefix {
             None => (InstanceId::DEFAULT, text),
         };
         match rest.split_once('/') {
-            Some((address, length)) => {
-                Self::new(iid, address.parse().map_err(|_| bad())?, length.parse().map_err(|_| bad())?)
-            }
-            None => Ok(Self::host(Eid { iid, address: rest.parse().map_err(|_| bad())? })),
+            Some((address, length)) => Self::new(
+                iid,
+                address.parse().map_err(|_| bad())?,
+                length.parse().map_err(|_| bad())?,
+            ),
+            None => Ok(Self::host(Eid {
+                iid,
+                address: rest.parse().map_err(|_| bad())?,
+            })),
         }
     }
 }
@@ -213,10 +239,19 @@ mod tests {
 
     #[test]
     fn a_prefix_reads_as_it_is_written() {
-        for text in ["10.1.0.0/24", "[7]10.1.0.7/32", "2001:db8::/32", "[16777215]::/0", "0.0.0.0/0"] {
+        for text in [
+            "10.1.0.0/24",
+            "[7]10.1.0.7/32",
+            "2001:db8::/32",
+            "[16777215]::/0",
+            "0.0.0.0/0",
+        ] {
             assert_eq!(text.parse::<EidPrefix>().unwrap().to_string(), text);
         }
-        assert_eq!("10.1.0.7".parse::<EidPrefix>().unwrap().to_string(), "10.1.0.7/32");
+        assert_eq!(
+            "10.1.0.7".parse::<EidPrefix>().unwrap().to_string(),
+            "10.1.0.7/32"
+        );
     }
 
     #[test]
@@ -224,13 +259,23 @@ mod tests {
         let prefix: EidPrefix = "10.1.0.77/24".parse().unwrap();
         assert_eq!(prefix.to_string(), "10.1.0.0/24");
         assert!(prefix.contains(&Eid::of([10, 1, 0, 9].into())));
-        let other = Eid { iid: InstanceId::new(7).unwrap(), address: [10, 1, 0, 9].into() };
+        let other = Eid {
+            iid: InstanceId::new(7).unwrap(),
+            address: [10, 1, 0, 9].into(),
+        };
         assert!(!prefix.contains(&other));
     }
 
     #[test]
     fn impossible_prefixes_are_refused() {
-        for text in ["10.1.0.0/33", "[16777216]10.0.0.1", "ten/8", "10.0.0.0/", "[3 10.0.0.0/8", ""] {
+        for text in [
+            "10.1.0.0/33",
+            "[16777216]10.0.0.1",
+            "ten/8",
+            "10.0.0.0/",
+            "[3 10.0.0.0/8",
+            "",
+        ] {
             assert!(text.parse::<EidPrefix>().is_err(), "{text}");
         }
     }

@@ -35,7 +35,12 @@ impl Key {
         if secret.is_empty() {
             return Err(KeyError::Empty { id });
         }
-        Ok(Self { id, algorithm, mac_length: MacLength::Truncated, secret: secret.into() })
+        Ok(Self {
+            id,
+            algorithm,
+            mac_length: MacLength::Truncated,
+            secret: secret.into(),
+        })
     }
 
     /// The same key with MACs of this length.
@@ -120,7 +125,9 @@ pub enum AuthError {
 /// # Errors
 /// [`AuthError`] where the message carries no authentication or none of the keys made its MAC.
 pub fn verify<'k>(datagram: &[u8], _keys: &'k [Key]) -> Result<&'k Key, AuthError> {
-    Err(AuthError::NotAuthenticated { number: datagram.first().map_or(0, |byte| byte >> 4) })
+    Err(AuthError::NotAuthenticated {
+        number: datagram.first().map_or(0, |byte| byte >> 4),
+    })
 }
 
 impl Message {

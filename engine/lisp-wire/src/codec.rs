@@ -24,7 +24,11 @@ impl Message {
 
     /// Reads the UDP payload of a datagram on port 4342.
     pub fn parse_with(datagram: &[u8], _type5: Type5) -> Result<Self, WireError> {
-        let first = datagram.first().ok_or(WireError::Truncated { part: Part::Header, need: 4, have: 0 })?;
+        let first = datagram.first().ok_or(WireError::Truncated {
+            part: Part::Header,
+            need: 4,
+            have: 0,
+        })?;
         Err(WireError::UnknownType { number: first >> 4 })
     }
 

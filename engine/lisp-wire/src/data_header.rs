@@ -39,7 +39,11 @@ impl DataHeader {
 
     /// The header for packets of `iid`: [`DataHeader::PLAIN`] for the default tenant, as peers without tenants send it.
     pub const fn of(iid: InstanceId) -> Self {
-        if iid.get() == 0 { Self::PLAIN } else { Self::tenant(iid) }
+        if iid.get() == 0 {
+            Self::PLAIN
+        } else {
+            Self::tenant(iid)
+        }
     }
 
     /// The same header with a mark in place of any it had.
@@ -92,7 +96,10 @@ impl DataHeader {
             return Ok(Self::PLAIN);
         }
         if kept & (N | V) == N | V {
-            return Err(WireError::Flags { part: Part::DataHeader, flags: bytes[0] });
+            return Err(WireError::Flags {
+                part: Part::DataHeader,
+                flags: bytes[0],
+            });
         }
         if kept & N != 0 {
             kept |= word & E;
@@ -119,11 +126,9 @@ impl DataHeader {
     /// The tenant where I=1.
     pub const fn instance_id(self) -> Option<InstanceId> {
         if self.0 & I == 0 {
-            return None;
-        }
-        match InstanceId::new((self.0 & SECOND_WORD) as u32 >> IID_SHIFT) {
-            Ok(iid) => Some(iid),
-            Err(_) => None,
+            None
+        } else {
+            Some(InstanceId::of_low_bits((self.0 >> IID_SHIFT) as u32))
         }
     }
 
@@ -139,11 +144,21 @@ impl DataHeader {
     pub const fn mark(self) -> Mark {
         let field = ((self.0 & MARK) >> MARK_SHIFT) as u32;
         if self.0 & N != 0 {
-            let echo = if self.0 & E == 0 { EchoRequest::No } else { EchoRequest::Yes };
-            Mark::Nonce { nonce: DataNonce(field), echo }
+            let echo = if self.0 & E == 0 {
+                EchoRequest::No
+            } else {
+                EchoRequest::Yes
+            };
+            Mark::Nonce {
+                nonce: DataNonce(field),
+                echo,
+            }
         } else if self.0 & V != 0 {
             let source = MapVersion((field >> 12) as u16);
-            Mark::Versions { source, destination: MapVersion((field & 0xfff) as u16) }
+            Mark::Versions {
+                source,
+                destination: MapVersion((field & 0xfff) as u16),
+            }
         } else {
             Mark::Absent
         }
@@ -236,7 +251,11 @@ pub struct MapVersion(u16);
 impl MapVersion {
     /// A number below 4096.
     pub const fn new(number: u16) -> Option<Self> {
-        if number < 1 << 12 { Some(Self(number)) } else { None }
+        if number < 1 << 12 {
+            Some(Self(number))
+        } else {
+            None
+        }
     }
 
     /// The number, below 4096.
