@@ -1,0 +1,253 @@
+//! A session as it is written. Words are kept as text here, so that every wrong one can be told at once;
+//! only [`super::check`] reads these types.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use proto::Mode;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+/// A mapping in the order of the file; a key given twice is an error at the second one.
+#[derive(Debug)]
+pub(super) struct Entries<T>(pub(super) Vec<(String, T)>);
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSession {
+    pub(super) version: u32,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) mode: Mode,
+    pub(super) slots: RawSlots,
+    #[serde(default)]
+    pub(super) policy: RawPolicy,
+    pub(super) sla: Entries<RawSla>,
+    pub(super) sites: Entries<RawSite>,
+    pub(super) vms: Entries<RawVm>,
+    pub(super) users: Entries<RawUser>,
+    pub(super) lab: Option<RawLab>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSlots {
+    pub(super) decide: String,
+    pub(super) settle: String,
+    pub(super) probe: String,
+}
+
+/// Defaults are those of the thesis's first test bed, as `sessions/table-5-1.yaml` spells them out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPolicy {
+    pub(super) proposal_ttl: String,
+    pub(super) cool_down: String,
+    pub(super) gain_min: f64,
+    pub(super) gain_min_share: f64,
+    pub(super) confirm_within: String,
+    pub(super) down_after: u32,
+    pub(super) up_after: u32,
+    pub(super) stale_after: String,
+    pub(super) probe_timeout: String,
+}
+
+impl Default for RawPolicy {
+    fn default() -> Self {
+        Self {
+            proposal_ttl: "60s".into(),
+            cool_down: "30s".into(),
+            gain_min: 5.0,
+            gain_min_share: 0.10,
+            confirm_within: "10s".into(),
+            down_after: 3,
+            up_after: 3,
+            stale_after: "5s".into(),
+            probe_timeout: "2s".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSla {
+    pub(super) bounds: RawBounds,
+    pub(super) weights: RawWeights,
+    #[serde(default = "mean")]
+    pub(super) statistic: String,
+}
+
+fn mean() -> String {
+    "mean".into()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBounds {
+    pub(super) rtt_ms: f64,
+    pub(super) jitter_ms: f64,
+    pub(super) loss_pct: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWeights {
+    pub(super) rtt: f64,
+    pub(super) jitter: f64,
+    pub(super) loss: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSite {
+    pub(super) label: Option<String>,
+    pub(super) rloc: String,
+    pub(super) control: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawVm {
+    pub(super) eid: String,
+    pub(super) home: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUser {
+    pub(super) label: Option<String>,
+    pub(super) rloc: String,
+    pub(super) eid: String,
+    pub(super) sla: String,
+    pub(super) vms: Entries<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLab {
+    pub(super) map_server: RawMapServer,
+    #[serde(default)]
+    pub(super) wan: RawWan,
+    #[serde(default)]
+    pub(super) fabric: RawFabric,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMapServer {
+    pub(super) rloc: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawWan {
+    #[serde(rename = "default")]
+    pub(super) other: RawShape,
+    pub(super) pairs: Vec<RawPair>,
+    pub(super) access: Entries<RawAccess>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFabric {
+    #[serde(rename = "default")]
+    pub(super) other: RawShape,
+    pub(super) pairs: Vec<RawPair>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawShape {
+    pub(super) rtt: Option<String>,
+    pub(super) jitter: Option<String>,
+    pub(super) loss_pct: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPair {
+    pub(super) between: Vec<String>,
+    // `flatten` would switch deny_unknown_fields off, so the fields of a shape stand here again.
+    pub(super) rtt: Option<String>,
+    pub(super) jitter: Option<String>,
+    pub(super) loss_pct: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccess {
+    pub(super) rate: String,
+    #[serde(default = "fair")]
+    pub(super) queue: String,
+    #[serde(default = "buffer")]
+    pub(super) buffer: String,
+}
+
+fn fair() -> String {
+    "fair".into()
+}
+
+fn buffer() -> String {
+    "256KiB".into()
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+    type Value = Entries<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping from names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
+        let mut entries: Vec<(String, T)> = Vec::new();
+        while let Some(key) = map.next_key_seed(FreshKey { entries: &entries })? {
+            let value = map.next_value()?;
+            entries.push((key, value));
+        }
+        Ok(Entries(entries))
+    }
+}
+
+/// Reads a key and refuses one that was there before; failing inside the key puts the error's mark on it.
+struct FreshKey<'a, T> {
+    entries: &'a [(String, T)],
+}
+
+impl<'de, T> DeserializeSeed<'de> for FreshKey<'_, T> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T> Visitor<'_> for FreshKey<'_, T> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        if self.entries.iter().any(|(known, _)| known == key) {
+            return Err(E::custom(format!(
+                "'{key}' is given twice; rename or remove one of them"
+            )));
+        }
+        Ok(key.to_owned())
+    }
+}
