@@ -4,10 +4,34 @@
 //! |---|---|
 //! | [`map_cache`] | [`MapCache`]: which way each EID goes; longest prefix wins; replaced whole |
 //! | [`locator_table`] | [`LocatorTable`]: priorities and weights, worked out once, so that a hash picks a locator |
+//! | [`batch`] | [`PacketBatch`]: packets in preallocated slots with room for headers in front |
+//! | [`inner`] | [`Inner`]: a checked view of an IPv4 or IPv6 packet, and its flow hash |
+//! | [`encap`] | [`Encapsulator`]: packets from the site to datagrams for locators |
+//! | [`decap`] | [`Decapsulator`]: datagrams from the network to packets for the site |
+//! | [`ecn`] | congestion marks through a tunnel (RFC 6040) |
+//! | [`mtu`] | packets too big for the tunnel: told (ICMP) or cut |
+//! | [`counters`] | [`Counters`]: every packet's [`Fate`] |
+//!
+//! The seams for segmentation offload and for a kernel table: a slot may hold a super-packet, since a [`Datagram`]
+//! says where its bytes are; and a [`MapCache`] is a value that another table can be filled from and compared with.
 
+pub mod batch;
+mod checksum;
+pub mod counters;
+pub mod decap;
+pub mod ecn;
+pub mod encap;
+pub mod inner;
 pub mod locator_table;
 pub mod map_cache;
+pub mod mtu;
 mod trie;
 
+pub use batch::{Outer, PacketBatch, Slot};
+pub use counters::{Counters, Fate};
+pub use decap::{Decapsulator, Ingress, Relay};
+pub use encap::{Datagram, Egress, Encapsulator, Held, Lane, Routes, TooBig};
+pub use inner::{Inner, Malformed};
 pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator};
 pub use map_cache::{Entry, Forwarding, MapCache};
+pub use mtu::Limits;

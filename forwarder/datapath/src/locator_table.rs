@@ -133,7 +133,9 @@ fn buckets(locators: &[TableLocator]) -> Box<[u8]> {
         .map(|(entry, index)| (index, usize::from(entry.locator.weight.0)))
         .collect();
     if weights.iter().all(|(_, weight)| *weight == 0) {
-        weights.iter_mut().for_each(|(_, weight)| *weight = 1);
+        for (_, weight) in &mut weights {
+            *weight = 1;
+        }
     }
     apportion(&weights)
 }

@@ -1,0 +1,124 @@
+//! Datagrams from the network become packets for the site (RFC 9300 sections 5.3 and 6, the ETR's part).
+
+use std::sync::Arc;
+
+use lisp_wire::data_header::DATA_HEADER_LEN;
+use lisp_wire::{DataHeader, Eid, InstanceId};
+
+use crate::batch::{PacketBatch, Slot};
+use crate::counters::{Counters, Fate};
+use crate::ecn;
+use crate::inner::{self, Inner};
+use crate::{Forwarding, MapCache};
+
+/// What is done with a packet whose EID is not at this site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relay {
+    /// It is dropped, and counted.
+    Refused,
+    /// It is encapsulated again towards where its EID is (RTR role).
+    Allowed,
+}
+
+/// What comes of a batch. Made once and used again.
+#[derive(Debug, Default)]
+pub struct Ingress {
+    /// For the site, in order.
+    pub local: Vec<Slot>,
+    /// To be sent on by [`Encapsulator::relay_batch`](crate::Encapsulator::relay_batch), in order.
+    pub relayed: Vec<Slot>,
+}
+
+impl Ingress {
+    /// For batches of at most `capacity` packets.
+    pub fn new(capacity: u16) -> Self {
+        let room = usize::from(capacity);
+        Self {
+            local: Vec::with_capacity(room),
+            relayed: Vec::with_capacity(room),
+        }
+    }
+
+    /// Forgets everything; do this after each batch.
+    pub fn clear(&mut self) {
+        self.local.clear();
+        self.relayed.clear();
+    }
+}
+
+/// The ETR's part, for one tenant.
+#[derive(Clone, Debug)]
+pub struct Decapsulator {
+    iid: InstanceId,
+    relay: Relay,
+    counters: Arc<Counters>,
+}
+
+impl Decapsulator {
+    /// For packets of the tenant `iid`.
+    pub fn new(iid: InstanceId, relay: Relay, counters: Arc<Counters>) -> Self {
+        Self { iid, relay, counters }
+    }
+
+    /// Takes the LISP headers off the UDP payloads in a batch, where they lie. What is for the site, or to be sent on,
+    /// stands in `out`; everything else is counted.
+    pub fn decapsulate_batch(&self, cache: &MapCache, batch: &mut PacketBatch, out: &mut Ingress) {
+        for slot in batch.slots() {
+            match self.decapsulate(cache, batch, slot) {
+                Ok(Way::Local { length }) => {
+                    self.counters.count(Fate::Decapsulated);
+                    self.counters.add(Fate::DecapsulatedBytes, length as u64);
+                    out.local.push(slot);
+                }
+                Ok(Way::Elsewhere) => out.relayed.push(slot),
+                Err(fate) => self.counters.count(fate),
+            }
+        }
+    }
+
+    fn decapsulate(&self, cache: &MapCache, batch: &mut PacketBatch, slot: Slot) -> Result<Way, Fate> {
+        let header = DataHeader::parse(batch.packet(slot)).map_err(|_| Fate::BadHeader)?;
+        if header.encryption_key() != 0 {
+            return Err(Fate::Encrypted);
+        }
+        if header.iid() != self.iid {
+            return Err(Fate::WrongInstance);
+        }
+        batch.narrow(slot, DATA_HEADER_LEN, usize::MAX - DATA_HEADER_LEN);
+        let outer = batch.outer(slot);
+        let packet = batch.packet_mut(slot);
+        let inner = Inner::parse(packet).map_err(|_| Fate::DecapMalformed)?;
+        if !inner.is_routable_unicast() {
+            return Err(Fate::DecapMalformed);
+        }
+        let class =
+            ecn::decapsulated_class(inner.traffic_class, outer.traffic_class).ok_or(Fate::CongestionDrop)?;
+        let eid = Eid {
+            iid: self.iid,
+            address: inner.destination,
+        };
+        let local = cache
+            .lookup(&eid)
+            .is_some_and(|entry| matches!(entry.forwarding, Forwarding::Local));
+        if !local && self.relay == Relay::Refused {
+            return Err(Fate::NotLocal);
+        }
+        if class != inner.traffic_class {
+            inner::set_traffic_class(packet, class);
+        }
+        if outer.ttl < inner.ttl {
+            inner::set_ttl(packet, outer.ttl);
+        }
+        batch.narrow(slot, 0, inner.length);
+        Ok(if local {
+            Way::Local { length: inner.length }
+        } else {
+            Way::Elsewhere
+        })
+    }
+}
+
+enum Way {
+    Local { length: usize },
+    Elsewhere,
+}
