@@ -1,21 +1,33 @@
-//! Message authentication: keys, signing, verification (RFC 9301 section 5.6).
+//! Who may be believed: keys, signing, verification (RFC 9301 section 5.6).
+//!
+//! The MAC is over the whole UDP payload, an xTR-ID trailer included, with its own field zero. It stands in the same
+//! place in every type that has one:
+//!
+//! ```text
+//! |                   first word, nonce (12 bytes)                |
+//! |    Key ID     | Algorithm ID  |  Authentication Data Length   |
+//! ~                      Authentication Data                      ~
+//! ```
+
+mod error;
+mod mac;
 
 use std::fmt;
 
+pub use error::{AuthError, KeyError};
+
+use mac::Mac;
+
+use crate::codec::AuthView;
 use crate::error::EmitError;
 use crate::message::{Algorithm, Message};
 
-/// How much of a MAC goes on the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum MacLength {
-    /// 12 bytes of HMAC-SHA-1, 16 of HMAC-SHA-256, as the algorithms' names say; whole MACs are accepted too.
-    #[default]
-    Truncated,
-    /// 20 and 32 bytes, as the peers in the field have it; truncated MACs are refused.
-    Whole,
-}
+/// Where the MAC begins.
+const MAC_AT: usize = 16;
 
 /// A secret shared with a peer.
+///
+/// It is overwritten when dropped, and never shown.
 #[derive(Clone)]
 pub struct Key {
     /// The number both sides know it by.
@@ -26,8 +38,21 @@ pub struct Key {
     secret: Box<[u8]>,
 }
 
+/// How much of a MAC goes on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MacLength {
+    /// 12 bytes of HMAC-SHA-1, 16 of HMAC-SHA-256, as the algorithms' names say. Whole MACs are accepted too.
+    #[default]
+    Truncated,
+    /// 20 and 32 bytes, as the peers in the field have it. Truncated MACs are refused.
+    Whole,
+}
+
 impl Key {
     /// A key that truncates its MACs.
+    ///
+    /// # Errors
+    /// [`KeyError`], for a key that would authenticate nothing.
     pub fn new(id: u8, algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
         if algorithm == Algorithm::None {
             return Err(KeyError::NoAlgorithm { id });
@@ -49,6 +74,22 @@ impl Key {
         self.mac_length = mac_length;
         self
     }
+
+    /// Whether a MAC of so many bytes may be taken for one of this key's.
+    const fn takes_mac_of(&self, length: usize) -> bool {
+        self.algorithm.has_mac_of(length) && length >= self.mac_bytes()
+    }
+
+    /// Bytes of the MACs this key makes.
+    const fn mac_bytes(&self) -> usize {
+        match (self.algorithm, self.mac_length) {
+            (Algorithm::None, _) => 0,
+            (Algorithm::HmacSha1, MacLength::Truncated) => 12,
+            (Algorithm::HmacSha1, MacLength::Whole) => 20,
+            (Algorithm::HmacSha256 | Algorithm::HmacSha256Hkdf, MacLength::Truncated) => 16,
+            (Algorithm::HmacSha256 | Algorithm::HmacSha256Hkdf, MacLength::Whole) => 32,
+        }
+    }
 }
 
 impl fmt::Debug for Key {
@@ -69,73 +110,121 @@ impl Drop for Key {
     }
 }
 
-/// A key that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// The secret has no bytes.
-    #[error("key {id} has an empty secret")]
-    Empty {
-        /// The key's number.
-        id: u8,
-    },
-    /// Algorithm 0 authenticates nothing.
-    #[error("key {id} names no algorithm")]
-    NoAlgorithm {
-        /// The key's number.
-        id: u8,
-    },
-}
-
-/// Why a message is not believed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
-    /// Messages of this type carry no authentication.
-    #[error("messages of type {number} carry no authentication")]
-    NotAuthenticated {
-        /// IANA "LISP Packet Types"; 0 for an empty datagram.
-        number: u8,
-    },
-    /// No such key is shared with the sender.
-    #[error("key {key_id} is not known")]
-    UnknownKey {
-        /// The key's number.
-        key_id: u8,
-    },
-    /// The key is known, for another algorithm.
-    #[error("key {key_id} is not used with algorithm {algorithm}")]
-    AlgorithmMismatch {
-        /// The key's number.
-        key_id: u8,
-        /// What the message says (IANA "LISP Algorithm ID Numbers").
-        algorithm: u8,
-    },
-    /// The MAC does not have the length of its algorithm, or the datagram ends before it does.
-    #[error("a MAC of {length} bytes is not acceptable")]
-    Length {
-        /// What the message says, in bytes.
-        length: u16,
-    },
-    /// The MAC is not the one the key makes.
-    #[error("the MAC is wrong")]
-    Mismatch,
-}
-
-/// Finds the key that vouches for a message, comparing in constant time.
-///
-/// # Errors
-/// [`AuthError`] where the message carries no authentication or none of the keys made its MAC.
-pub fn verify<'k>(datagram: &[u8], _keys: &'k [Key]) -> Result<&'k Key, AuthError> {
-    Err(AuthError::NotAuthenticated {
-        number: datagram.first().map_or(0, |byte| byte >> 4),
-    })
-}
-
 impl Message {
-    /// Appends the message with a MAC of `key` over the whole of it.
+    /// Appends the message with a MAC of `key` over the whole of it, in place of what its `AuthField` says.
     ///
     /// # Errors
-    /// As [`Message::emit`], and for types that carry no authentication.
-    pub fn emit_signed(&self, _key: &Key, _out: &mut Vec<u8>) -> Result<(), EmitError> {
-        Err(EmitError::NotAuthenticated { number: 0 })
+    /// As [`Message::emit`], and [`EmitError::NotAuthenticated`] for types that carry no authentication. `out` is
+    /// as it was then.
+    pub fn emit_signed(&self, key: &Key, out: &mut Vec<u8>) -> Result<(), EmitError> {
+        let start = out.len();
+        let room = [0; mac::MOST_BYTES];
+        let length = key.mac_bytes();
+        let auth = AuthView {
+            key_id: key.id,
+            algorithm: key.algorithm,
+            mac: &room[..length],
+        };
+        self.write(Some(auth), out)?;
+        let message = &mut out[start..];
+        let mac = Authenticated::of(message).and_then(|view| Mac::of(&view, key).ok());
+        let field = message.get_mut(MAC_AT..).and_then(|rest| rest.get_mut(..length));
+        if let (Some(field), Some(mac)) = (field, mac) {
+            field
+                .iter_mut()
+                .zip(mac.bytes())
+                .for_each(|(to, from)| *to = *from);
+            Ok(())
+        } else {
+            out.truncate(start);
+            Err(EmitError::NotAuthenticated {
+                number: self.packet_type(),
+            })
+        }
+    }
+}
+
+/// Finds the key that vouches for a message, on its bytes as they came.
+///
+/// Several keys may have one number, while a secret is being replaced; any of them will do. The MAC is compared in
+/// constant time.
+///
+/// # Errors
+/// [`AuthError`], where the message carries no authentication, or none of the keys made its MAC.
+pub fn verify<'k>(datagram: &[u8], keys: &'k [Key]) -> Result<&'k Key, AuthError> {
+    let number = datagram.first().map_or(0, |byte| byte >> 4);
+    if !AUTHENTICATED_TYPES.contains(&number) {
+        return Err(AuthError::NotAuthenticated { number });
+    }
+    let message = Authenticated::of(datagram).ok_or(AuthError::Short { have: datagram.len() })?;
+    let mut refusal = AuthError::UnknownKey {
+        key_id: message.key_id,
+    };
+    for key in keys.iter().filter(|key| key.id == message.key_id) {
+        match message.vouched_by(key) {
+            Ok(()) => return Ok(key),
+            // They are ordered by how far the message got.
+            Err(closer) => refusal = refusal.max(closer),
+        }
+    }
+    Err(refusal)
+}
+
+/// IANA "LISP Packet Types": Map-Register, Map-Notify, type 5 in both its readings, Shared Extension.
+const AUTHENTICATED_TYPES: [u8; 4] = [3, 4, 5, 15];
+
+/// A message taken apart around its MAC.
+struct Authenticated<'a> {
+    packet_type: u8,
+    nonce: &'a [u8],
+    key_id: u8,
+    /// As its number, which may be none that we know.
+    algorithm: u8,
+    /// All before the MAC.
+    head: &'a [u8],
+    /// The MAC the message states.
+    stated: &'a [u8],
+    /// All after the MAC.
+    rest: &'a [u8],
+}
+
+impl<'a> Authenticated<'a> {
+    /// `None` where the message ends before its MAC does.
+    fn of(message: &'a [u8]) -> Option<Self> {
+        let (head, tail) = message.split_first_chunk::<MAC_AT>()?;
+        let [first, _, _, _, nonce @ .., key_id, algorithm, high, low] = head;
+        let length = u16::from_be_bytes([*high, *low]);
+        let (stated, rest) = tail.split_at_checked(usize::from(length))?;
+        let (packet_type, key_id, algorithm) = (first >> 4, *key_id, *algorithm);
+        Some(Self {
+            packet_type,
+            nonce,
+            key_id,
+            algorithm,
+            head,
+            stated,
+            rest,
+        })
+    }
+
+    fn vouched_by(&self, key: &Key) -> Result<(), AuthError> {
+        let Self {
+            key_id,
+            algorithm,
+            stated,
+            ..
+        } = *self;
+        if key.algorithm as u8 != algorithm {
+            return Err(AuthError::AlgorithmMismatch { key_id, algorithm });
+        }
+        if !key.takes_mac_of(stated.len()) {
+            return Err(AuthError::Length {
+                length: stated.len() as u16,
+            });
+        }
+        match Mac::of(self, key) {
+            Ok(mac) if mac.begins_with(stated) => Ok(()),
+            _ => Err(AuthError::Mismatch),
+        }
     }
 }

@@ -29,6 +29,8 @@ pub enum Part {
     },
     /// The mapping a Map-Request carries when its M bit is set.
     CarriedRecord,
+    /// The locator with this index in that mapping.
+    CarriedLocator(u8),
     /// The 128-bit xTR-ID.
     XtrId,
     /// xTR-ID and Site-ID at the end of a message with the I bit.
@@ -154,6 +156,19 @@ pub enum WireError {
         part: Part,
         /// The flags as they stand in their byte.
         flags: u8,
+    },
+    /// The S bit of a Map-Reply or Encapsulated Control Message: LISP-SEC (RFC 9303) is not spoken here.
+    #[error("LISP-SEC is not spoken here")]
+    LispSec,
+    /// Two counts of the same thing.
+    #[error("{part:?}: the header counts {header} locators, the record {record}")]
+    Counts {
+        /// Which record.
+        part: Part,
+        /// What the header says.
+        header: u8,
+        /// What the record says.
+        record: u8,
     },
     /// A length or protocol field of the inner headers contradicts the datagram.
     #[error("{part:?}: {field} says {says}, but it is {is}")]

@@ -20,7 +20,7 @@ pub mod message;
 
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
 pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
-pub use codec::Type5;
+pub use codec::{CHANGE_PRIORITY_SUB_TYPE, Type5};
 pub use data_header::{DATA_HEADER_LEN, DataHeader};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};

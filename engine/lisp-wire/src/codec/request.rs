@@ -1,0 +1,187 @@
+//! Map-Request (RFC 9301 section 5.2) and Map-Reply (section 5.4).
+
+use super::family::{self, Address};
+use super::reader::Reader;
+use super::{flag, record};
+use crate::error::{EmitError, Part, WireError};
+use crate::message::{MapReply, MapRequest, Nonce};
+use crate::{EidPrefix, Rloc};
+
+/// Bits of the first word of a Map-Request.
+mod request {
+    pub(super) const A: u32 = 1 << 27;
+    pub(super) const M: u32 = 1 << 26;
+    pub(super) const P: u32 = 1 << 25;
+    pub(super) const SOLICIT: u32 = 1 << 24;
+    pub(super) const PROXY: u32 = 1 << 23;
+    pub(super) const INVOKED: u32 = 1 << 22;
+    /// RFC 9437 section 4: xTR-ID and Site-ID follow the last record.
+    pub(super) const I: u32 = 1 << 20;
+    /// Count of ITR-RLOCs less one, 5 bits.
+    pub(super) const IRC_SHIFT: u32 = 8;
+    pub(super) const IRC: u32 = 0x1f << IRC_SHIFT;
+}
+
+/// Bits of the first word of a Map-Reply.
+mod reply {
+    pub(super) const P: u32 = 1 << 27;
+    pub(super) const E: u32 = 1 << 26;
+    pub(super) const SECURITY: u32 = 1 << 25;
+}
+
+/// The most ITR-RLOCs a request can name.
+const MOST_ITR_RLOCS: usize = 32;
+/// Bytes of the shortest ITR-RLOC, one without an address.
+const LEAST_ITR_RLOC: usize = 2;
+/// Bytes of the shortest EID record, an IPv4 prefix.
+const LEAST_EID_RECORD: usize = 8;
+/// Bytes of xTR-ID and Site-ID.
+const TRAILER: usize = 24;
+
+impl MapRequest {
+    pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let nonce = Nonce(reader.u64(Part::Nonce)?);
+        let source_eid = Address::read(reader, Part::SourceEid)?.eid(Part::SourceEid)?;
+        let itr_rlocs = read_itr_rlocs(reader, ((word & request::IRC) >> request::IRC_SHIFT) as u8 + 1)?;
+        let eids = read_eids(reader, word as u8)?;
+        let map_reply = match word & request::M {
+            0 => None,
+            _ => Some(record::read(reader, Part::CarriedRecord)?),
+        };
+        if word & request::I != 0 {
+            // A subscriber's request is answered like any other where there are no subscriptions.
+            reader.bytes(TRAILER, Part::Trailer)?;
+        }
+        Ok(Self {
+            nonce,
+            authoritative: word & request::A != 0,
+            probe: word & request::P != 0,
+            solicit: word & request::SOLICIT != 0,
+            invoked: word & request::INVOKED != 0,
+            proxy_itr: word & request::PROXY != 0,
+            source_eid,
+            itr_rlocs,
+            eids,
+            map_reply,
+        })
+    }
+
+    pub(super) fn write(&self, word: u32, out: &mut Vec<u8>) -> Result<(), EmitError> {
+        let Self {
+            nonce,
+            authoritative,
+            probe,
+            solicit,
+            invoked,
+            proxy_itr,
+            ..
+        } = *self;
+        let Self {
+            source_eid,
+            itr_rlocs,
+            eids,
+            map_reply,
+            ..
+        } = self;
+        if !(1..=MOST_ITR_RLOCS).contains(&itr_rlocs.len()) {
+            let count = itr_rlocs.len();
+            return Err(EmitError::Count {
+                what: "ITR-RLOCs",
+                count,
+                least: 1,
+                most: MOST_ITR_RLOCS,
+            });
+        }
+        let word = word
+            | flag(authoritative, request::A)
+            | flag(map_reply.is_some(), request::M)
+            | flag(probe, request::P)
+            | flag(solicit, request::SOLICIT)
+            | flag(proxy_itr, request::PROXY)
+            | flag(invoked, request::INVOKED)
+            | (itr_rlocs.len() as u32 - 1) << request::IRC_SHIFT
+            | u32::from(record::count("EID records", eids.len(), 1)?);
+        out.extend_from_slice(&word.to_be_bytes());
+        out.extend_from_slice(&nonce.0.to_be_bytes());
+        match source_eid {
+            Some(eid) => family::write_eid(*eid, out),
+            None => family::write_none(out),
+        }
+        for rloc in itr_rlocs {
+            family::write_ip(rloc.0, out);
+        }
+        for eid in eids {
+            out.extend_from_slice(&[0, eid.length()]);
+            family::write_eid(eid.first(), out);
+        }
+        map_reply
+            .iter()
+            .try_for_each(|mapping| record::write(mapping, out))
+    }
+}
+
+impl MapReply {
+    pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        if word & reply::SECURITY != 0 {
+            return Err(WireError::LispSec);
+        }
+        let nonce = Nonce(reader.u64(Part::Nonce)?);
+        let records = record::read_all(reader, word as u8)?;
+        Ok(Self {
+            nonce,
+            probe: word & reply::P != 0,
+            echo_nonce: word & reply::E != 0,
+            records,
+        })
+    }
+
+    pub(super) fn write(&self, word: u32, out: &mut Vec<u8>) -> Result<(), EmitError> {
+        let Self {
+            nonce,
+            probe,
+            echo_nonce,
+            records,
+        } = self;
+        let word = word
+            | flag(*probe, reply::P)
+            | flag(*echo_nonce, reply::E)
+            | u32::from(record::count("records", records.len(), 0)?);
+        out.extend_from_slice(&word.to_be_bytes());
+        out.extend_from_slice(&nonce.0.to_be_bytes());
+        record::write_all(records, out)
+    }
+}
+
+/// ITR-RLOCs that are no IP addresses are left out; one that is must remain, or nobody could be answered.
+fn read_itr_rlocs(reader: &mut Reader<'_>, count: u8) -> Result<Vec<Rloc>, WireError> {
+    reader.expect(count, LEAST_ITR_RLOC, Part::ItrRloc(0))?;
+    let mut rlocs = Vec::with_capacity(usize::from(count));
+    for index in 0..count {
+        if let Address::Ip(address) = Address::read(reader, Part::ItrRloc(index))? {
+            rlocs.push(Rloc(address));
+        }
+    }
+    if rlocs.is_empty() {
+        Err(WireError::Missing {
+            part: Part::ItrRloc(0),
+        })
+    } else {
+        Ok(rlocs)
+    }
+}
+
+fn read_eids(reader: &mut Reader<'_>, count: u8) -> Result<Vec<EidPrefix>, WireError> {
+    if count == 0 {
+        return Err(WireError::Missing {
+            part: Part::EidRecord(0),
+        });
+    }
+    reader.expect(count, LEAST_EID_RECORD, Part::EidRecord(0))?;
+    let mut eids = Vec::with_capacity(usize::from(count));
+    for index in 0..count {
+        let part = Part::EidRecord(index);
+        let [_reserved, mask_length] = reader.array(part)?;
+        eids.push(Address::read(reader, part)?.prefix(mask_length, part)?);
+    }
+    Ok(eids)
+}
