@@ -24,7 +24,10 @@ pub use codec::{CHANGE_PRIORITY_SUB_TYPE, Type5};
 pub use data_header::{DATA_HEADER_LEN, DataHeader};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
-pub use message::{Algorithm, ChangePriority, Message, Nonce};
+pub use message::{
+    Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, MapNotify, MapRegister, MapReply,
+    MapRequest, Message, Nonce, Purpose, SiteId, XtrId,
+};
 
 /// UDP destination port of encapsulated packets (RFC 9300 section 5).
 pub const DATA_PORT: u16 = 4341;

@@ -147,6 +147,17 @@ pub struct AuthField {
     pub mac: Vec<u8>,
 }
 
+impl AuthField {
+    /// The field of a message still to be signed: no algorithm, no MAC.
+    pub const fn unsigned() -> Self {
+        Self {
+            key_id: 0,
+            algorithm: Algorithm::None,
+            mac: Vec::new(),
+        }
+    }
+}
+
 /// Which wire form a Change-Priority takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

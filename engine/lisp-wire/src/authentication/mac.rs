@@ -72,7 +72,9 @@ where
     Hmac<D>: KeyInit + hmac::Mac,
 {
     let mut state = <Hmac<D> as KeyInit>::new_from_slice(key)?;
-    parts.iter().for_each(|part| state.update(part));
+    for part in parts {
+        state.update(part);
+    }
     let output = state.finalize().into_bytes();
     let mut bytes = [0; MOST_BYTES];
     bytes

@@ -214,7 +214,6 @@ fn pseudo_header(from: IpAddr, to: IpAddr, length: u16) -> u32 {
 /// The one's complement sum of 16-bit words (RFC 1071), an odd last byte padded with zero.
 fn sum(start: u32, bytes: &[u8]) -> u16 {
     let (pairs, odd) = bytes.as_chunks::<2>();
-    // 2^16 words of a datagram and the start stay below 2^32... in 64 bits without a thought.
     let mut total = pairs
         .iter()
         .map(|pair| u64::from(u16::from_be_bytes(*pair)))

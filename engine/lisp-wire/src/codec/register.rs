@@ -8,7 +8,7 @@ use crate::error::{EmitError, Part, WireError};
 use crate::message::{Algorithm, AuthField, MapNotify, MapRegister, Nonce, SiteId, XtrId};
 
 /// Bits of the first word of a Map-Register.
-mod register {
+mod bit {
     pub(super) const P: u32 = 1 << 27;
     pub(super) const I: u32 = 1 << 25;
     pub(super) const M: u32 = 1 << 8;
@@ -23,11 +23,11 @@ impl MapRegister {
         let nonce = Nonce(reader.u64(Part::Nonce)?);
         let auth = AuthField::read(reader)?;
         let records = record::read_all(reader, word as u8)?;
-        let xtr = read_trailer(word & register::I, reader)?;
+        let xtr = read_trailer(word & bit::I, reader)?;
         Ok(Self {
             nonce,
-            proxy_reply: word & register::P != 0,
-            want_notify: word & register::M != 0,
+            proxy_reply: word & bit::P != 0,
+            want_notify: word & bit::M != 0,
             auth,
             records,
             xtr,
@@ -44,9 +44,9 @@ impl MapRegister {
             xtr,
         } = self;
         let word = word
-            | flag(*proxy_reply, register::P)
-            | flag(xtr.is_some(), register::I)
-            | flag(*want_notify, register::M)
+            | flag(*proxy_reply, bit::P)
+            | flag(xtr.is_some(), bit::I)
+            | flag(*want_notify, bit::M)
             | u32::from(record::count("records", records.len(), 0)?);
         write_head(word, *nonce, auth, out)?;
         write_rest(records, *xtr, out)

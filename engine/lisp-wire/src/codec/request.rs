@@ -8,7 +8,7 @@ use crate::message::{MapReply, MapRequest, Nonce};
 use crate::{EidPrefix, Rloc};
 
 /// Bits of the first word of a Map-Request.
-mod request {
+mod ask {
     pub(super) const A: u32 = 1 << 27;
     pub(super) const M: u32 = 1 << 26;
     pub(super) const P: u32 = 1 << 25;
@@ -23,7 +23,7 @@ mod request {
 }
 
 /// Bits of the first word of a Map-Reply.
-mod reply {
+mod answer {
     pub(super) const P: u32 = 1 << 27;
     pub(super) const E: u32 = 1 << 26;
     pub(super) const SECURITY: u32 = 1 << 25;
@@ -42,23 +42,23 @@ impl MapRequest {
     pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let nonce = Nonce(reader.u64(Part::Nonce)?);
         let source_eid = Address::read(reader, Part::SourceEid)?.eid(Part::SourceEid)?;
-        let itr_rlocs = read_itr_rlocs(reader, ((word & request::IRC) >> request::IRC_SHIFT) as u8 + 1)?;
+        let itr_rlocs = read_itr_rlocs(reader, ((word & ask::IRC) >> ask::IRC_SHIFT) as u8 + 1)?;
         let eids = read_eids(reader, word as u8)?;
-        let map_reply = match word & request::M {
+        let map_reply = match word & ask::M {
             0 => None,
             _ => Some(record::read(reader, Part::CarriedRecord)?),
         };
-        if word & request::I != 0 {
+        if word & ask::I != 0 {
             // A subscriber's request is answered like any other where there are no subscriptions.
             reader.bytes(TRAILER, Part::Trailer)?;
         }
         Ok(Self {
             nonce,
-            authoritative: word & request::A != 0,
-            probe: word & request::P != 0,
-            solicit: word & request::SOLICIT != 0,
-            invoked: word & request::INVOKED != 0,
-            proxy_itr: word & request::PROXY != 0,
+            authoritative: word & ask::A != 0,
+            probe: word & ask::P != 0,
+            solicit: word & ask::SOLICIT != 0,
+            invoked: word & ask::INVOKED != 0,
+            proxy_itr: word & ask::PROXY != 0,
             source_eid,
             itr_rlocs,
             eids,
@@ -93,13 +93,13 @@ impl MapRequest {
             });
         }
         let word = word
-            | flag(authoritative, request::A)
-            | flag(map_reply.is_some(), request::M)
-            | flag(probe, request::P)
-            | flag(solicit, request::SOLICIT)
-            | flag(proxy_itr, request::PROXY)
-            | flag(invoked, request::INVOKED)
-            | (itr_rlocs.len() as u32 - 1) << request::IRC_SHIFT
+            | flag(authoritative, ask::A)
+            | flag(map_reply.is_some(), ask::M)
+            | flag(probe, ask::P)
+            | flag(solicit, ask::SOLICIT)
+            | flag(proxy_itr, ask::PROXY)
+            | flag(invoked, ask::INVOKED)
+            | (itr_rlocs.len() as u32 - 1) << ask::IRC_SHIFT
             | u32::from(record::count("EID records", eids.len(), 1)?);
         out.extend_from_slice(&word.to_be_bytes());
         out.extend_from_slice(&nonce.0.to_be_bytes());
@@ -122,15 +122,15 @@ impl MapRequest {
 
 impl MapReply {
     pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        if word & reply::SECURITY != 0 {
+        if word & answer::SECURITY != 0 {
             return Err(WireError::LispSec);
         }
         let nonce = Nonce(reader.u64(Part::Nonce)?);
         let records = record::read_all(reader, word as u8)?;
         Ok(Self {
             nonce,
-            probe: word & reply::P != 0,
-            echo_nonce: word & reply::E != 0,
+            probe: word & answer::P != 0,
+            echo_nonce: word & answer::E != 0,
             records,
         })
     }
@@ -143,8 +143,8 @@ impl MapReply {
             records,
         } = self;
         let word = word
-            | flag(*probe, reply::P)
-            | flag(*echo_nonce, reply::E)
+            | flag(*probe, answer::P)
+            | flag(*echo_nonce, answer::E)
             | u32::from(record::count("records", records.len(), 0)?);
         out.extend_from_slice(&word.to_be_bytes());
         out.extend_from_slice(&nonce.0.to_be_bytes());
