@@ -10,6 +10,7 @@
 //! | [`lab`] | [`Lab`]: the running fabric with its forwarders, and its levers |
 //! | [`direct`] | [`Direct`]: two sites on a plain cable, for benches |
 //! | [`namespace`] | [`Namespace`]: a thread in a network namespace of its own |
+//! | [`line`](mod@line) | the WAN as a pure machine: shaping, queues, switching; time is an argument |
 //! | [`delay_line`] | the process that is the WAN, and its commands |
 //! | [`traffic`] | byte source, download with a fixed window, sequence echo |
 //! | [`guard`] | a wrapper that ties any program's life to its parent's |
@@ -20,7 +21,9 @@ pub mod enter;
 pub mod fabric;
 pub mod guard;
 pub mod lab;
+pub mod line;
 pub mod namespace;
+mod raw;
 pub mod traffic;
 
 pub use direct::Direct;
