@@ -1,18 +1,119 @@
 //! The process that is the WAN: it runs [`crate::line`] on raw sockets and obeys commands on its standard input.
 
+mod process;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser;
 use proto::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::PairShape;
+use crate::guard::die_with_parent;
+use crate::line::config::{ConfigError, LineConfig};
+use process::Process;
+
+/// `delay-line`: be the WAN of a lab, until standard input ends.
+#[derive(Debug, Parser)]
+#[command(name = "delay-line")]
+struct Arguments {
+    /// Ports and shapes, as JSON.
+    #[arg(long)]
+    config: PathBuf,
+    /// End when the parent ends, however it ends.
+    #[arg(long)]
+    die_with_parent: bool,
+}
 
 /// `delay-line --config FILE [--die-with-parent]`: runs until its standard input ends.
+#[expect(
+    clippy::print_stderr,
+    reason = "a process of its own; the lab keeps its standard error as a log"
+)]
 pub fn main_with_args(arguments: Vec<OsString>) -> ExitCode {
-    drop(arguments);
-    ExitCode::FAILURE
+    let name = OsString::from("delay-line");
+    let arguments = match Arguments::try_parse_from(std::iter::once(name).chain(arguments)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("delay-line: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), DelayLineError> {
+    if arguments.die_with_parent {
+        die_with_parent().map_err(|source| DelayLineError::Parent { source })?;
+    }
+    let file = &arguments.config;
+    let text = std::fs::read_to_string(file).map_err(|source| DelayLineError::Unreadable {
+        file: file.clone(),
+        source,
+    })?;
+    let config: LineConfig = serde_json::from_str(&text).map_err(|source| DelayLineError::Unparsable {
+        file: file.clone(),
+        source,
+    })?;
+    Process::start(config)?.run()
+}
+
+/// Why a delay line does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DelayLineError {
+    /// It was to die with its parent.
+    #[error("cannot tie this process to its parent: {source}")]
+    Parent {
+        /// Why.
+        source: io::Error,
+    },
+    /// No file.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not the JSON of a line.
+    #[error("{}: {source}", file.display())]
+    Unparsable {
+        /// Which.
+        file: PathBuf,
+        /// What.
+        source: serde_json::Error,
+    },
+    /// It contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No packet socket on an interface.
+    #[error("cannot open port '{port}' on interface {interface}: {source}")]
+    Port {
+        /// The port.
+        port: String,
+        /// The interface.
+        interface: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A socket broke.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// What the delay line is told while it runs, one JSON object a line on its standard input.
@@ -54,6 +155,8 @@ pub enum LineCommand {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reply")]
 pub enum LineReply {
+    /// First word: all ports are open.
+    Ready,
     /// Done.
     Done,
     /// Not done.
@@ -74,7 +177,7 @@ pub struct LineStats {
     pub pairs: BTreeMap<String, PairCounters>,
     /// By port: the access line towards the network and from it.
     pub access: BTreeMap<String, AccessCounters>,
-    /// Frames the kernel dropped before the line saw them. Zero, or the machine is too busy for this lab.
+    /// Frames the kernel dropped before the line saw them, or did not take. Zero, or the machine is too busy for this lab.
     pub kernel_drops: u64,
     /// Whether the process runs with real-time priority.
     pub realtime: bool,
