@@ -1,0 +1,170 @@
+//! The format of a record: JSON lines, each sealed to all lines before it.
+//!
+//! ```text
+//! {"format":"pacao-record","version":1,"engine":"0.1.0","at":T,"config":{...},"sum":"..."}
+//! {"at":T,"input":{...},"sum":"..."}          what happened
+//! {"at":T,"effects":[...],"sum":"..."}        what was decided upon the input just above, if anything
+//! {"at":T,"state":{...},"sum":"..."}          the whole engine, now and then
+//! {"at":T,"gap":"why","state":{...},"sum":"..."}   what happened before could not be written; it goes on from here
+//! ```
+
+mod line;
+mod reader;
+
+use std::io;
+use std::path::PathBuf;
+
+use pacao_core::{Config, Input};
+use proto::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub(crate) use line::Chain;
+pub use reader::Torn;
+pub(crate) use reader::{Next, Reader, io_error};
+
+/// The word in the header.
+const FORMAT: &str = "pacao-record";
+
+/// Version of the format.
+const VERSION: u32 = 1;
+
+/// First line of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    format: String,
+    version: u32,
+    /// Version of the engine that began it.
+    pub engine: String,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// What the engine was told of the fabric.
+    pub config: Config,
+}
+
+impl Header {
+    /// For a record that begins now.
+    pub(crate) fn new(config: Config, at: Timestamp) -> Self {
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            engine: env!("CARGO_PKG_VERSION").into(),
+            at,
+            config,
+        }
+    }
+}
+
+/// A line after the first.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Input {
+        at: Timestamp,
+        input: Input,
+    },
+    Decisions {
+        at: Timestamp,
+        effects: Box<RawValue>,
+    },
+    State {
+        at: Timestamp,
+        engine: Box<RawValue>,
+    },
+    Gap {
+        at: Timestamp,
+        why: String,
+        engine: Box<RawValue>,
+    },
+}
+
+impl Entry {
+    pub(crate) fn at(&self) -> Timestamp {
+        match self {
+            Self::Input { at, .. }
+            | Self::Decisions { at, .. }
+            | Self::State { at, .. }
+            | Self::Gap { at, .. } => *at,
+        }
+    }
+}
+
+/// The same as it stands in the file. One struct for reading, so that effects and states stay text until needed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Body<'a> {
+    pub(crate) at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<std::borrow::Cow<'a, Input>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) effects: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gap: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<Box<RawValue>>,
+}
+
+impl TryFrom<Body<'_>> for Entry {
+    type Error = &'static str;
+
+    fn try_from(body: Body<'_>) -> Result<Self, &'static str> {
+        let at = body.at;
+        match (body.input, body.effects, body.gap, body.state) {
+            (Some(input), None, None, None) => Ok(Self::Input {
+                at,
+                input: input.into_owned(),
+            }),
+            (None, Some(effects), None, None) => Ok(Self::Decisions { at, effects }),
+            (None, None, None, Some(engine)) => Ok(Self::State { at, engine }),
+            (None, None, Some(why), Some(engine)) => Ok(Self::Gap { at, why, engine }),
+            _ => Err("it is none of input, effects, state and gap"),
+        }
+    }
+}
+
+/// A record that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file system refused.
+    #[error("cannot {doing} the record {}: {source}", path.display())]
+    Io {
+        /// A verb.
+        doing: &'static str,
+        /// Which record.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another kind of file.
+    #[error("{} is not a record of this program: {why}", path.display())]
+    NotARecord {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with its first line.
+        why: String,
+    },
+    /// A line in the midst of it is not what was written.
+    #[error("{}:{line}: the record was changed or damaged here: {why}", path.display())]
+    Damaged {
+        /// Which record.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// It belongs to a session that read differently.
+    #[error(
+        "{} was recorded with other settings than the session has now; start a fresh record (the old one is kept), or undo the change",
+        path.display()
+    )]
+    OtherConfig {
+        /// Which record.
+        path: PathBuf,
+    },
+    /// The engine's state has no JSON form.
+    #[error("the engine's state cannot be written down: {source}")]
+    State {
+        /// Why.
+        source: serde_json::Error,
+    },
+}

@@ -1,0 +1,181 @@
+//! Reading a record, line by line: what is torn off at its end is told apart from what is damaged in its midst.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use proto::Timestamp;
+
+use super::{Body, Chain, Entry, FORMAT, Header, RecordError, VERSION};
+
+/// No line is longer: the state of a very large fabric is a few megabytes.
+const MAX_LINE: u64 = 256 << 20;
+
+/// Reads one record.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    path: PathBuf,
+    file: BufReader<File>,
+    chain: Chain,
+    line: u64,
+    /// Bytes of whole, good lines so far.
+    good: u64,
+    last: Timestamp,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Entry(Box<Entry>),
+    End,
+    /// The writer was killed, or the machine lost power, while this was written. Nothing was done upon it.
+    Torn(Torn),
+}
+
+/// A line that was not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Which line, from 1.
+    pub line: u64,
+    /// How many bytes of it there are.
+    pub bytes: u64,
+}
+
+impl Reader {
+    /// Opens a record and reads its header.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Header), RecordError> {
+        let file = File::open(path).map_err(io_error("open", path))?;
+        let mut reader = Self {
+            path: path.to_owned(),
+            file: BufReader::new(file),
+            chain: Chain::default(),
+            line: 0,
+            good: 0,
+            last: Timestamp::default(),
+        };
+        let header = reader.header()?;
+        reader.last = header.at;
+        Ok((reader, header))
+    }
+
+    /// The next entry.
+    pub(crate) fn next(&mut self) -> Result<Next, RecordError> {
+        let text = self.text()?;
+        if text.is_empty() {
+            return Ok(Next::End);
+        }
+        self.line += 1;
+        let torn = Torn {
+            line: self.line,
+            bytes: text.len() as u64,
+        };
+        let Some(whole) = text.strip_suffix(b"\n") else {
+            return Ok(Next::Torn(torn));
+        };
+        let chain = self.chain.clone();
+        let opened = std::str::from_utf8(whole)
+            .map_err(|_| "it is not text".to_owned())
+            .and_then(|line| self.entry(line));
+        match opened {
+            Ok(entry) => {
+                self.good += text.len() as u64;
+                self.last = entry.at();
+                Ok(Next::Entry(Box::new(entry)))
+            }
+            Err(why) => {
+                self.chain = chain;
+                // A lost page reads as zeros: at the very end, and not JSON, it is a torn line like any other.
+                let garbage = serde_json::from_slice::<serde::de::IgnoredAny>(whole).is_err();
+                if garbage && self.at_end()? {
+                    Ok(Next::Torn(torn))
+                } else {
+                    Err(self.damaged(why))
+                }
+            }
+        }
+    }
+
+    /// Where to go on writing: the seal of the last good line, and the bytes up to its end.
+    pub(crate) fn position(&self) -> (Chain, u64) {
+        (self.chain.clone(), self.good)
+    }
+
+    /// Number of the line read last, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The time of the last good line.
+    pub(crate) fn last(&self) -> Timestamp {
+        self.last
+    }
+
+    /// An error that names the line read last.
+    pub(crate) fn damaged(&self, why: String) -> RecordError {
+        RecordError::Damaged {
+            path: self.path.clone(),
+            line: self.line,
+            why,
+        }
+    }
+
+    fn header(&mut self) -> Result<Header, RecordError> {
+        let text = self.text()?;
+        self.line = 1;
+        let not = |why: String| RecordError::NotARecord {
+            path: self.path.clone(),
+            why,
+        };
+        let line = std::str::from_utf8(&text).map_err(|_| not("it is not text".into()))?;
+        let line = line
+            .strip_suffix('\n')
+            .ok_or_else(|| not("its first line is not whole".into()))?;
+        let json =
+            Chain::open(&mut self.chain, line).map_err(|why| not(format!("in its first line, {why}")))?;
+        #[derive(serde::Deserialize)]
+        struct Kind {
+            format: String,
+            version: u32,
+        }
+        let kind: Kind = serde_json::from_str(&json).map_err(|error| not(error.to_string()))?;
+        if kind.format != FORMAT || kind.version != VERSION {
+            let Kind { format, version } = kind;
+            return Err(not(format!(
+                "it says {format} {version}; this build reads {FORMAT} {VERSION}"
+            )));
+        }
+        let header = serde_json::from_str(&json).map_err(|error| not(error.to_string()))?;
+        self.good = text.len() as u64;
+        Ok(header)
+    }
+
+    fn entry(&mut self, line: &str) -> Result<Entry, String> {
+        let json = self.chain.open(line)?;
+        let body: Body<'_> = serde_json::from_str(&json).map_err(|error| error.to_string())?;
+        let entry = Entry::try_from(body)?;
+        if entry.at() < self.last {
+            return Err("its time lies before that of the line above".into());
+        }
+        Ok(entry)
+    }
+
+    /// The next line with its newline; empty at the end of the file.
+    fn text(&mut self) -> Result<Vec<u8>, RecordError> {
+        let mut text = Vec::new();
+        let read = (&mut self.file).take(MAX_LINE).read_until(b'\n', &mut text);
+        read.map_err(io_error("read", &self.path))?;
+        Ok(text)
+    }
+
+    fn at_end(&mut self) -> Result<bool, RecordError> {
+        self.file
+            .fill_buf()
+            .map(<[u8]>::is_empty)
+            .map_err(io_error("read", &self.path))
+    }
+}
+
+pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.to_owned();
+    move |source| RecordError::Io { doing, path, source }
+}

@@ -1,0 +1,204 @@
+//! Writes down every input before it is handled, and every decision before it is carried out.
+//!
+//! Inputs gather in memory and go to the file with [`Recorder::flush`] (at least every [`FLUSH_EVERY`]); commands
+//! and decisions go to the disk itself with [`Recorder::commit`].
+
+mod resume;
+
+use std::borrow::Cow;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pacao_core::{Effect, Engine, Input};
+use proto::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::record::{Body, Chain, Header, RecordError, io_error};
+
+pub(crate) use resume::resume;
+
+/// Inputs wait in memory no longer than this.
+pub(crate) const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// A state is written after this many inputs, so that a restart has no more than these to repeat.
+const STATE_EVERY: u32 = 5_000;
+
+/// What a record is written to.
+pub(crate) trait Medium: Send {
+    /// Appends all of `bytes`.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns once what was appended survives a loss of power.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts everything past `length` bytes.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+/// Writes one record.
+pub(crate) struct Recorder {
+    path: PathBuf,
+    medium: Box<dyn Medium>,
+    buffer: Vec<u8>,
+    chain: Chain,
+    /// Length and seal of what certainly stands in the file.
+    written: (u64, Chain),
+    since_state: u32,
+}
+
+impl Recorder {
+    /// Begins a record; an old one at the same path is set aside under a name with its own time.
+    pub(crate) fn create(path: &Path, header: &Header) -> Result<Self, RecordError> {
+        set_aside(path, header.at)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(io_error("create", path))?;
+        let mut recorder = Self::over(Box::new(file), path, (0, Chain::default()));
+        recorder.line(header)?;
+        recorder.commit()?;
+        sync_folder(path)?;
+        Ok(recorder)
+    }
+
+    /// Goes on after what is written already.
+    pub(crate) fn over(medium: Box<dyn Medium>, path: &Path, written: (u64, Chain)) -> Self {
+        let chain = written.1.clone();
+        Self {
+            path: path.to_owned(),
+            medium,
+            buffer: Vec::new(),
+            chain,
+            written,
+            since_state: 0,
+        }
+    }
+
+    /// What happened.
+    pub(crate) fn input(&mut self, at: Timestamp, input: &Input) -> Result<(), RecordError> {
+        self.since_state += 1;
+        self.line(&Body {
+            at,
+            input: Some(Cow::Borrowed(input)),
+            ..Body::default()
+        })
+    }
+
+    /// What was decided upon the last input.
+    pub(crate) fn decisions(&mut self, at: Timestamp, decisions: &[&Effect]) -> Result<(), RecordError> {
+        self.line(&Body {
+            at,
+            effects: Some(raw(decisions)?),
+            ..Body::default()
+        })
+    }
+
+    /// The whole engine, once there were enough inputs since the last time.
+    pub(crate) fn state_if_due(&mut self, at: Timestamp, engine: &Engine) -> Result<(), RecordError> {
+        if self.since_state < STATE_EVERY {
+            Ok(())
+        } else {
+            self.state(at, engine)
+        }
+    }
+
+    /// The whole engine.
+    pub(crate) fn state(&mut self, at: Timestamp, engine: &Engine) -> Result<(), RecordError> {
+        self.since_state = 0;
+        self.line(&Body {
+            at,
+            state: Some(raw(engine)?),
+            ..Body::default()
+        })
+    }
+
+    /// After a failure: cuts what was half written and goes on from the engine as it is now.
+    pub(crate) fn mend(&mut self, at: Timestamp, why: &str, engine: &Engine) -> Result<(), RecordError> {
+        let (length, chain) = self.written.clone();
+        self.buffer.clear();
+        self.medium.cut(length).map_err(io_error("cut", &self.path))?;
+        self.chain = chain;
+        self.since_state = 0;
+        self.line(&Body {
+            at,
+            gap: Some(why.to_owned()),
+            state: Some(raw(engine)?),
+            ..Body::default()
+        })?;
+        self.commit()
+    }
+
+    /// Hands what has gathered to the system: it survives the end of this process.
+    pub(crate) fn flush(&mut self) -> Result<(), RecordError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.medium
+            .append(&self.buffer)
+            .map_err(io_error("write", &self.path))?;
+        self.written = (self.written.0 + self.buffer.len() as u64, self.chain.clone());
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// [`Self::flush`], and on to the disk: it survives a loss of power.
+    pub(crate) fn commit(&mut self) -> Result<(), RecordError> {
+        self.flush()?;
+        self.medium.sync().map_err(io_error("write", &self.path))
+    }
+
+    fn line<T: serde::Serialize>(&mut self, body: &T) -> Result<(), RecordError> {
+        let json = serde_json::to_string(body).map_err(|source| RecordError::State { source })?;
+        self.chain.seal(&json, &mut self.buffer);
+        Ok(())
+    }
+}
+
+fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, RecordError> {
+    serde_json::value::to_raw_value(value).map_err(|source| RecordError::State { source })
+}
+
+/// Nothing recorded is ever overwritten.
+fn set_aside(path: &Path, at: Timestamp) -> Result<(), RecordError> {
+    let stem = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let aside = path.with_file_name(format!("{stem}-until-{}.jsonl", at.micros()));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(io_error("set aside", path)),
+    }
+}
+
+/// Without this the name of a new file may be lost with the power, and the record with it.
+fn sync_folder(path: &Path) -> Result<(), RecordError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("secure the folder of", path))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! The shell's own task.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use pacao_core::{Effect, Engine, Input, decisions};
+use proto::{
+    Actor, Command, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity, SiteName,
+    Snapshot, Timestamp,
+};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::consoles::{ConsoleId, Consoles};
+use super::journal::Journal;
+use super::{Arrival, EngineError, Opened};
+use crate::attachment::Ask;
+use crate::clock::Clock;
+use crate::paths::StateDir;
+
+/// A deadline that stays in the past must not spin the task.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
+
+/// How often slow consoles are looked after.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(100);
+
+/// The shell's own log lines that a new console still sees.
+const REMARKS: usize = 32;
+
+pub(super) struct Shell {
+    engine: Engine,
+    journal: Journal,
+    clock: Clock,
+    inbox: mpsc::Receiver<Arrival>,
+    /// Weak, or the channel would never end.
+    arrivals: mpsc::WeakSender<Arrival>,
+    consoles: Consoles,
+    /// One task a console: brings what it asks to the inbox.
+    guests: JoinSet<()>,
+    /// Who waits for which reply.
+    askers: BTreeMap<RequestId, Vec<ConsoleId>>,
+    nodes: BTreeMap<SiteName, mpsc::Sender<NodeCommand>>,
+    remarks: VecDeque<LogEntry>,
+    ticked_at: Instant,
+    tasks: JoinSet<&'static str>,
+    /// Locked as long as the task lives.
+    _state: StateDir,
+}
+
+impl Shell {
+    pub(super) fn new(
+        opened: Opened,
+        (inbox, arrivals): (mpsc::Receiver<Arrival>, mpsc::WeakSender<Arrival>),
+        tasks: JoinSet<&'static str>,
+        state: StateDir,
+    ) -> Self {
+        let Opened {
+            engine,
+            journal,
+            mut clock,
+            remarks,
+        } = opened;
+        let at = clock.now();
+        let remarks = remarks
+            .into_iter()
+            .map(|text| LogEntry {
+                at,
+                severity: Severity::Warning,
+                text,
+            })
+            .collect();
+        Self {
+            engine,
+            journal,
+            clock,
+            inbox,
+            arrivals,
+            consoles: Consoles::default(),
+            guests: JoinSet::new(),
+            askers: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            remarks,
+            ticked_at: Instant::now(),
+            tasks,
+            _state: state,
+        }
+    }
+
+    /// Runs until it is told to stop, or a task dies that never should.
+    pub(super) async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<(), EngineError> {
+        self.take(Input::Started).await;
+        let died = loop {
+            let deadline = self
+                .engine
+                .next_deadline()
+                .map(|at| self.clock.instant(at).max(self.ticked_at + LEAST_WAIT));
+            let catch_up = self
+                .consoles
+                .any_behind()
+                .then(|| Instant::now() + CATCH_UP_EVERY);
+            tokio::select! {
+                biased;
+                _ = &mut stopped => break None,
+                Some(dead) = self.tasks.join_next() => break Some(died(dead)),
+                () = at(self.journal.wake_at()) => self.look_after_record().await,
+                () = at(deadline) => {
+                    self.ticked_at = Instant::now();
+                    self.take(Input::Tick).await;
+                }
+                Some(_) = self.guests.join_next() => {}
+                Some(arrival) = self.inbox.recv() => self.arrive(arrival).await,
+                () = at(catch_up) => {}
+            }
+            if let Some(why) = self.journal.news() {
+                self.record_failed(&why);
+            }
+            self.catch_up();
+        };
+        self.end(died).await
+    }
+
+    async fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Input(input) => {
+                if let Input::NodeDown { site, why } = &input {
+                    self.nodes.remove(site);
+                    tracing::warn!(%site, why, "forwarder lost");
+                }
+                self.take(input).await;
+            }
+            Arrival::NodeUp { site, commands } => {
+                tracing::info!(%site, "forwarder connected");
+                self.nodes.insert(site.clone(), commands);
+                self.take(Input::NodeUp { site }).await;
+            }
+            Arrival::Attach { frames, asks } => {
+                let snapshot = self.snapshot();
+                let console = self.consoles.attach(frames, snapshot);
+                self.guests.spawn(forward(asks, console, self.arrivals.clone()));
+            }
+            Arrival::Ask {
+                console,
+                ask: (request, command, by),
+            } => self.ask(console, request, command, by).await,
+        }
+    }
+
+    /// A command is on the disk before it is handled, or refused.
+    async fn ask(&mut self, console: ConsoleId, request: RequestId, command: Command, by: Actor) {
+        let input = Input::Command {
+            request: request.clone(),
+            by,
+            command,
+        };
+        let now = self.clock.now();
+        let recorded = match self.journal.input(now, &input, &self.engine) {
+            Ok(()) => self.journal.commit().await,
+            failed => failed,
+        };
+        match recorded {
+            Ok(()) => {
+                self.askers.entry(request).or_default().push(console);
+                self.handle(input, now).await;
+            }
+            Err(why) => {
+                let reply = Reply::Refused {
+                    refusal: Refusal::NotRecorded { why },
+                };
+                self.consoles.reply(console, request, reply);
+            }
+        }
+    }
+
+    /// Everything else is measured and shown even when it cannot be recorded.
+    async fn take(&mut self, input: Input) {
+        let now = self.clock.now();
+        let _failure_is_told_after_this = self.journal.input(now, &input, &self.engine);
+        self.handle(input, now).await;
+    }
+
+    async fn handle(&mut self, input: Input, now: Timestamp) {
+        let effects = self.engine.handle(input, now);
+        let decided: Vec<&Effect> = decisions(&effects).collect();
+        if !decided.is_empty() && self.journal.decisions(now, &decided).is_ok() {
+            let _failure_keeps_effects_from_leaving = self.journal.commit().await;
+        }
+        self.act(effects);
+    }
+
+    /// Nothing that changes the fabric leaves while the record fails.
+    fn act(&mut self, effects: Vec<Effect>) {
+        let mut notices = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Notify { notice } => notices.push(notice),
+                Effect::Reply { request, reply } => {
+                    // A console sees what changed before it is told that its command did it.
+                    self.consoles.notify(&std::mem::take(&mut notices));
+                    for console in self.askers.remove(&request).unwrap_or_default() {
+                        self.consoles.reply(console, request.clone(), reply.clone());
+                    }
+                }
+                Effect::Node { site, command } => {
+                    if self.journal.failure().is_some() && changes_fabric(&command) {
+                        tracing::error!(%site, "not sent, for it cannot be recorded");
+                    } else {
+                        self.send(site, command);
+                    }
+                }
+            }
+        }
+        self.consoles.notify(&notices);
+    }
+
+    fn send(&mut self, site: SiteName, command: NodeCommand) {
+        let Some(commands) = self.nodes.get(&site) else {
+            return;
+        };
+        if let Err(TrySendError::Full(_)) = commands.try_send(command) {
+            // Dropping the sender ends the connection; NodeDown follows and the core starts over with this forwarder.
+            tracing::warn!(%site, "forwarder takes no commands; connection dropped");
+            self.nodes.remove(&site);
+        }
+    }
+
+    async fn look_after_record(&mut self) {
+        if self.journal.failure().is_none() {
+            let _failure_is_told_after_this = self.journal.flush().await;
+        } else {
+            let now = self.clock.now();
+            if self.journal.mend(now, &self.engine).await {
+                let text =
+                    "the record can be written again; the engine observes until the mode is set".to_owned();
+                self.remark(Severity::Warning, text);
+            }
+        }
+    }
+
+    /// Says so, and takes the engine's hands off: what it decides now could not be told afterwards.
+    fn record_failed(&mut self, why: &str) {
+        let text = format!("{why}: commands are refused and nothing is carried out; measuring goes on");
+        self.remark(Severity::Error, text);
+        let now = self.clock.now();
+        let request = RequestId(format!("record-failed-{}", now.micros()));
+        let command = Command::SetMode { mode: Mode::Observe };
+        let effects = self.engine.handle(
+            Input::Command {
+                request,
+                by: Actor::Engine,
+                command,
+            },
+            now,
+        );
+        self.act(effects);
+    }
+
+    fn remark(&mut self, severity: Severity, text: String) {
+        match severity {
+            Severity::Error => tracing::error!("{text}"),
+            _ => tracing::warn!("{text}"),
+        }
+        let entry = LogEntry {
+            at: self.clock.now(),
+            severity,
+            text,
+        };
+        if self.remarks.len() == REMARKS {
+            self.remarks.pop_front();
+        }
+        self.remarks.push_back(entry.clone());
+        self.consoles.notify(&[Notice::Log { entry }]);
+    }
+
+    fn catch_up(&mut self) {
+        let now = self.clock.now();
+        let (engine, remarks) = (&self.engine, &self.remarks);
+        self.consoles
+            .catch_up(|| with_remarks(engine.snapshot(now), remarks));
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        with_remarks(self.engine.snapshot(self.clock.now()), &self.remarks)
+    }
+
+    async fn end(mut self, died: Option<EngineError>) -> Result<(), EngineError> {
+        self.tasks.shutdown().await;
+        let now = self.clock.now();
+        let finished = match self.journal.state(now, &self.engine) {
+            Ok(()) => self.journal.commit().await,
+            failed => failed,
+        };
+        let why = died
+            .as_ref()
+            .map_or_else(|| "the engine was stopped".to_owned(), ToString::to_string);
+        self.consoles.part(&why);
+        match died {
+            Some(error) => Err(error),
+            None => finished.map_err(|why| EngineError::Unfinished { why }),
+        }
+    }
+}
+
+/// Ends when the console drops its end, or the shell.
+async fn forward(mut asks: mpsc::Receiver<Ask>, console: ConsoleId, arrivals: mpsc::WeakSender<Arrival>) {
+    while let Some(ask) = asks.recv().await {
+        let Some(arrivals) = arrivals.upgrade() else {
+            return;
+        };
+        if arrivals.send(Arrival::Ask { console, ask }).await.is_err() {
+            return;
+        }
+    }
+}
+
+const fn changes_fabric(command: &NodeCommand) -> bool {
+    matches!(
+        command,
+        NodeCommand::SetLocators { .. } | NodeCommand::Arrived { .. } | NodeCommand::SetCache { .. }
+    )
+}
+
+fn with_remarks(mut snapshot: Snapshot, remarks: &VecDeque<LogEntry>) -> Snapshot {
+    if !remarks.is_empty() {
+        snapshot.log.extend(remarks.iter().cloned());
+        snapshot.log.make_contiguous().sort_by_key(|entry| entry.at);
+    }
+    snapshot
+}
+
+fn died(dead: Result<&'static str, tokio::task::JoinError>) -> EngineError {
+    match dead {
+        Ok(task) => EngineError::Died {
+            task,
+            why: "it ended".into(),
+        },
+        Err(error) => EngineError::Died {
+            task: "links",
+            why: error.to_string(),
+        },
+    }
+}
+
+/// Never, without a moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
