@@ -1,58 +1,252 @@
 //! The root: routes an [`Input`] to its machine and gathers [`Effect`]s.
 
-use proto::{Mode, NodeCommand, Notice, Snapshot, Timestamp};
+mod ask;
+mod nodes;
+mod rows;
+
+use std::collections::BTreeSet;
+
+use proto::{LinkState, Mode, NodeCommand, NodeReport, Notice, ProbeSample, Severity, SiteName, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Desk;
+use crate::config::Policy;
+use crate::execution::Changes;
+use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
+use crate::journal::Journal;
+use crate::monitor::{Monitor, Turn};
+use crate::pair::{Known, Pair};
 use crate::{Config, Effect, Input};
+use nodes::Node;
 
 /// The engine's whole state. It serialises: a restart reads the last one written, handles the inputs recorded
 /// since (their effects discarded), and then [`Input::Started`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Engine {
-    config: Config,
-    mode: Mode,
+    pub(crate) fabric: Fabric,
+    pub(crate) mode: Mode,
+    /// When this life of the engine began.
     since: Timestamp,
+    /// From here on a link found within its bounds counts as kept: one window after the start.
+    pub(crate) armed_at: Timestamp,
+    /// The latest moment told; time never goes backwards in here.
+    clock: Timestamp,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) monitor: Monitor,
+    pub(crate) pairs: Vec<Pair>,
+    /// When which pair is to be attended to.
+    agenda: BTreeSet<(Timestamp, PairIx)>,
+    pub(crate) desk: Desk,
+    pub(crate) journal: Journal,
+    pub(crate) changes: Changes,
+    /// For each VM, the view that everyone without one of his own is given, once most users entered elsewhere.
+    pub(crate) defaults: Vec<Option<Vec<Dc>>>,
 }
 
 impl Engine {
     /// An engine that has heard nothing yet; the first input is [`Input::Started`].
     pub fn new(config: Config, now: Timestamp) -> Self {
         let mode = config.mode;
-        Self { config, mode, since: now }
+        let fabric = Fabric::new(config);
+        let window = fabric.config.slots.decide;
+        Self {
+            mode,
+            since: now,
+            armed_at: now + window,
+            clock: now,
+            nodes: fabric.dcs().map(|_| Node::new(now)).collect(),
+            monitor: Monitor::new(&fabric),
+            pairs: (0..fabric.pairs.len() as u32)
+                .map(|ix| Pair::new(&fabric, PairIx(ix)))
+                .collect(),
+            agenda: BTreeSet::new(),
+            desk: Desk::default(),
+            journal: Journal::default(),
+            changes: Changes::default(),
+            defaults: vec![None; fabric.vms.len()],
+            fabric,
+        }
     }
 
     /// Takes one input in. Deterministic: the same state, input and time give the same state and effects.
+    /// A time before that of the input before counts as that one.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
-        if matches!(input, Input::Started) {
-            self.since = now;
+        let now = now.max(self.clock);
+        self.clock = now;
+        let mut out = Vec::new();
+        match input {
+            // What fell due while no engine ran is looked at only after everything was marked as not fresh.
+            Input::Started => self.started(now, &mut out),
+            other => {
+                self.advance(now, &mut out);
+                self.route(other, now, &mut out);
+            }
         }
-        Vec::new()
+        self.advance(now, &mut out);
+        self.tell_rows(now, &mut out);
+        out
     }
 
     /// When [`Input::Tick`] is due, if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
-    }
-
-    /// All there is, for a console.
-    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        Snapshot {
-            at: now,
-            session: self.config.session.clone(),
-            engine_since: self.since,
-            mode: self.mode,
-            nodes: Vec::new(),
-            links: Vec::new(),
-            histories: Vec::new(),
-            rlocs: Vec::new(),
-            proposals: Vec::new(),
-            log: std::collections::VecDeque::new(),
-        }
+        let nodes = self.nodes.iter().filter_map(Node::dead_at).min();
+        let agenda = self.agenda.first().map(|&(at, _)| at);
+        let monitor = self.monitor.next_deadline(self.rows_every());
+        [nodes, agenda, monitor].into_iter().flatten().min()
     }
 
     /// What the engine was told of the fabric.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.fabric.config
+    }
+
+    /// The mode now.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.fabric.config.policy
+    }
+
+    pub(crate) fn log(&mut self, severity: Severity, text: String, now: Timestamp, out: &mut Vec<Effect>) {
+        self.journal.write(severity, text, now, out);
+    }
+
+    fn route(&mut self, input: Input, now: Timestamp, out: &mut Vec<Effect>) {
+        match input {
+            Input::Tick | Input::Started => {}
+            Input::NodeUp { site } => self.node_up(&site, now, out),
+            Input::NodeDown { site, why } => self.node_down(&site, &why, now, out),
+            Input::Report { site, report } => self.report(&site, report, now, out),
+            Input::Command { request, by, command } => self.ask(request, by, command, now, out),
+        }
+    }
+
+    fn report(&mut self, site: &SiteName, report: NodeReport, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(dc) = self.fabric.dc(site) else { return };
+        match report {
+            NodeReport::Probes { samples } => self.samples(dc, &samples, now, out),
+            NodeReport::Changed { change, outcome } => self.changed(change, &outcome, now, out),
+            NodeReport::Hello { name, version, .. } => self.hello(dc, &name, &version, now, out),
+            NodeReport::Refused { why } => {
+                let text = format!("forwarder of {} refused: {}", self.fabric.label(dc), short(&why));
+                self.log(Severity::Warning, text, now, out);
+            }
+            // A client that asked was answered from the view its forwarder holds, which is the one last sent.
+            NodeReport::Requested { .. }
+            | NodeReport::Done
+            | NodeReport::MapCache { .. }
+            | NodeReport::Registrations { .. }
+            | NodeReport::Database { .. }
+            | NodeReport::Requesters { .. }
+            | NodeReport::ProbeFigures { .. }
+            | NodeReport::Counters { .. } => {}
+        }
+    }
+
+    fn samples(&mut self, dc: Dc, samples: &[ProbeSample], now: Timestamp, out: &mut Vec<Effect>) {
+        out.reserve(samples.len());
+        for sample in samples {
+            let mut user = self.fabric.user_at(sample.target);
+            while let Some(at) = user {
+                let link = self.fabric.link(at, dc);
+                let turn = self.monitor.take(&self.fabric, link, sample.outcome, now);
+                self.tell_point(link, sample.outcome, now, out);
+                if let Some(turn) = turn {
+                    self.turned(link, turn, now, out);
+                }
+                user = self.fabric.users[at as usize].twin;
+            }
+        }
+    }
+
+    /// Everything that is due by now.
+    fn advance(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        self.bury_nodes(now, out);
+        let turns = self.monitor.advance(&self.fabric, now);
+        self.log_silence(&turns, now, out);
+        for (link, turn) in turns {
+            self.turned(link, turn, now, out);
+        }
+        while let Some(&(at, pair)) = self.agenda.first() {
+            if at > now {
+                break;
+            }
+            self.agenda.pop_first();
+            self.pairs[pair.at()].due = None;
+            self.attend(pair, now, out);
+        }
+    }
+
+    /// Something became of a link: those who enter by it are looked at.
+    fn turned(&mut self, link: LinkIx, turn: Turn, now: Timestamp, out: &mut Vec<Effect>) {
+        self.log_turn(link, turn, now, out);
+        for pair in self.carried(link) {
+            if turn == Turn::Up && self.pairs[pair.at()].known == Known::Unanswered {
+                self.retell(pair, out);
+            }
+            self.attend(pair, now, out);
+        }
+    }
+
+    /// Keeps the agenda in step with a pair's own deadlines.
+    pub(crate) fn schedule(&mut self, ix: PairIx, now: Timestamp) {
+        let pair = &self.pairs[ix.at()];
+        let expiry = pair
+            .proposal
+            .and_then(|id| self.desk.get(id))
+            .map(|proposal| proposal.expires_at);
+        let flight = pair.flight.as_ref().map(|flight| flight.deadline);
+        let watch = pair.watch.map(|watch| watch.until);
+        // Later than now, so that a deadline that cannot be met is not chased.
+        let due = [expiry, flight, watch, pair.recheck_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.max(now + proto::Span(1)));
+        let pair = &mut self.pairs[ix.at()];
+        if pair.due == due {
+            return;
+        }
+        if let Some(at) = pair.due {
+            self.agenda.remove(&(at, ix));
+        }
+        pair.due = due;
+        if let Some(at) = due {
+            self.agenda.insert((at, ix));
+        }
+    }
+
+    /// Pairs that enter by this link.
+    pub(crate) fn carried(&self, link: LinkIx) -> Vec<PairIx> {
+        let (user, dc) = (self.fabric.user_of(link), self.fabric.dc_of(link));
+        self.fabric
+            .pairs_of(user)
+            .filter(|pair| self.pairs[pair.at()].entry() == dc)
+            .collect()
+    }
+
+    /// The link of a pair's user to a data centre.
+    pub(crate) fn link(&self, pair: PairIx, dc: Dc) -> LinkIx {
+        self.fabric.link(self.fabric.pairs[pair.at()].user, dc)
+    }
+
+    /// How a link stands: down if its forwarder is dead, else what its samples tell.
+    pub(crate) fn state(&self, link: LinkIx) -> LinkState {
+        if self.nodes[self.fabric.dc_of(link).at()].is_dead() {
+            LinkState::Down
+        } else {
+            self.monitor.state(link)
+        }
+    }
+
+    /// What the optimizer may use of a link.
+    pub(crate) fn measured(&self, link: LinkIx, now: Timestamp) -> Option<[u32; 3]> {
+        if self.nodes[self.fabric.dc_of(link).at()].is_dead() {
+            return None;
+        }
+        self.monitor.measured(&self.fabric, link, now)
     }
 }
 
@@ -62,10 +256,21 @@ pub fn decisions(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
     effects.iter().filter(|effect| match effect {
         Effect::Reply { .. } => true,
         Effect::Node { command, .. } => {
-            matches!(command, NodeCommand::SetLocators { .. } | NodeCommand::Arrived { .. })
+            matches!(
+                command,
+                NodeCommand::SetLocators { .. } | NodeCommand::Arrived { .. }
+            )
         }
         Effect::Notify { notice } => {
-            matches!(notice, Notice::Proposal { .. } | Notice::Rlocs { .. } | Notice::Mode { .. })
+            matches!(
+                notice,
+                Notice::Proposal { .. } | Notice::Rlocs { .. } | Notice::Mode { .. }
+            )
         }
     })
+}
+
+/// Text of others, cut to a line of the log.
+pub(crate) fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

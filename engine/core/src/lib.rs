@@ -3,12 +3,30 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`config`] | what the engine is told of the fabric and of its limits |
-//! | [`engine`] | the root: [`Engine`] |
 //! | [`input`] | [`Input`] and [`Effect`] |
+//! | [`engine`] | the root: [`Engine`] routes inputs, keeps nodes, answers commands, tells rows |
+//! | `monitor` | link windows, and when a level counts as broken (S') |
+//! | [`optimizer`] | the per-user program (5.1)-(5.3) |
+//! | `decision` | what is to become of one user's entry, given the links |
+//! | `policy` | least gain, cool-down, what is barred for a while |
+//! | `approval` | the desk of proposals and of replies given |
+//! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
+//! | `pair` | the state of one user and VM |
+//! | `fabric` | names as small numbers |
+//! | `journal` | the log |
 
+mod approval;
 pub mod config;
+mod decision;
 pub mod engine;
+mod execution;
+mod fabric;
 pub mod input;
+mod journal;
+mod monitor;
+pub mod optimizer;
+mod pair;
+mod policy;
 
 pub use config::Config;
 pub use engine::{Engine, decisions};

@@ -1,0 +1,421 @@
+//! What is to become of one user's entry to one VM, given what the links tell.
+
+use proto::proposal::{Criterion, Reason};
+use proto::{
+    Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
+};
+
+use crate::execution::Departure;
+use crate::fabric::{Dc, PairIx};
+use crate::optimizer;
+use crate::policy::{Gain, Need, Withheld, rounded};
+use crate::{Effect, Engine};
+
+const CRITERIA: [Criterion; 3] = [Criterion::Rtt, Criterion::Jitter, Criterion::Loss];
+/// What one unit of a criterion is, in microseconds or parts per million.
+const UNITS: [f64; 3] = [1e3, 1e3, 1e4];
+/// All probes lost.
+const ALL: u32 = 1_000_000;
+/// Never look again sooner than this, whatever the probe interval.
+const SOONEST: Span = Span::millis(100);
+
+/// A better entry.
+pub(crate) struct Plan {
+    pub(crate) to: Dc,
+    pub(crate) order: Vec<Dc>,
+    pub(crate) need: Need,
+    pub(crate) reason: Reason,
+    pub(crate) gain: Gain,
+}
+
+impl Engine {
+    /// Looks at one pair: deadlines first, then the facts.
+    pub(crate) fn attend(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.pairs[ix.at()].flight.is_some() {
+            // Ends in another look if the switch is given up.
+            self.check_flight(ix, now, out);
+            if self.pairs[ix.at()].flight.is_some() {
+                self.schedule(ix, now);
+            }
+            return;
+        }
+        self.lapse(ix, now, out);
+        self.check_watch(ix, now, out);
+        self.evaluate(ix, now, out);
+        self.schedule(ix, now);
+    }
+
+    fn evaluate(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        self.pairs[ix.at()].recheck_at = None;
+        if self.mode == Mode::Observe {
+            return;
+        }
+        let open = self.pairs[ix.at()].proposal;
+        let entry = self.pairs[ix.at()].entry();
+        let state = self.state(self.link(ix, entry));
+        if open.is_some() || matches!(state, LinkState::Broken | LinkState::Down) {
+            self.pairs[ix.at()].recheck_at = Some(now + self.fabric.config.slots.probe.max(SOONEST));
+        }
+        match (state, open) {
+            // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
+            (LinkState::Ok, Some(_)) if now >= self.armed_at => {
+                self.supersede(ix, "the level is kept again", now, out);
+            }
+            (LinkState::Broken | LinkState::Down, _) => self.decide(ix, now, out),
+            _ => {}
+        }
+        if matches!(state, LinkState::Ok | LinkState::Warn) {
+            self.pairs[ix.at()].withheld = None;
+        }
+    }
+
+    fn decide(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        let open = self.pairs[ix.at()].proposal;
+        let plan = match self.plan(ix, now) {
+            Ok(plan) => plan,
+            Err(withheld) => {
+                if open.is_some() {
+                    self.supersede(ix, "no other entry is usable and better now", now, out);
+                }
+                self.withhold(ix, withheld, now, out);
+                return;
+            }
+        };
+        let gates = &self.pairs[ix.at()].gates;
+        let pass = gates.pass(plan.need, plan.gain, &self.policy(), now);
+        let pass = pass.and(
+            if self.mode != Mode::Auto && open.is_none() && gates.is_quiet(now) {
+                Err(Withheld::Quiet)
+            } else {
+                Ok(())
+            },
+        );
+        let id = match (open, pass) {
+            (Some(id), _) => {
+                self.revise(id, ix, &plan, now, out);
+                id
+            }
+            (None, Ok(())) => self.open(ix, &plan, now, out),
+            (None, Err(withheld)) => {
+                self.withhold(ix, withheld, now, out);
+                return;
+            }
+        };
+        if self.mode == Mode::Auto && pass.is_ok() && self.teller(plan.to).is_some() {
+            let departure = Departure {
+                proposal: id,
+                order: plan.order,
+                need: plan.need,
+            };
+            self.depart(ix, departure, Actor::Engine, now, out);
+        }
+    }
+
+    /// The best other entry as (5.1)-(5.3) have it, or why there is none.
+    pub(crate) fn plan(&self, ix: PairIx, now: Timestamp) -> Result<Plan, Withheld> {
+        let pair = &self.pairs[ix.at()];
+        let entry = pair.entry();
+        let link = self.link(ix, entry);
+        let need = if self.state(link) == LinkState::Down {
+            Need::Hard
+        } else {
+            Need::Soft
+        };
+        let measured = self.all_measured(ix, now);
+        let mut allowed = measured.clone();
+        for dc in self.fabric.dcs() {
+            if dc != entry && pair.gates.is_barred(dc, now) {
+                allowed[dc.at()] = None;
+            }
+        }
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let (best, best_score) =
+            optimizer::choose(class, &allowed, Some(entry.at())).ok_or(Withheld::NothingBetter)?;
+        let mut to = Dc(best as u32);
+        // A card keeps its target while that is as good by (5.1): it should not change under the reader's eyes.
+        if let Some(shown) = pair
+            .proposal
+            .and_then(|id| self.desk.get(id))
+            .and_then(|card| self.fabric.dc(&card.to))
+            && let Some(score) = allowed[shown.at()].as_ref().map(|m| class.score(m))
+            && to != entry
+            && score.penalty <= best_score.penalty
+            && allowed[entry.at()]
+                .as_ref()
+                .is_none_or(|m| score < class.score(m))
+        {
+            to = shown;
+        }
+        if to == entry {
+            return Err(Withheld::NothingBetter);
+        }
+        let expected = measured[to.at()].ok_or(Withheld::NothingBetter)?;
+        let (reason, gain) = self.reason(ix, need, measured[entry.at()], expected, now);
+        Ok(Plan {
+            to,
+            order: self.order(ix, to, &measured),
+            need,
+            reason,
+            gain,
+        })
+    }
+
+    /// `to` first, then the usable ones by score, then those without figures, then those that are down; within
+    /// each as they were before.
+    pub(crate) fn order(&self, ix: PairIx, to: Dc, measured: &[Option<[u32; 3]>]) -> Vec<Dc> {
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let mut order = vec![to];
+        order.extend(
+            optimizer::rank(class, measured)
+                .into_iter()
+                .map(|at| Dc(at as u32))
+                .filter(|&dc| dc != to),
+        );
+        let ranked = order.clone();
+        let mut rest: Vec<Dc> = self.pairs[ix.at()]
+            .order
+            .iter()
+            .copied()
+            .filter(|dc| !ranked.contains(dc))
+            .collect();
+        rest.sort_by_key(|&dc| self.state(self.link(ix, dc)) == LinkState::Down);
+        order.extend(rest);
+        order
+    }
+
+    /// What is measured of every data centre for a pair's user, by [`Dc`].
+    pub(crate) fn all_measured(&self, ix: PairIx, now: Timestamp) -> Vec<Option<[u32; 3]>> {
+        self.fabric
+            .dcs()
+            .map(|dc| self.measured(self.link(ix, dc), now))
+            .collect()
+    }
+
+    /// Whether an open proposal still stands on facts; `Err` says what changed.
+    pub(crate) fn still_true(&self, ix: PairIx, proposal: &Proposal, now: Timestamp) -> Result<Plan, String> {
+        let pair = &self.pairs[ix.at()];
+        let entry = pair.entry();
+        let (from, to) = (self.fabric.dc(&proposal.from), self.fabric.dc(&proposal.to));
+        if from != Some(entry) {
+            return Err(format!(
+                "{} enters by {} now",
+                proposal.user,
+                self.fabric.label(entry)
+            ));
+        }
+        let Some(to) = to else {
+            return Err(format!("there is no {}", proposal.to));
+        };
+        let need = match self.state(self.link(ix, entry)) {
+            LinkState::Stale => {
+                return Err(format!(
+                    "there are no fresh figures of {}",
+                    self.fabric.label(entry)
+                ));
+            }
+            LinkState::Ok => return Err(format!("{} keeps its levels again", self.fabric.label(entry))),
+            LinkState::Warn | LinkState::Broken => Need::Soft,
+            LinkState::Down => Need::Hard,
+        };
+        let measured = self.all_measured(ix, now);
+        let Some(expected) = measured[to.at()] else {
+            return Err(self.unusable(ix, to));
+        };
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        if let Some(present) = measured[entry.at()]
+            && class.score(&expected) >= class.score(&present)
+        {
+            return Err(format!(
+                "{} is no better than {} now",
+                self.fabric.label(to),
+                self.fabric.label(entry)
+            ));
+        }
+        let (reason, gain) = self.reason(ix, need, measured[entry.at()], expected, now);
+        Ok(Plan {
+            to,
+            order: self.order(ix, to, &measured),
+            need,
+            reason,
+            gain,
+        })
+    }
+
+    /// Why a data centre cannot be entered now.
+    pub(crate) fn unusable(&self, ix: PairIx, dc: Dc) -> String {
+        let label = self.fabric.label(dc);
+        match self.state(self.link(ix, dc)) {
+            LinkState::Down => format!("{label} is down for {}", self.fabric.user_name(ix)),
+            LinkState::Stale => format!("there are no fresh figures of {label}"),
+            LinkState::Ok | LinkState::Warn | LinkState::Broken => {
+                format!("{label} has answered too few probes to be judged")
+            }
+        }
+    }
+
+    /// When the trouble of the present entry began.
+    pub(crate) fn broken_since(&self, ix: PairIx) -> Option<Timestamp> {
+        let entry = self.pairs[ix.at()].entry();
+        let node = &self.nodes[entry.at()];
+        if node.is_dead() {
+            return Some(node.since());
+        }
+        self.monitor.link(self.link(ix, entry))?.broken_since()
+    }
+
+    /// Takes an open proposal off the table.
+    pub(crate) fn supersede(&mut self, ix: PairIx, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(id) = self.pairs[ix.at()].proposal.take() else {
+            return;
+        };
+        self.desk.end(
+            id,
+            ProposalState::Superseded {
+                at: now,
+                why: why.to_owned(),
+            },
+            out,
+        );
+        let text = format!(
+            "proposal #{} for {} is off: {why}",
+            id.0,
+            self.fabric.user_name(ix)
+        );
+        self.log(Severity::Info, text, now, out);
+    }
+
+    /// A proposal for `plan`, as its card shows it.
+    pub(crate) fn card(&self, ix: PairIx, plan: &Plan, now: Timestamp) -> Proposal {
+        Proposal {
+            id: ProposalId(0),
+            revision: 1,
+            user: self.fabric.user_name(ix).clone(),
+            vm: self.fabric.vm_of(ix).name.clone(),
+            from: self.fabric.sites[self.pairs[ix.at()].entry().at()].name.clone(),
+            to: self.fabric.sites[plan.to.at()].name.clone(),
+            reason: plan.reason.clone(),
+            gain: plan.gain.value(),
+            gain_share: plan.gain.share(),
+            opened_at: now,
+            expires_at: now + self.policy().proposal_ttl,
+            state: ProposalState::Open,
+        }
+    }
+
+    fn reason(
+        &self,
+        ix: PairIx,
+        need: Need,
+        present: Option<[u32; 3]>,
+        expected: [u32; 3],
+        now: Timestamp,
+    ) -> (Reason, Gain) {
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        // Without usable figures, or down: as if nothing came through, which is what the user sees.
+        let present = match need {
+            Need::Hard => [0, 0, ALL],
+            Need::Soft => present.unwrap_or([0, 0, ALL]),
+        };
+        let broken = |k: usize| present[k] > class.bound(k);
+        let k = (0..3)
+            .rev()
+            .max_by_key(|&k| (broken(k), class.weighted(k, present[k])))
+            .unwrap_or(0);
+        let unit = |value: u32| rounded(f64::from(value) / UNITS[k]);
+        let gain = Gain {
+            measured: unit(present[k]),
+            expected: unit(expected[k]),
+        };
+        let reason = Reason {
+            criterion: CRITERIA[k],
+            measured: gain.measured,
+            bound: unit(class.bound(k)),
+            expected: gain.expected,
+            penalty: class.score(&present).penalty_f64(),
+            penalty_expected: class.score(&expected).penalty_f64(),
+            broken_for: self.broken_since(ix).map_or(Span::ZERO, |since| now.since(since)),
+        };
+        (reason, gain)
+    }
+
+    fn open(&mut self, ix: PairIx, plan: &Plan, now: Timestamp, out: &mut Vec<Effect>) -> ProposalId {
+        let card = self.card(ix, plan, now);
+        let unit = plan.reason.criterion.unit();
+        let text = format!(
+            "{} {} -> {}: {} {:.0} {unit}, bound {:.0}, for {:.1} s; {:.0} {unit} expected",
+            card.user,
+            self.fabric.label(self.pairs[ix.at()].entry()),
+            self.fabric.label(plan.to),
+            plan.reason.criterion.word(),
+            plan.reason.measured,
+            plan.reason.bound,
+            plan.reason.broken_for.as_secs_f64(),
+            plan.reason.expected,
+        );
+        let id = self.desk.open(card, out);
+        self.pairs[ix.at()].proposal = Some(id);
+        self.pairs[ix.at()].withheld = None;
+        self.log(Severity::Warning, format!("proposal #{}: {text}", id.0), now, out);
+        id
+    }
+
+    /// A card is shown anew when its target or criterion changes, or its gain by more than a quarter (and the
+    /// least gain).
+    fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(shown) = self.desk.get(id) else { return };
+        let same_target = self.fabric.dc(&shown.to) == Some(plan.to);
+        let same_criterion = shown.reason.criterion == plan.reason.criterion;
+        let drift = (shown.gain - plan.gain.value()).abs();
+        if same_target && same_criterion && drift <= (shown.gain.abs() / 4.0).max(self.policy().gain_min) {
+            return;
+        }
+        let card = self.card(ix, plan, now);
+        self.desk.revise(id, card, out);
+    }
+
+    fn lapse(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(id) = self.pairs[ix.at()].proposal else {
+            return;
+        };
+        if self.desk.get(id).is_none_or(|proposal| proposal.expires_at > now) {
+            return;
+        }
+        let pair = &mut self.pairs[ix.at()];
+        pair.proposal = None;
+        pair.gates.keep_quiet(now + self.fabric.config.slots.decide);
+        self.desk.end(id, ProposalState::Expired { at: now }, out);
+        let text = format!(
+            "proposal #{} for {} lapsed undecided",
+            id.0,
+            self.fabric.user_name(ix)
+        );
+        self.log(Severity::Warning, text, now, out);
+    }
+
+    fn withhold(&mut self, ix: PairIx, withheld: Withheld, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.pairs[ix.at()].withheld.replace(withheld) == Some(withheld) {
+            return;
+        }
+        let entry = self.fabric.label(self.pairs[ix.at()].entry());
+        let text = format!("{} stays with {entry}: {withheld}", self.fabric.user_name(ix));
+        self.log(Severity::Info, text, now, out);
+    }
+}
+
+/// What may be said against a switch to `to` that staff ask for by hand.
+pub(crate) fn refuse_unusable(engine: &Engine, ix: PairIx, to: Dc) -> Option<Refusal> {
+    let site = engine.fabric.sites[to.at()].name.clone();
+    match engine.state(engine.link(ix, to)) {
+        LinkState::Down | LinkState::Stale => Some(Refusal::Unusable {
+            to: site,
+            why: engine.unusable(ix, to),
+        }),
+        LinkState::Ok | LinkState::Warn | LinkState::Broken => match engine.teller(to) {
+            Some(_) => None,
+            None => Some(Refusal::Unusable {
+                to: site,
+                why: "no forwarder is connected to tell the user".to_owned(),
+            }),
+        },
+    }
+}

@@ -1,0 +1,299 @@
+//! Forwarders come, go, and are given up.
+
+use proto::node::Tell;
+use proto::{NodeCommand, NodeRow, Notice, ProbeTarget, Severity, SiteName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, short};
+use crate::Effect;
+use crate::fabric::{Dc, PairIx};
+use crate::pair::Known;
+
+/// A forwarder's control connection.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Node {
+    connected: bool,
+    since: Timestamp,
+    standing: Standing,
+}
+
+/// Whether its data centre may be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Standing {
+    /// As its links tell.
+    Alive,
+    /// Not connected; given up at `at`. Its forwarder may well carry traffic until then.
+    Missed { at: Timestamp },
+    /// Not connected for so long, while others are, that its entry counts as down.
+    Dead,
+}
+
+impl Node {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            connected: false,
+            since: now,
+            standing: Standing::Alive,
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.standing == Standing::Dead
+    }
+
+    /// Since when it has been as it is.
+    pub(crate) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When it is given up.
+    pub(crate) fn dead_at(&self) -> Option<Timestamp> {
+        match self.standing {
+            Standing::Missed { at } => Some(at),
+            Standing::Alive | Standing::Dead => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Nothing is connected and nothing is fresh. What was under way is sent again as forwarders come back.
+    pub(super) fn started(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let slots = self.fabric.config.slots;
+        let policy = self.policy();
+        self.since = now;
+        self.armed_at = now + slots.decide;
+        self.monitor.restart(now);
+        for node in &mut self.nodes {
+            // A restart is not a trigger: a forwarder that never came back is given up one window later than one that left.
+            let at = now + slots.decide + policy.stale_after;
+            *node = Node {
+                connected: false,
+                since: now,
+                standing: Standing::Missed { at },
+            };
+        }
+        self.changes.forget_awaited();
+        for at in 0..self.pairs.len() {
+            let pair = &mut self.pairs[at];
+            if matches!(pair.known, Known::Sent { .. }) {
+                pair.known = Known::Unsent;
+            }
+            if let Some(flight) = &mut pair.flight {
+                flight.teller = None;
+                flight.deadline = now + slots.decide + policy.confirm_within;
+            }
+            self.schedule(PairIx(at as u32), now);
+        }
+        let text = format!(
+            "engine took up session {} in mode {}: {} data centres, {} users",
+            self.fabric.config.session,
+            self.mode,
+            self.fabric.sites.len(),
+            self.fabric.users.len(),
+        );
+        self.log(Severity::Info, text, now, out);
+        for dc in self.fabric.dcs() {
+            out.push(Effect::Notify {
+                notice: Notice::Node {
+                    row: self.node_row(dc),
+                },
+            });
+        }
+    }
+
+    /// A forwarder is told everything: whom to probe, and every view in force. What it knew may be of another
+    /// engine's life or of none.
+    pub(super) fn node_up(&mut self, site: &SiteName, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(dc) = self.fabric.dc(site) else { return };
+        let was_dead = self.nodes[dc.at()].is_dead();
+        self.nodes[dc.at()] = Node {
+            connected: true,
+            since: now,
+            standing: Standing::Alive,
+        };
+        if was_dead {
+            self.touch_all(dc);
+        }
+        self.disown(dc);
+        out.push(Effect::Notify {
+            notice: Notice::Node {
+                row: self.node_row(dc),
+            },
+        });
+        let text = format!("forwarder of {} is connected", self.fabric.label(dc));
+        self.log(Severity::Info, text, now, out);
+        let send = |command| Effect::Node {
+            site: site.clone(),
+            command,
+        };
+        out.push(send(NodeCommand::Subscribe));
+        out.push(send(NodeCommand::Probe {
+            targets: self.probe_targets(),
+        }));
+        for at in 0..self.pairs.len() as u32 {
+            self.brief(PairIx(at), dc, now, out);
+        }
+        for vm in 0..self.defaults.len() {
+            if self.fabric.vms[vm].home == Some(dc) {
+                self.tell_default(vm, out);
+            }
+        }
+    }
+
+    pub(super) fn node_down(&mut self, site: &SiteName, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(dc) = self.fabric.dc(site) else { return };
+        if !self.nodes[dc.at()].connected {
+            return;
+        }
+        let at = now + self.policy().stale_after;
+        self.nodes[dc.at()] = Node {
+            connected: false,
+            since: now,
+            standing: Standing::Missed { at },
+        };
+        out.push(Effect::Notify {
+            notice: Notice::Node {
+                row: self.node_row(dc),
+            },
+        });
+        let text = format!(
+            "forwarder of {} is gone ({}); it may still carry traffic, its figures are stale in {}",
+            self.fabric.label(dc),
+            short(why),
+            self.policy().stale_after,
+        );
+        self.log(Severity::Warning, text, now, out);
+        self.disown(dc);
+        for at in 0..self.pairs.len() as u32 {
+            self.relaunch(PairIx(at), now, out);
+        }
+    }
+
+    pub(super) fn hello(
+        &mut self,
+        dc: Dc,
+        name: &SiteName,
+        version: &str,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let (label, site) = (self.fabric.label(dc), &self.fabric.sites[dc.at()].name);
+        if name == site {
+            let text = format!("forwarder of {label} says hello, version {}", short(version));
+            self.log(Severity::Info, text, now, out);
+        } else {
+            let text = format!(
+                "the forwarder at {site}'s address calls itself {name}: check the session's `control:`"
+            );
+            self.log(Severity::Error, text, now, out);
+        }
+    }
+
+    /// Gives up forwarders that are missed too long, as long as another is connected: if none is, it is the
+    /// engine that is cut off.
+    pub(super) fn bury_nodes(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        for dc in self.fabric.dcs() {
+            if self.nodes[dc.at()].dead_at().is_none_or(|at| at > now) {
+                continue;
+            }
+            if !self.nodes.iter().any(Node::is_connected) {
+                let at = now + self.policy().stale_after.max(proto::Span::secs(1));
+                self.nodes[dc.at()].standing = Standing::Missed { at };
+                continue;
+            }
+            self.nodes[dc.at()].standing = Standing::Dead;
+            let text = format!(
+                "entry {} counts as down: its forwarder has been gone for {:.0} s and nothing is heard of its links",
+                self.fabric.label(dc),
+                now.since(self.nodes[dc.at()].since).as_secs_f64(),
+            );
+            self.log(Severity::Error, text, now, out);
+            self.touch_all(dc);
+            for at in 0..self.pairs.len() as u32 {
+                if self.pairs[at as usize].entry() == dc {
+                    self.attend(PairIx(at), now, out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn node_row(&self, dc: Dc) -> NodeRow {
+        let (site, node) = (&self.fabric.sites[dc.at()], &self.nodes[dc.at()]);
+        NodeRow {
+            site: site.name.clone(),
+            label: site.label.clone(),
+            rloc: site.rloc,
+            connected: node.connected,
+            since: node.since,
+        }
+    }
+
+    /// One view for a node that has just come: told to the user by it if the user is not known to hold the
+    /// view and the node is the best to tell.
+    fn brief(&mut self, ix: PairIx, dc: Dc, now: Timestamp, out: &mut Vec<Effect>) {
+        let pair = &self.pairs[ix.at()];
+        if let Some(flight) = &pair.flight {
+            if flight.teller.is_none() {
+                self.launch(ix, now, out);
+            } else {
+                let order = flight.order.clone();
+                self.set_view(ix, &order, (dc, Tell::Nobody), out);
+            }
+            return;
+        }
+        let order = pair.order.clone();
+        let entry = pair.entry();
+        let tells = pair.known == Known::Unsent && (entry == dc || !self.nodes[entry.at()].is_connected());
+        if tells {
+            let change = self.set_view(ix, &order, (dc, Tell::ChangePriority), out);
+            self.await_view(ix, change, dc);
+        } else {
+            self.set_view(ix, &order, (dc, Tell::Nobody), out);
+        }
+    }
+
+    /// What `dc` was to tell and has not confirmed is untold.
+    fn disown(&mut self, dc: Dc) {
+        for at in 0..self.pairs.len() {
+            let pair = &mut self.pairs[at];
+            if let Known::Sent { change, node } = pair.known
+                && node == dc
+            {
+                pair.known = Known::Unsent;
+                self.changes.forget(change, PairIx(at as u32));
+            }
+            if let Some(flight) = &mut pair.flight
+                && flight.teller == Some(dc)
+            {
+                flight.teller = None;
+            }
+        }
+    }
+
+    fn probe_targets(&self) -> Vec<ProbeTarget> {
+        let mut rlocs: Vec<_> = self.fabric.users.iter().map(|user| user.rloc).collect();
+        rlocs.sort_unstable();
+        rlocs.dedup();
+        let (interval, timeout) = (self.fabric.config.slots.probe, self.policy().probe_timeout);
+        rlocs
+            .into_iter()
+            .map(|rloc| ProbeTarget {
+                rloc,
+                interval,
+                timeout,
+                dscp: 0,
+            })
+            .collect()
+    }
+
+    fn touch_all(&mut self, dc: Dc) {
+        for user in 0..self.fabric.users.len() as u32 {
+            self.monitor.touch(self.fabric.link(user, dc));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What consoles are shown: rows, points, and the lines of the log about links.
+
+use proto::snapshot::{HistoryPoint, LinkHistory};
+use proto::{LinkRow, LinkState, Notice, ProbeOutcome, Severity, Snapshot, Span, Timestamp};
+
+use super::Engine;
+use crate::Effect;
+use crate::fabric::{LinkIx, PairIx};
+use crate::monitor::{Turn, millis};
+use crate::pair;
+
+/// Rows are not told more often than this, however fast the probes.
+const ROWS_AT_MOST_EVERY: Span = Span::millis(100);
+
+impl Engine {
+    /// All there is, for a console.
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let now = now.max(self.clock);
+        let links = || (0..self.fabric.links() as u32).map(LinkIx);
+        Snapshot {
+            at: now,
+            session: self.fabric.config.session.clone(),
+            engine_since: self.since,
+            mode: self.mode,
+            nodes: self.fabric.dcs().map(|dc| self.node_row(dc)).collect(),
+            links: links().filter_map(|link| self.link_row(link, now)).collect(),
+            histories: links()
+                .map(|link| LinkHistory {
+                    link: self.fabric.link_id(link),
+                    points: self.monitor.history(link, now),
+                })
+                .collect(),
+            rlocs: (0..self.pairs.len() as u32)
+                .flat_map(|at| pair::rows(&self.fabric, PairIx(at), &self.pairs[at as usize].order))
+                .collect(),
+            proposals: self.desk.all().to_vec(),
+            log: self.journal.lines().clone(),
+        }
+    }
+
+    /// How often rows may be told.
+    pub(super) fn rows_every(&self) -> Span {
+        self.fabric.config.slots.probe.max(ROWS_AT_MOST_EVERY)
+    }
+
+    /// Tells the rows that changed since they were last told, if it is time.
+    pub(super) fn tell_rows(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        for link in self.monitor.rows_due(now, self.rows_every()) {
+            if let Some(row) = self.link_row(link, now) {
+                out.push(Effect::Notify {
+                    notice: Notice::Link { row },
+                });
+            }
+        }
+    }
+
+    pub(super) fn tell_point(
+        &self,
+        link: LinkIx,
+        outcome: ProbeOutcome,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let rtt_ms = match outcome {
+            ProbeOutcome::Rtt(rtt) => Some(rtt.as_millis_f64()),
+            ProbeOutcome::Lost => None,
+        };
+        let notice = Notice::Point {
+            link: self.fabric.link_id(link),
+            point: HistoryPoint { at: now, rtt_ms },
+        };
+        out.push(Effect::Notify { notice });
+    }
+
+    pub(super) fn log_turn(&mut self, link: LinkIx, turn: Turn, now: Timestamp, out: &mut Vec<Effect>) {
+        let name = self.link_name(link);
+        let (severity, text) = match turn {
+            Turn::Broken { .. } => (Severity::Warning, self.broken_text(link, &name, now)),
+            Turn::Kept => (Severity::Info, format!("link {name} is within its bounds again")),
+            Turn::Down { since } => {
+                let for_s = now.since(since).as_secs_f64();
+                let lost = self.policy().down_after;
+                (
+                    Severity::Error,
+                    format!("link {name} is down: {lost} probes lost in a row, {for_s:.1} s"),
+                )
+            }
+            Turn::Up => (Severity::Info, format!("link {name} is up again")),
+            Turn::Stale | Turn::Fresh => return,
+        };
+        self.log(severity, text, now, out);
+    }
+
+    /// One line a data centre for all its links that nobody reports on any more.
+    pub(super) fn log_silence(&mut self, turns: &[(LinkIx, Turn)], now: Timestamp, out: &mut Vec<Effect>) {
+        if !turns.iter().any(|&(_, turn)| turn == Turn::Stale) {
+            return;
+        }
+        for dc in self.fabric.dcs() {
+            let count = turns
+                .iter()
+                .filter(|&&(link, turn)| turn == Turn::Stale && self.fabric.dc_of(link) == dc)
+                .count();
+            if count > 0 {
+                let text = format!(
+                    "no word on {count} of {} links of {} for {}: stale, nothing is decided on them",
+                    self.fabric.users.len(),
+                    self.fabric.label(dc),
+                    self.policy().stale_after,
+                );
+                self.log(Severity::Warning, text, now, out);
+            }
+        }
+    }
+
+    fn broken_text(&self, link: LinkIx, name: &str, now: Timestamp) -> String {
+        let class = self.fabric.class_of(self.fabric.user_of(link));
+        let figures = self.monitor.figures(&self.fabric, link, now);
+        let mut parts = Vec::new();
+        if let Some(figures) = figures {
+            let bound = |k: usize| class.class.bound(k);
+            if let Some(rtt) = figures.statistic.filter(|&rtt| rtt > bound(0)) {
+                parts.push(format!(
+                    "RTT {:.0} ms, bound {:.0}",
+                    millis(rtt),
+                    millis(bound(0))
+                ));
+            }
+            if let Some(jitter) = figures.jitter_ms.filter(|&jitter| jitter > millis(bound(1))) {
+                parts.push(format!("jitter {jitter:.0} ms, bound {:.0}", millis(bound(1))));
+            }
+            if let Some(loss) = figures.loss_pct.filter(|&loss| loss > f64::from(bound(2)) / 1e4) {
+                parts.push(format!(
+                    "loss {loss:.0} %, bound {:.0}",
+                    f64::from(bound(2)) / 1e4
+                ));
+            }
+        }
+        format!("link {name} left SLA {} ({})", class.name, parts.join("; "))
+    }
+
+    fn link_row(&self, link: LinkIx, now: Timestamp) -> Option<LinkRow> {
+        let user = self.fabric.user_of(link);
+        let class = self.fabric.class_of(user);
+        let figures = self.monitor.figures(&self.fabric, link, now)?;
+        let bound = i64::from(class.class.bound(0));
+        let margin = figures.statistic.map(|rtt| bound - i64::from(rtt));
+        let state = match self.state(link) {
+            // Nearly: less than a tenth of the bound is left.
+            LinkState::Ok if margin.is_some_and(|margin| margin * 10 < bound) => LinkState::Warn,
+            state => state,
+        };
+        Some(LinkRow {
+            link: self.fabric.link_id(link),
+            user_rloc: self.fabric.users[user as usize].rloc,
+            sla: class.name.clone(),
+            state,
+            carries: self
+                .carried(link)
+                .into_iter()
+                .map(|pair| self.fabric.vm_of(pair).name.clone())
+                .collect(),
+            rtt: figures.rtt,
+            jitter_ms: figures.jitter_ms,
+            loss_pct: figures.loss_pct,
+            availability_pct: figures.availability_pct,
+            margin_ms: margin.map(|micros| micros as f64 / 1e3),
+            heard_at: self.monitor.link(link).and_then(crate::monitor::Link::heard_at),
+        })
+    }
+
+    fn link_name(&self, link: LinkIx) -> String {
+        let user = &self.fabric.users[self.fabric.user_of(link) as usize].name;
+        format!("{user}/{}", self.fabric.label(self.fabric.dc_of(link)))
+    }
+}

@@ -1,0 +1,407 @@
+//! Carrying a switch out: tell the user's xTR by Change-Priority, wait for its acknowledgement, or take it back.
+//!
+//! One forwarder tells the user (the one entered by next, if it is connected); all others get the same view
+//! without telling, so that whichever answers the user's next Map-Request says the same. The entry changes only
+//! on the acknowledgement. Without one the old view is sent again everywhere.
+
+use std::collections::BTreeSet;
+
+use proto::node::{ChangeOutcome, Tell};
+use proto::proposal::Receipt;
+use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalId, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::fabric::{Dc, PairIx};
+use crate::pair::{Flight, Known, Watch, locators, rows};
+use crate::policy::Need;
+use crate::{Effect, Engine};
+
+/// Numbers of changes, and whose acknowledgement is awaited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    last: u64,
+    awaited: BTreeSet<(ChangeId, PairIx)>,
+}
+
+impl Changes {
+    fn next(&mut self) -> ChangeId {
+        self.last += 1;
+        ChangeId(self.last)
+    }
+
+    fn expect(&mut self, change: ChangeId, pair: PairIx) {
+        self.awaited.insert((change, pair));
+    }
+
+    pub(crate) fn forget(&mut self, change: ChangeId, pair: PairIx) {
+        self.awaited.remove(&(change, pair));
+    }
+
+    pub(crate) fn forget_awaited(&mut self) {
+        self.awaited.clear();
+    }
+
+    fn pair(&self, change: ChangeId) -> Option<PairIx> {
+        self.awaited
+            .range((change, PairIx(0))..=(change, PairIx(u32::MAX)))
+            .next()
+            .map(|&(_, pair)| pair)
+    }
+}
+
+/// A switch that passed every gate.
+pub(crate) struct Departure {
+    pub(crate) proposal: ProposalId,
+    /// The new view, best first.
+    pub(crate) order: Vec<Dc>,
+    pub(crate) need: Need,
+}
+
+impl Engine {
+    /// Sends an approved switch on its way. At least one forwarder is connected (see [`Self::teller`]).
+    pub(crate) fn depart(
+        &mut self,
+        ix: PairIx,
+        departure: Departure,
+        by: Actor,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Departure {
+            proposal,
+            order,
+            need,
+        } = departure;
+        let broken_at = self.broken_since(ix);
+        self.desk.approve(proposal, by, now, out);
+        let pair = &mut self.pairs[ix.at()];
+        pair.proposal = None;
+        pair.recheck_at = None;
+        pair.watch = None;
+        pair.withheld = None;
+        if let Known::Sent { change, .. } = std::mem::replace(&mut pair.known, Known::Unsent) {
+            self.changes.forget(change, ix);
+        }
+        let pair = &mut self.pairs[ix.at()];
+        let flight = Flight {
+            proposal,
+            order,
+            need,
+            change: ChangeId(0),
+            teller: None,
+            deadline: now,
+            broken_at,
+        };
+        pair.flight = Some(Box::new(flight));
+        self.launch(ix, now, out);
+        self.schedule(ix, now);
+    }
+
+    /// Sends the view of a switch under way to every connected forwarder; one of them tells the user.
+    pub(crate) fn launch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(flight) = &self.pairs[ix.at()].flight else {
+            return;
+        };
+        let (order, stale_change) = (flight.order.clone(), flight.change);
+        let Some(teller) = order.first().and_then(|&to| self.teller(to)) else {
+            return;
+        };
+        self.changes.forget(stale_change, ix);
+        let change = self.announce(ix, &order, teller, out);
+        self.changes.expect(change, ix);
+        let deadline = now + self.policy().confirm_within;
+        if let Some(flight) = &mut self.pairs[ix.at()].flight {
+            flight.change = change;
+            flight.teller = Some(teller);
+            // Sent anew after a forwarder or the engine was lost: the user gets the whole time again.
+            flight.deadline = flight.deadline.max(deadline);
+        }
+        self.schedule(ix, now);
+    }
+
+    /// After a forwarder was lost: a switch it was to tell is told by another.
+    pub(crate) fn relaunch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.pairs[ix.at()]
+            .flight
+            .as_ref()
+            .is_some_and(|flight| flight.teller.is_none())
+        {
+            self.launch(ix, now, out);
+        }
+    }
+
+    /// What a forwarder says became of a change.
+    pub(crate) fn changed(
+        &mut self,
+        change: ChangeId,
+        outcome: &ChangeOutcome,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(ix) = self.changes.pair(change) else {
+            return;
+        };
+        let user = &self.fabric.users[self.fabric.pairs[ix.at()].user as usize];
+        let acknowledged = match outcome {
+            ChangeOutcome::Stored => return,
+            ChangeOutcome::Acknowledged { client, .. } | ChangeOutcome::Unanswered { client, .. }
+                if *client != user.rloc =>
+            {
+                return;
+            }
+            ChangeOutcome::Acknowledged { after, attempts, .. } => Ok((*after, *attempts)),
+            ChangeOutcome::Unanswered { attempts, .. } => Err(*attempts),
+        };
+        self.changes.forget(change, ix);
+        let pair = &mut self.pairs[ix.at()];
+        if !pair.flight.as_ref().is_some_and(|flight| flight.change == change) {
+            pair.known = if acknowledged.is_ok() {
+                Known::Confirmed
+            } else {
+                Known::Unanswered
+            };
+            return;
+        }
+        match acknowledged {
+            Ok((signalling, attempts)) => {
+                let Some(flight) = pair.flight.take() else { return };
+                let approved_at = self.desk.approved(flight.proposal).map_or(now, |(_, at)| at);
+                let receipt = Receipt {
+                    broken_at: flight.broken_at,
+                    approved_at,
+                    confirmed_at: now,
+                    signalling,
+                    attempts,
+                };
+                self.confirm(ix, *flight, receipt, out);
+            }
+            Err(attempts) => {
+                let why = format!(
+                    "{} did not acknowledge {attempts} messages",
+                    self.fabric.user_name(ix)
+                );
+                self.give_up(ix, why, now, out);
+            }
+        }
+    }
+
+    /// Ends a switch that was not confirmed in time.
+    pub(crate) fn check_flight(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(flight) = &self.pairs[ix.at()].flight else {
+            return;
+        };
+        if now < flight.deadline {
+            return;
+        }
+        let why = if flight.teller.is_some() {
+            format!("not acknowledged within {}", self.policy().confirm_within)
+        } else {
+            "no forwarder was connected that could tell the user".to_owned()
+        };
+        self.give_up(ix, why, now, out);
+    }
+
+    /// S'' after a switch: were the levels kept there? (Thesis section 5.2.4: if not, the VM would follow.)
+    pub(crate) fn check_watch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(watch) = self.pairs[ix.at()].watch.filter(|watch| watch.until <= now) else {
+            return;
+        };
+        self.pairs[ix.at()].watch = None;
+        let entry = self.pairs[ix.at()].entry();
+        let link = self.link(ix, entry);
+        let class = self.fabric.class_of(self.fabric.pairs[ix.at()].user);
+        let out_of_bounds = self
+            .measured(link, now)
+            .is_none_or(|measured| (0..3).any(|k| measured[k] > class.class.bound(k)));
+        let broken = match self.state(link) {
+            LinkState::Ok => false,
+            LinkState::Warn => out_of_bounds,
+            LinkState::Broken | LinkState::Down | LinkState::Stale => true,
+        };
+        let name = format!("{}/{}", self.fabric.user_name(ix), self.fabric.label(entry));
+        let slot = self.fabric.config.slots.settle;
+        if broken {
+            let vm = &self.fabric.vm_of(ix).name;
+            let text = format!(
+                "switch #{}: {name} does not keep its levels {slot} after; migrating {vm} would be the next step",
+                watch.proposal.0
+            );
+            self.log(Severity::Warning, text, now, out);
+        } else {
+            let text = format!(
+                "switch #{}: {name} keeps its levels {slot} after",
+                watch.proposal.0
+            );
+            self.log(Severity::Info, text, now, out);
+        }
+    }
+
+    /// The forwarder that tells a user to enter by `to`: its own if connected, else the first that is.
+    pub(crate) fn teller(&self, to: Dc) -> Option<Dc> {
+        let connected = |dc: &Dc| self.nodes[dc.at()].is_connected();
+        Some(to)
+            .filter(connected)
+            .or_else(|| self.fabric.dcs().find(connected))
+    }
+
+    /// The user's view is told to him again.
+    pub(crate) fn retell(&mut self, ix: PairIx, out: &mut Vec<Effect>) {
+        let order = self.pairs[ix.at()].order.clone();
+        let Some(teller) = self.teller(self.pairs[ix.at()].entry()) else {
+            return;
+        };
+        let change = self.set_view(ix, &order, (teller, Tell::ChangePriority), out);
+        self.await_view(ix, change, teller);
+    }
+
+    /// `node` was asked to tell the view in force; its word on it is awaited.
+    pub(crate) fn await_view(&mut self, ix: PairIx, change: ChangeId, node: Dc) {
+        if let Known::Sent { change, .. } = self.pairs[ix.at()].known {
+            self.changes.forget(change, ix);
+        }
+        self.pairs[ix.at()].known = Known::Sent { change, node };
+        self.changes.expect(change, ix);
+    }
+
+    /// One view to one forwarder.
+    pub(crate) fn set_view(
+        &mut self,
+        ix: PairIx,
+        order: &[Dc],
+        (node, tell): (Dc, Tell),
+        out: &mut Vec<Effect>,
+    ) -> ChangeId {
+        let change = self.changes.next();
+        let user = &self.fabric.users[self.fabric.pairs[ix.at()].user as usize];
+        let command = NodeCommand::SetLocators {
+            change,
+            eid: self.fabric.vm_of(ix).eid,
+            audience: Audience::Client { rloc: user.rloc },
+            locators: locators(&self.fabric, order),
+            tell,
+        };
+        out.push(Effect::Node {
+            site: self.fabric.sites[node.at()].name.clone(),
+            command,
+        });
+        change
+    }
+
+    /// The view of everyone who has none of his own, to the forwarder at the VM's home, which registers it.
+    pub(crate) fn tell_default(&mut self, vm: usize, out: &mut Vec<Effect>) {
+        let Some(order) = &self.defaults[vm] else { return };
+        let Some(home) = self.fabric.vms[vm]
+            .home
+            .filter(|home| self.nodes[home.at()].is_connected())
+        else {
+            return;
+        };
+        let command = NodeCommand::SetLocators {
+            change: self.changes.next(),
+            eid: self.fabric.vms[vm].eid,
+            audience: Audience::Everyone,
+            locators: locators(&self.fabric, order),
+            tell: Tell::Nobody,
+        };
+        out.push(Effect::Node {
+            site: self.fabric.sites[home.at()].name.clone(),
+            command,
+        });
+    }
+
+    fn announce(&mut self, ix: PairIx, order: &[Dc], teller: Dc, out: &mut Vec<Effect>) -> ChangeId {
+        for dc in self.fabric.dcs() {
+            if dc != teller && self.nodes[dc.at()].is_connected() {
+                self.set_view(ix, order, (dc, Tell::Nobody), out);
+            }
+        }
+        self.set_view(ix, order, (teller, Tell::ChangePriority), out)
+    }
+
+    fn confirm(&mut self, ix: PairIx, flight: Flight, receipt: Receipt, out: &mut Vec<Effect>) {
+        let now = receipt.confirmed_at;
+        let policy = self.policy();
+        let from = self.pairs[ix.at()].entry();
+        let Some(to) = flight.to() else { return };
+        let text = format!(
+            "switch #{} {} {} -> {} confirmed: {} {}, {:.0} ms",
+            flight.proposal.0,
+            self.fabric.user_name(ix),
+            self.fabric.label(from),
+            self.fabric.label(to),
+            receipt.attempts,
+            if receipt.attempts == 1 {
+                "message"
+            } else {
+                "messages"
+            },
+            receipt.signalling.as_millis_f64(),
+        );
+        let settle = self.fabric.config.slots.settle;
+        let pair = &mut self.pairs[ix.at()];
+        pair.order = flight.order;
+        pair.known = Known::Confirmed;
+        pair.gates.moved(flight.need, &policy, now);
+        pair.watch = Some(Watch {
+            until: now + settle,
+            proposal: flight.proposal,
+        });
+        let rows = rows(&self.fabric, ix, &pair.order);
+        self.desk.confirm(flight.proposal, receipt, out);
+        out.push(Effect::Notify {
+            notice: Notice::Rlocs { rows },
+        });
+        self.log(Severity::Info, text, now, out);
+        self.monitor.touch(self.link(ix, from));
+        self.monitor.touch(self.link(ix, to));
+        self.follow_the_majority(ix, out);
+        self.attend(ix, now, out);
+    }
+
+    /// When most of a VM's users enter by another data centre than everyone is told, everyone is told that one.
+    fn follow_the_majority(&mut self, ix: PairIx, out: &mut Vec<Effect>) {
+        let vm = self.fabric.pairs[ix.at()].vm;
+        let to = self.pairs[ix.at()].entry();
+        let there = (0..self.pairs.len())
+            .filter(|&at| self.fabric.pairs[at].vm == vm && self.pairs[at].entry() == to)
+            .count();
+        let vm = vm as usize;
+        let told = self.defaults[vm]
+            .as_ref()
+            .and_then(|order| order.first().copied());
+        let told = told.or(self.fabric.vms[vm].home);
+        if there as u64 * 2 > u64::from(self.fabric.vms[vm].users) && told != Some(to) {
+            self.defaults[vm] = Some(self.pairs[ix.at()].order.clone());
+            self.tell_default(vm, out);
+        }
+    }
+
+    fn give_up(&mut self, ix: PairIx, why: String, now: Timestamp, out: &mut Vec<Effect>) {
+        let policy = self.policy();
+        let Some(flight) = self.pairs[ix.at()].flight.take() else {
+            return;
+        };
+        self.changes.forget(flight.change, ix);
+        let from = self.pairs[ix.at()].entry();
+        let order = self.pairs[ix.at()].order.clone();
+        if let Some(to) = flight.to() {
+            self.pairs[ix.at()].gates.bar(to, &policy, now);
+            let text = format!(
+                "switch #{} {} {} -> {} failed: {why}; the old entry stands",
+                flight.proposal.0,
+                self.fabric.user_name(ix),
+                self.fabric.label(from),
+                self.fabric.label(to),
+            );
+            self.log(Severity::Error, text, now, out);
+        }
+        self.desk.fail(flight.proposal, now, why, out);
+        // The message may have arrived and its acknowledgement not: the user is told the old view as well.
+        self.pairs[ix.at()].known = Known::Unsent;
+        if let Some(teller) = self.teller(from) {
+            let change = self.announce(ix, &order, teller, out);
+            self.await_view(ix, change, teller);
+        }
+        self.attend(ix, now, out);
+    }
+}

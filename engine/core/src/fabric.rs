@@ -1,0 +1,257 @@
+//! Names become small numbers here, once, so that the machines index instead of looking names up.
+
+use std::collections::HashMap;
+
+use lisp_wire::{EidPrefix, Rloc};
+use proto::{LinkId, SiteName, SlaName, UserName, VmName};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::config::Statistic;
+use crate::optimizer::Class;
+use crate::{Config, optimizer};
+
+/// A data centre, by its place in the order of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Dc(pub(crate) u32);
+
+/// A user's link to a data centre: `user * sites + dc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct LinkIx(pub(crate) u32);
+
+/// A user's entry to one VM. The pairs of one user are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PairIx(pub(crate) u32);
+
+impl Dc {
+    pub(crate) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl LinkIx {
+    pub(crate) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl PairIx {
+    pub(crate) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An SLA class, made ready for comparing integers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SlaClass {
+    pub(crate) name: SlaName,
+    /// RTT and jitter in microseconds, loss in parts per million; in that order.
+    pub(crate) class: Class<3>,
+    pub(crate) statistic: Statistic,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SiteFacts {
+    pub(crate) name: SiteName,
+    pub(crate) label: String,
+    pub(crate) rloc: Rloc,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct UserFacts {
+    pub(crate) name: UserName,
+    pub(crate) rloc: Rloc,
+    pub(crate) class: u32,
+    pub(crate) first_pair: u32,
+    pub(crate) end_pair: u32,
+    /// Another user behind the same locator; probes of it tell about both.
+    pub(crate) twin: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VmFacts {
+    pub(crate) name: VmName,
+    pub(crate) eid: EidPrefix,
+    pub(crate) home: Option<Dc>,
+    pub(crate) users: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PairFacts {
+    pub(crate) user: u32,
+    pub(crate) vm: u32,
+    pub(crate) first_entry: Dc,
+}
+
+/// The session as tables. It serialises as the [`Config`] it was made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fabric {
+    pub(crate) config: Config,
+    pub(crate) sites: Vec<SiteFacts>,
+    pub(crate) users: Vec<UserFacts>,
+    pub(crate) vms: Vec<VmFacts>,
+    pub(crate) pairs: Vec<PairFacts>,
+    pub(crate) classes: Vec<SlaClass>,
+    // Only looked up, never walked: its order is not part of the engine's behaviour.
+    by_rloc: HashMap<Rloc, u32>,
+}
+
+impl Fabric {
+    /// Names that point nowhere (the session reader refuses them) leave their row out.
+    pub(crate) fn new(config: Config) -> Self {
+        let sites: Vec<SiteFacts> = config
+            .sites
+            .iter()
+            .map(|(name, site)| SiteFacts {
+                name: name.clone(),
+                label: site.label.clone(),
+                rloc: site.rloc,
+            })
+            .collect();
+        let dc_of = |name: &SiteName| {
+            sites
+                .binary_search_by(|site| site.name.cmp(name))
+                .ok()
+                .map(|at| Dc(at as u32))
+        };
+        let classes: Vec<SlaClass> = config
+            .sla
+            .iter()
+            .map(|(name, sla)| SlaClass {
+                name: name.clone(),
+                class: optimizer::class_of(sla),
+                statistic: sla.statistic,
+            })
+            .collect();
+        let mut vms: Vec<VmFacts> = config
+            .vms
+            .iter()
+            .map(|(name, vm)| VmFacts {
+                name: name.clone(),
+                eid: vm.eid,
+                home: dc_of(&vm.home),
+                users: 0,
+            })
+            .collect();
+        let mut users: Vec<UserFacts> = Vec::with_capacity(config.users.len());
+        let mut pairs = Vec::new();
+        let mut by_rloc: HashMap<Rloc, u32> = HashMap::new();
+        for (name, user) in &config.users {
+            let Ok(class) = classes.binary_search_by(|class| class.name.cmp(&user.sla)) else {
+                continue;
+            };
+            let first_pair = pairs.len() as u32;
+            for (vm, entry) in &user.vms {
+                let Ok(vm) = vms.binary_search_by(|row| row.name.cmp(vm)) else {
+                    continue;
+                };
+                let Some(first_entry) = dc_of(entry) else { continue };
+                vms[vm].users += 1;
+                pairs.push(PairFacts {
+                    user: users.len() as u32,
+                    vm: vm as u32,
+                    first_entry,
+                });
+            }
+            let twin = by_rloc.insert(user.rloc, users.len() as u32);
+            users.push(UserFacts {
+                name: name.clone(),
+                rloc: user.rloc,
+                class: class as u32,
+                first_pair,
+                end_pair: pairs.len() as u32,
+                twin,
+            });
+        }
+        Self {
+            config,
+            sites,
+            users,
+            vms,
+            pairs,
+            classes,
+            by_rloc,
+        }
+    }
+
+    pub(crate) fn dc(&self, name: &SiteName) -> Option<Dc> {
+        self.sites
+            .binary_search_by(|site| site.name.cmp(name))
+            .ok()
+            .map(|at| Dc(at as u32))
+    }
+
+    pub(crate) fn dcs(&self) -> impl Iterator<Item = Dc> + use<> {
+        (0..self.sites.len() as u32).map(Dc)
+    }
+
+    pub(crate) fn user(&self, name: &UserName) -> Option<u32> {
+        self.users
+            .binary_search_by(|user| user.name.cmp(name))
+            .ok()
+            .map(|at| at as u32)
+    }
+
+    /// The first of the users behind a locator; the others follow by [`UserFacts::twin`].
+    pub(crate) fn user_at(&self, rloc: Rloc) -> Option<u32> {
+        self.by_rloc.get(&rloc).copied()
+    }
+
+    pub(crate) fn link(&self, user: u32, dc: Dc) -> LinkIx {
+        LinkIx(user * self.sites.len() as u32 + dc.0)
+    }
+
+    pub(crate) fn links(&self) -> usize {
+        self.users.len() * self.sites.len()
+    }
+
+    pub(crate) fn user_of(&self, link: LinkIx) -> u32 {
+        link.0 / (self.sites.len() as u32).max(1)
+    }
+
+    pub(crate) fn dc_of(&self, link: LinkIx) -> Dc {
+        Dc(link.0 % (self.sites.len() as u32).max(1))
+    }
+
+    pub(crate) fn link_id(&self, link: LinkIx) -> LinkId {
+        LinkId {
+            user: self.users[self.user_of(link) as usize].name.clone(),
+            dc: self.sites[self.dc_of(link).at()].name.clone(),
+        }
+    }
+
+    pub(crate) fn class_of(&self, user: u32) -> &SlaClass {
+        &self.classes[self.users[user as usize].class as usize]
+    }
+
+    pub(crate) fn pairs_of(&self, user: u32) -> impl Iterator<Item = PairIx> + use<> {
+        let user = &self.users[user as usize];
+        (user.first_pair..user.end_pair).map(PairIx)
+    }
+
+    pub(crate) fn label(&self, dc: Dc) -> &str {
+        &self.sites[dc.at()].label
+    }
+
+    pub(crate) fn user_name(&self, pair: PairIx) -> &UserName {
+        &self.users[self.pairs[pair.at()].user as usize].name
+    }
+
+    pub(crate) fn vm_of(&self, pair: PairIx) -> &VmFacts {
+        &self.vms[self.pairs[pair.at()].vm as usize]
+    }
+}
+
+impl Serialize for Fabric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.config.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fabric {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Config::deserialize(deserializer).map(Self::new)
+    }
+}

@@ -1,0 +1,214 @@
+//! What is known of every user-to-data-centre link, and when a level counts as broken.
+//!
+//! The slot rule (thesis section 5.2.4), as built here:
+//!
+//! - A slot opens at the first sample that leaves a bound: an RTT or the jitter above it, or a lost probe.
+//! - S' later the statistics over the slot's samples are held against the bounds. If a statistic is out of its
+//!   bound *and* the latest samples still are, the level is [`Turn::Broken`]. If all are kept, the slot closes.
+//!   If a statistic is out only because of samples that are over, the slot goes on until either is true.
+//! - So a switch comes S' plus at most one probe interval plus one RTT after the onset of a stress, and a
+//!   spike that is over by then moves nothing.
+//! - The probe that opened a slot says nothing about its loss, and one more lost probe is forgiven: at 20 probes
+//!   a slot it would be 5 %, which is no evidence against a bound of 2 %.
+//! - `down_after` probes lost in a row make the link [`Turn::Down`] at once, `up_after` answered ones end it.
+//! - A link nobody has reported on for `stale_after` is [`Turn::Stale`].
+
+mod link;
+mod ring;
+
+use std::collections::BTreeSet;
+
+use proto::snapshot::HistoryPoint;
+use proto::{LinkState, ProbeOutcome, Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use link::{Figures, Link, Turn, millis};
+
+use crate::fabric::{Fabric, LinkIx};
+use link::Limits;
+
+/// All links, and the moments at which something about them is due without a sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Monitor {
+    links: Vec<Link>,
+    /// Ends of open slots.
+    slots: BTreeSet<(Timestamp, LinkIx)>,
+    /// No link can turn stale before this.
+    sweep_at: Option<Timestamp>,
+    /// Links whose row changed since it was last told.
+    dirty: Vec<LinkIx>,
+    /// When rows were last told.
+    told_at: Timestamp,
+}
+
+impl Monitor {
+    pub(crate) fn new(fabric: &Fabric) -> Self {
+        Self {
+            links: vec![Link::default(); fabric.links()],
+            slots: BTreeSet::new(),
+            sweep_at: None,
+            dirty: Vec::new(),
+            told_at: Timestamp::default(),
+        }
+    }
+
+    /// Takes a probe's outcome in.
+    pub(crate) fn take(
+        &mut self,
+        fabric: &Fabric,
+        ix: LinkIx,
+        outcome: ProbeOutcome,
+        now: Timestamp,
+    ) -> Option<Turn> {
+        let limits = limits(fabric, ix);
+        let link = self.links.get_mut(ix.at())?;
+        let slot = link.slot_end(limits.window);
+        let turn = link.take(outcome, now, &limits);
+        let new_slot = link.slot_end(limits.window);
+        if slot != new_slot {
+            if let Some(end) = slot {
+                self.slots.remove(&(end, ix));
+            }
+            if let Some(end) = new_slot {
+                self.slots.insert((end, ix));
+            }
+        }
+        if self.sweep_at.is_none() {
+            self.sweep_at = Some(now + fabric.config.policy.stale_after + Span(1));
+        }
+        self.touch(ix);
+        turn
+    }
+
+    /// Ends slots and finds links gone stale.
+    pub(crate) fn advance(&mut self, fabric: &Fabric, now: Timestamp) -> Vec<(LinkIx, Turn)> {
+        let mut turns = Vec::new();
+        while let Some(&(end, ix)) = self.slots.first() {
+            if end > now {
+                break;
+            }
+            self.slots.pop_first();
+            let Some(link) = self.links.get_mut(ix.at()) else {
+                continue;
+            };
+            turns.extend(link.judge(now, &limits(fabric, ix)).map(|turn| (ix, turn)));
+            self.touch(ix);
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep(fabric, now, &mut turns);
+        }
+        turns
+    }
+
+    /// A new life of the engine: nothing is fresh.
+    pub(crate) fn restart(&mut self, now: Timestamp) {
+        self.links.iter_mut().for_each(|link| link.restart(now));
+        self.slots.clear();
+        self.sweep_at = None;
+        self.dirty.clear();
+    }
+
+    /// The next moment at which [`Self::advance`] or [`Self::rows_due`] has something to do.
+    pub(crate) fn next_deadline(&self, rows_every: Span) -> Option<Timestamp> {
+        let slot = self.slots.first().map(|&(end, _)| end);
+        let rows = (!self.dirty.is_empty()).then(|| self.told_at + rows_every);
+        [slot, rows, self.sweep_at].into_iter().flatten().min()
+    }
+
+    /// The links whose rows are to be told now.
+    pub(crate) fn rows_due(&mut self, now: Timestamp, rows_every: Span) -> Vec<LinkIx> {
+        if self.dirty.is_empty() || now < self.told_at + rows_every {
+            return Vec::new();
+        }
+        self.told_at = now;
+        let mut due = std::mem::take(&mut self.dirty);
+        due.sort_unstable();
+        for ix in &due {
+            if let Some(link) = self.links.get_mut(ix.at()) {
+                link.dirty = false;
+            }
+        }
+        due
+    }
+
+    /// The link's row is to be told with the next batch.
+    pub(crate) fn touch(&mut self, ix: LinkIx) {
+        if let Some(link) = self.links.get_mut(ix.at())
+            && !link.dirty
+        {
+            link.dirty = true;
+            self.dirty.push(ix);
+        }
+    }
+
+    /// How a link stands, as far as its samples tell.
+    pub(crate) fn state(&self, ix: LinkIx) -> LinkState {
+        self.links.get(ix.at()).map_or(LinkState::Stale, Link::state)
+    }
+
+    pub(crate) fn link(&self, ix: LinkIx) -> Option<&Link> {
+        self.links.get(ix.at())
+    }
+
+    /// What the optimizer may use of a link; `None` if nothing.
+    pub(crate) fn measured(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<[u32; 3]> {
+        self.links.get(ix.at())?.measured(now, &limits(fabric, ix))
+    }
+
+    pub(crate) fn figures(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<Figures> {
+        Some(self.links.get(ix.at())?.figures(now, &limits(fabric, ix)))
+    }
+
+    /// The last two minutes, oldest first.
+    pub(crate) fn history(&self, ix: LinkIx, now: Timestamp) -> Vec<HistoryPoint> {
+        let Some(link) = self.links.get(ix.at()) else {
+            return Vec::new();
+        };
+        let from = now - ring::HISTORY;
+        let mut points: Vec<_> = link
+            .history()
+            .take(ring::POINTS)
+            .take_while(|&(at, _)| at >= from)
+            .map(|(at, outcome)| HistoryPoint {
+                at,
+                rtt_ms: outcome.rtt().map(millis),
+            })
+            .collect();
+        points.reverse();
+        points
+    }
+
+    fn sweep(&mut self, fabric: &Fabric, now: Timestamp, turns: &mut Vec<(LinkIx, Turn)>) {
+        let stale_after = fabric.config.policy.stale_after;
+        self.sweep_at = None;
+        for at in 0..self.links.len() {
+            let ix = LinkIx(at as u32);
+            let link = &mut self.links[at];
+            let Some(heard_at) = link.heard_at().filter(|_| link.is_fresh()) else {
+                continue;
+            };
+            let stale_at = heard_at + stale_after + Span(1);
+            if stale_at > now {
+                self.sweep_at = Some(self.sweep_at.map_or(stale_at, |least| least.min(stale_at)));
+                continue;
+            }
+            let window = fabric.config.slots.decide;
+            if let Some(end) = link.slot_end(window) {
+                self.slots.remove(&(end, ix));
+            }
+            turns.push((ix, link.turn_stale()));
+            self.touch(ix);
+        }
+    }
+}
+
+fn limits(fabric: &Fabric, ix: LinkIx) -> Limits {
+    let class = fabric.class_of(fabric.user_of(ix));
+    Limits {
+        window: fabric.config.slots.decide,
+        bound: [class.class.bound(0), class.class.bound(1), class.class.bound(2)],
+        statistic: class.statistic,
+        down_after: fabric.config.policy.down_after,
+        up_after: fabric.config.policy.up_after,
+    }
+}

@@ -1,0 +1,103 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// (5.1)-(5.3) as written: over all binary r with sum 1, the least objective for which integers T exist with
+/// `m r <= M T`. T is found by counting up.
+fn by_enumeration(alpha: &[u64; 3], bound: &[u32; 3], candidates: &[Option<[u32; 3]>]) -> Option<u64> {
+    candidates
+        .iter()
+        .flatten()
+        .map(|m| {
+            (0..3)
+                .map(|k| {
+                    let mut t = 0_u64;
+                    while u64::from(bound[k]) * t < u64::from(m[k]) {
+                        t += 1;
+                    }
+                    alpha[k] * t
+                })
+                .sum()
+        })
+        .min()
+}
+
+fn measurement() -> impl Strategy<Value = Option<[u32; 3]>> {
+    prop_oneof![
+        1 => Just(None),
+        6 => (0..2_000_000_u32, 0..200_000_u32, 0..=1_000_000_u32).prop_map(|(a, b, c)| Some([a, b, c])),
+        // On the bounds and beside them, where rounding would show.
+        4 => (0..20_u32, 0..20_u32, 0..20_u32, 0..3_u32)
+            .prop_map(|(a, b, c, d)| Some([a * 1000 + d, b * 1000 + d, c * 1000 + d])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_choice_is_the_optimum_of_the_program(
+        candidates in prop::collection::vec(measurement(), 0..10),
+        alpha in prop::array::uniform3(0..=1000_u32),
+        bound in prop::array::uniform3(1000..200_000_u32),
+        present in prop::option::of(0..10_usize),
+    ) {
+        let class = Class::new(alpha.map(|a| f64::from(a) / 1000.0), bound);
+        let micro = alpha.map(|a| u64::from(a) * 1000);
+        let choice = choose(&class, &candidates, present);
+        prop_assert_eq!(choice.map(|(_, score)| score.penalty), by_enumeration(&micro, &bound, &candidates));
+        let Some((best, score)) = choice else { return Ok(()) };
+        let ranked = rank(&class, &candidates);
+        prop_assert_eq!(ranked.len(), candidates.iter().flatten().count());
+        prop_assert_eq!(class.score(&candidates[ranked[0]].unwrap()), score);
+        // Nothing else beats it; and who is present stays unless strictly beaten.
+        for (at, m) in candidates.iter().enumerate() {
+            let Some(m) = m else { continue };
+            prop_assert!(class.score(m) >= score);
+            if present == Some(at) && class.score(m) == score {
+                prop_assert_eq!(best, at);
+            }
+        }
+    }
+
+    #[test]
+    fn a_penalty_is_the_least_integer_that_covers_the_measurement(m in any::<u32>(), bound in any::<u32>()) {
+        let class = Class::new([1.0], [bound]);
+        let bound = u64::from(bound.max(1));
+        let t = class.penalty(0, m);
+        prop_assert_eq!(t, u64::from(m).div_ceil(bound).min(1_000_000));
+    }
+}
+
+#[test]
+fn at_the_bound_the_penalty_is_one_and_just_above_it_two() {
+    let class = Class::new([1.0], [100_000]);
+    assert_eq!(
+        [0, 1, 100_000, 100_001, 200_000, 200_001].map(|m| class.penalty(0, m)),
+        [0, 1, 1, 2, 2, 3]
+    );
+}
+
+#[test]
+fn of_two_within_the_bounds_the_present_one_stays() {
+    let class = Class::new([0.6, 0.2, 0.2], [100_000, 30_000, 20_000]);
+    let candidates = [Some([37_000, 1_000, 0]), Some([20_000, 1_000, 0])];
+    assert_eq!(choose(&class, &candidates, Some(0)).unwrap().0, 0);
+    assert_eq!(
+        choose(&class, &candidates, None).unwrap().0,
+        1,
+        "and without one the nearer wins"
+    );
+}
+
+#[test]
+fn of_two_with_the_same_penalty_the_one_less_over_its_bound_wins() {
+    let class = Class::new([1.0, 0.0, 0.0], [100_000, 30_000, 20_000]);
+    let candidates = [Some([190_000, 0, 0]), Some([110_000, 0, 0])];
+    assert_eq!(choose(&class, &candidates, Some(0)).unwrap().0, 1);
+}
+
+#[test]
+fn without_a_usable_measurement_there_is_no_choice() {
+    let class = Class::new([1.0, 0.0, 0.0], [100_000, 30_000, 20_000]);
+    assert_eq!(choose(&class, &[None, None], Some(0)), None);
+    assert_eq!(choose::<3>(&class, &[], None), None);
+}

@@ -1,0 +1,134 @@
+//! One user's entry to one VM: where it enters, what is proposed, what is under way.
+
+use lisp_wire::{Locator, Priority, Weight};
+use proto::{ChangeId, ProposalId, RlocRow, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::fabric::{Dc, Fabric, PairIx};
+use crate::policy::{Gates, Need, Withheld};
+
+/// All locators of a view share alike among equals; priorities differ, so this is never used to share.
+const WEIGHT: Weight = Weight(100);
+
+/// What the user's xTR is known to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Known {
+    /// It may hold anything: the view has not been told yet.
+    #[default]
+    Unsent,
+    /// `node` was asked to tell it.
+    Sent { change: ChangeId, node: Dc },
+    /// It acknowledged.
+    Confirmed,
+    /// It did not; it is told again when its link comes back, and finds the view at its next Map-Request.
+    Unanswered,
+}
+
+/// A switch under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Flight {
+    pub(crate) proposal: ProposalId,
+    pub(crate) order: Vec<Dc>,
+    pub(crate) need: Need,
+    /// Of the last sending.
+    pub(crate) change: ChangeId,
+    /// The node that tells the user; `None` while none is connected.
+    pub(crate) teller: Option<Dc>,
+    pub(crate) deadline: Timestamp,
+    pub(crate) broken_at: Option<Timestamp>,
+}
+
+impl Flight {
+    /// The entry aimed at.
+    pub(crate) fn to(&self) -> Option<Dc> {
+        self.order.first().copied()
+    }
+}
+
+/// The new link is watched for S'' after a switch (thesis section 5.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) until: Timestamp,
+    pub(crate) proposal: ProposalId,
+}
+
+/// The state of one user and VM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    /// The view as last confirmed (at first: as the session says), best first; never empty.
+    pub(crate) order: Vec<Dc>,
+    pub(crate) known: Known,
+    pub(crate) gates: Gates,
+    /// The open one.
+    pub(crate) proposal: Option<ProposalId>,
+    pub(crate) flight: Option<Box<Flight>>,
+    pub(crate) watch: Option<Watch>,
+    /// While a level is broken or a proposal is open, the facts are looked at again then.
+    pub(crate) recheck_at: Option<Timestamp>,
+    /// Its place in the agenda.
+    pub(crate) due: Option<Timestamp>,
+    /// Why nothing is proposed, as last said in the log.
+    pub(crate) withheld: Option<Withheld>,
+}
+
+impl Pair {
+    /// Enters where the session says; the other data centres follow in the order of names.
+    pub(crate) fn new(fabric: &Fabric, ix: PairIx) -> Self {
+        let first = fabric.pairs[ix.at()].first_entry;
+        let order = std::iter::once(first)
+            .chain(fabric.dcs().filter(|&dc| dc != first))
+            .collect();
+        Self {
+            order,
+            known: Known::Unsent,
+            gates: Gates::default(),
+            proposal: None,
+            flight: None,
+            watch: None,
+            recheck_at: None,
+            due: None,
+            withheld: None,
+        }
+    }
+
+    /// The data centre entered by.
+    pub(crate) fn entry(&self) -> Dc {
+        self.order.first().copied().unwrap_or(Dc(0))
+    }
+}
+
+/// Priorities as handed to a user: 1 for the best and so on, 254 from there. No locator gets 255: one that
+/// seems down to the probes stays the last resort, since the user's own probes decide what it can use and a
+/// view without usable locators would cut it off.
+pub(crate) fn priority(rank: usize) -> Priority {
+    Priority(u8::try_from(rank + 1).unwrap_or(254).min(254))
+}
+
+/// A view as locators.
+pub(crate) fn locators(fabric: &Fabric, order: &[Dc]) -> Vec<Locator> {
+    order
+        .iter()
+        .enumerate()
+        .map(|(rank, dc)| Locator::unicast(fabric.sites[dc.at()].rloc, priority(rank), WEIGHT))
+        .collect()
+}
+
+/// A view as rows for consoles.
+pub(crate) fn rows(fabric: &Fabric, ix: PairIx, order: &[Dc]) -> Vec<RlocRow> {
+    let vm = fabric.vm_of(ix);
+    order
+        .iter()
+        .enumerate()
+        .map(|(rank, &dc)| RlocRow {
+            user: fabric.user_name(ix).clone(),
+            vm: vm.name.clone(),
+            eid: vm.eid,
+            dc: fabric.sites[dc.at()].name.clone(),
+            rloc: fabric.sites[dc.at()].rloc,
+            priority: priority(rank),
+            weight: WEIGHT,
+            home: vm.home == Some(dc),
+        })
+        .collect()
+}

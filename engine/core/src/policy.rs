@@ -1,0 +1,254 @@
+//! What keeps decisions calm: least gain, cool-down, and what staff or failure ruled out for a while.
+//!
+//! All gates are kept for each user and VM: a user's other VM may follow at once when the link they share breaks.
+
+use std::fmt;
+
+use proto::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Policy;
+use crate::fabric::Dc;
+
+/// A cool-down never grows past this.
+const LONGEST: Span = Span::secs(8 * 3600);
+/// So many hard failures in one cool-down are moved away from; after that even they wait.
+const HARD_MOVES: u8 = 3;
+
+/// How pressing a move is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Need {
+    /// The entry cannot carry traffic at all: no least gain, and up to three moves in one cool-down.
+    Hard,
+    /// A level is broken.
+    Soft,
+}
+
+/// Why nothing is proposed although something else would be better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Withheld {
+    /// The best other entry gains too little.
+    Gain,
+    /// The user was moved lately.
+    CoolDown,
+    /// Nobody answered the last proposal; the next one waits a slot.
+    Quiet,
+    /// No other entry is usable and better.
+    NothingBetter,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gain => "the best other entry gains less than the least gain",
+            Self::CoolDown => "it was moved lately and cools down",
+            Self::Quiet => "the last proposal lapsed less than a slot ago",
+            Self::NothingBetter => "no other entry is usable and better",
+        })
+    }
+}
+
+/// The gates of one user and VM.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gates {
+    cool_until: Timestamp,
+    cool_for: Span,
+    hard_moves: u8,
+    /// Entries that are not proposed until then: rejected by staff, or tried in vain.
+    barred: Vec<(Dc, Timestamp)>,
+    quiet_until: Timestamp,
+}
+
+impl Gates {
+    /// Whether a move is let pass.
+    pub(crate) fn pass(
+        &self,
+        need: Need,
+        gain: Gain,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<(), Withheld> {
+        match need {
+            Need::Hard if self.hard_moves < HARD_MOVES => return Ok(()),
+            Need::Soft if !gain.is_enough(policy) => return Err(Withheld::Gain),
+            Need::Hard | Need::Soft => {}
+        }
+        if now < self.cool_until {
+            Err(Withheld::CoolDown)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the engine keeps quiet after a proposal that nobody answered.
+    pub(crate) fn is_quiet(&self, now: Timestamp) -> bool {
+        now < self.quiet_until
+    }
+
+    /// Whether `to` is not to be proposed.
+    pub(crate) fn is_barred(&self, to: Dc, now: Timestamp) -> bool {
+        self.barred.iter().any(|&(dc, until)| dc == to && now < until)
+    }
+
+    /// `to` is not proposed again for the cool-down.
+    pub(crate) fn bar(&mut self, to: Dc, policy: &Policy, now: Timestamp) {
+        self.barred.retain(|&(dc, until)| dc != to && now < until);
+        self.barred.push((to, now + policy.cool_down));
+    }
+
+    /// Nobody answered.
+    pub(crate) fn keep_quiet(&mut self, until: Timestamp) {
+        self.quiet_until = until;
+    }
+
+    /// A move was carried out. One that follows soon after the cool-down of the one before doubles it.
+    pub(crate) fn moved(&mut self, need: Need, policy: &Policy, now: Timestamp) {
+        let soon = self.cool_for > Span::ZERO && now < self.cool_until + self.cool_for;
+        self.cool_for = if soon {
+            Span(self.cool_for.0.saturating_mul(2))
+                .min(LONGEST)
+                .max(policy.cool_down)
+        } else {
+            policy.cool_down
+        };
+        if now >= self.cool_until {
+            self.hard_moves = 0;
+        }
+        if need == Need::Hard {
+            self.hard_moves = self.hard_moves.saturating_add(1);
+        }
+        self.cool_until = now + self.cool_for;
+    }
+
+    /// When the next gate opens, if one is shut.
+    pub(crate) fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
+        let barred = self.barred.iter().map(|&(_, until)| until);
+        barred
+            .chain([self.cool_until, self.quiet_until])
+            .filter(|&at| at > now)
+            .min()
+    }
+}
+
+/// What a move gains in the criterion that weighs most, in its unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gain {
+    pub(crate) measured: f64,
+    pub(crate) expected: f64,
+}
+
+impl Gain {
+    pub(crate) fn value(self) -> f64 {
+        rounded(self.measured - self.expected)
+    }
+
+    pub(crate) fn share(self) -> f64 {
+        if self.measured > 0.0 {
+            rounded(self.value() / self.measured)
+        } else {
+            0.0
+        }
+    }
+
+    fn is_enough(self, policy: &Policy) -> bool {
+        self.value() > 0.0 && self.value() >= policy.gain_min.max(policy.gain_min_share * self.measured)
+    }
+}
+
+/// Four decimals: what is shown, and what reads back exactly from a recording.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        proposal_ttl: Span::secs(60),
+        cool_down: Span::secs(30),
+        gain_min: 5.0,
+        gain_min_share: 0.1,
+        confirm_within: Span::secs(10),
+        down_after: 3,
+        up_after: 3,
+        stale_after: Span::secs(5),
+        probe_timeout: Span::secs(2),
+    };
+    const GOOD: Gain = Gain {
+        measured: 437.0,
+        expected: 35.0,
+    };
+    const T0: Timestamp = Timestamp(1_000_000_000);
+
+    #[test]
+    fn the_larger_of_both_least_gains_counts() {
+        let gates = Gates::default();
+        let gain = |measured, expected| gates.pass(Need::Soft, Gain { measured, expected }, &POLICY, T0);
+        assert_eq!(gain(120.0, 107.9), Ok(()));
+        assert_eq!(
+            gain(120.0, 109.0),
+            Err(Withheld::Gain),
+            "11 of 120 ms is under 10 %"
+        );
+        assert_eq!(gain(20.0, 15.5), Err(Withheld::Gain), "4.5 ms is under 5 ms");
+        assert_eq!(
+            gates.pass(
+                Need::Hard,
+                Gain {
+                    measured: 1.0,
+                    expected: 1.0
+                },
+                &POLICY,
+                T0
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn moves_that_follow_each_other_double_the_cool_down_up_to_eight_hours() {
+        let mut gates = Gates::default();
+        let mut now = T0;
+        let mut waits = Vec::new();
+        for _ in 0..13 {
+            gates.moved(Need::Soft, &POLICY, now);
+            let opens = gates.next_opening(now).unwrap();
+            waits.push(opens.since(now));
+            assert_eq!(
+                gates.pass(Need::Soft, GOOD, &POLICY, opens - Span(1)),
+                Err(Withheld::CoolDown)
+            );
+            assert_eq!(gates.pass(Need::Soft, GOOD, &POLICY, opens), Ok(()));
+            now = opens;
+        }
+        assert_eq!(waits[..4], [30, 60, 120, 240].map(Span::secs));
+        assert_eq!(waits[12], LONGEST);
+        gates.moved(Need::Soft, &POLICY, now + Span::secs(9 * 3600 * 2));
+        assert_eq!(
+            gates.cool_for, POLICY.cool_down,
+            "after a long calm it starts over"
+        );
+    }
+
+    #[test]
+    fn hard_failures_are_moved_away_from_three_times_in_one_cool_down() {
+        let mut gates = Gates::default();
+        for _ in 0..3 {
+            assert_eq!(gates.pass(Need::Hard, GOOD, &POLICY, T0), Ok(()));
+            gates.moved(Need::Hard, &POLICY, T0);
+        }
+        assert_eq!(gates.pass(Need::Hard, GOOD, &POLICY, T0), Err(Withheld::CoolDown));
+    }
+
+    #[test]
+    fn an_entry_is_barred_for_the_cool_down_and_no_other() {
+        let mut gates = Gates::default();
+        gates.bar(Dc(2), &POLICY, T0);
+        assert!(gates.is_barred(Dc(2), T0 + Span(29_999_999)));
+        assert!(!gates.is_barred(Dc(2), T0 + Span::secs(30)));
+        assert!(!gates.is_barred(Dc(1), T0));
+    }
+}
