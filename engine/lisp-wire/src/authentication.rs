@@ -228,3 +228,6 @@ impl<'a> Authenticated<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

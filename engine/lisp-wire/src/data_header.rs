@@ -263,3 +263,131 @@ impl MapVersion {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(number: u32) -> DataHeader {
+        DataHeader::tenant(InstanceId::new(number).unwrap())
+    }
+
+    fn nonce(number: u32, echo: EchoRequest) -> Mark {
+        Mark::Nonce {
+            nonce: DataNonce::from_random(number),
+            echo,
+        }
+    }
+
+    fn versions(source: u16, destination: u16) -> Mark {
+        let version = |number| MapVersion::new(number).unwrap();
+        Mark::Versions {
+            source: version(source),
+            destination: version(destination),
+        }
+    }
+
+    #[test]
+    fn each_header_is_its_eight_bytes() {
+        let pairs = [
+            ([0; 8], DataHeader::PLAIN),
+            ([0x08, 0, 0, 0, 0, 0, 0, 0], tenant(0)),
+            ([0x08, 0, 0, 0, 0, 0x01, 0x02, 0], tenant(0x0102)),
+            ([0x08, 0, 0, 0, 0xff, 0xff, 0xff, 0], tenant(0x00ff_ffff)),
+            (
+                [0x40, 0, 0, 0, 0x80, 0, 0, 0x01],
+                DataHeader::PLAIN.with_locator_status(0x8000_0001),
+            ),
+            (
+                [0x48, 0, 0, 0, 0, 0, 0x07, 0x81],
+                tenant(7).with_locator_status(0xff81),
+            ),
+            (
+                [0x80, 0xab, 0xcd, 0xef, 0, 0, 0, 0],
+                DataHeader::PLAIN.with_mark(nonce(0xab_cdef, EchoRequest::No)),
+            ),
+            (
+                [0xa8, 0xab, 0xcd, 0xef, 0, 0, 7, 0],
+                tenant(7).with_mark(nonce(0x12ab_cdef, EchoRequest::Yes)),
+            ),
+            (
+                [0x10, 0x12, 0x34, 0x56, 0, 0, 0, 0],
+                DataHeader::PLAIN.with_mark(versions(0x123, 0x456)),
+            ),
+        ];
+        for (bytes, header) in pairs {
+            assert_eq!(header.emit(), bytes, "{header:?}");
+            assert_eq!(DataHeader::parse(&bytes), Ok(header));
+        }
+    }
+
+    #[test]
+    fn a_header_says_what_was_put_into_it() {
+        let header = tenant(7)
+            .with_locator_status(0x181)
+            .with_mark(nonce(5, EchoRequest::Yes));
+        assert_eq!(header.instance_id().map(InstanceId::get), Some(7));
+        assert_eq!(header.locator_status(), Some(0x81));
+        assert_eq!(header.mark(), nonce(5, EchoRequest::Yes));
+        assert_eq!(header.with_mark(versions(1, 2)).mark(), versions(1, 2));
+        assert_eq!(
+            header.with_mark(Mark::Absent),
+            tenant(7).with_locator_status(0x81)
+        );
+        assert_eq!(DataHeader::PLAIN.iid(), InstanceId::DEFAULT);
+        assert_eq!(DataHeader::of(InstanceId::DEFAULT), DataHeader::PLAIN);
+        assert_eq!(DataHeader::of(header.iid()), tenant(7));
+    }
+
+    #[test]
+    fn what_follows_the_header_is_not_read() {
+        let payload = [0x08, 0, 0, 0, 0, 0, 0x07, 0, 0x45, 0xff];
+        assert_eq!(DataHeader::parse(&payload), Ok(tenant(7)));
+    }
+
+    #[test]
+    fn what_no_flag_speaks_for_is_ignored() {
+        // The reserved bit, E without N, and bits in every field.
+        assert_eq!(
+            DataHeader::parse(&[0x24, 255, 255, 255, 255, 255, 255, 255]),
+            Ok(DataHeader::PLAIN)
+        );
+        assert_eq!(
+            DataHeader::parse(&[0x08, 255, 255, 255, 0, 0, 7, 255]),
+            Ok(tenant(7))
+        );
+    }
+
+    #[test]
+    fn an_encrypted_payload_is_told_apart() {
+        for key in 1..=3 {
+            let header = DataHeader::parse(&[key, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+            assert_eq!(header.encryption_key(), key);
+            assert_ne!(header, DataHeader::PLAIN);
+        }
+        assert_eq!(tenant(7).encryption_key(), 0);
+    }
+
+    #[test]
+    fn short_and_contradictory_headers_are_refused() {
+        for have in 0..DATA_HEADER_LEN {
+            let short = WireError::Truncated {
+                part: Part::DataHeader,
+                need: 8,
+                have,
+            };
+            assert_eq!(DataHeader::parse(&[0; 8][..have]), Err(short));
+        }
+        let both = WireError::Flags {
+            part: Part::DataHeader,
+            flags: 0x90,
+        };
+        assert_eq!(DataHeader::parse(&[0x90, 0, 0, 0, 0, 0, 0, 0]), Err(both));
+    }
+
+    #[test]
+    fn a_map_version_has_12_bits() {
+        assert_eq!(MapVersion::new(4095).map(MapVersion::get), Some(4095));
+        assert_eq!(MapVersion::new(4096), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! One of each message, and of each shape a message can take.
+
+use lisp_wire::{
+    Action, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Locator, MapNotify,
+    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, Priority, Purpose, Rloc, SiteId, Ttl,
+    Weight, XtrId,
+};
+
+pub(crate) const XTR: XtrId = XtrId(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+
+/// Every sample with its name.
+pub(crate) fn all() -> Vec<(&'static str, Message)> {
+    let mut samples = unsigned();
+    samples.extend(signed());
+    samples
+}
+
+/// Messages that carry no authentication.
+pub(crate) fn unsigned() -> Vec<(&'static str, Message)> {
+    let probe = MapRequest {
+        probe: true,
+        source_eid: None,
+        ..request()
+    };
+    let smr = MapRequest {
+        solicit: true,
+        nonce: Nonce(0),
+        ..request()
+    };
+    let invoked = MapRequest {
+        invoked: true,
+        ..request()
+    };
+    let mut tenant = request();
+    tenant.source_eid = Some(eid("[7]10.1.0.7"));
+    tenant.eids = vec![prefix("[7]10.2.0.0/16"), prefix("[7]2001:db8:2::/48")];
+    let mut ipv6 = request();
+    ipv6.source_eid = Some(eid("2001:db8:1::7"));
+    ipv6.itr_rlocs = vec![rloc("192.0.2.1"), rloc("2001:db8:f::1")];
+    ipv6.eids = vec![prefix("2001:db8:2::9/128")];
+    let carrying = MapRequest {
+        authoritative: true,
+        proxy_itr: true,
+        map_reply: Some(record("10.1.0.0/24", &["192.0.2.1"])),
+        ..request()
+    };
+    let mut negative = record("10.9.0.0/16", &[]);
+    negative.action = Action::NativelyForward;
+    negative.ttl = Ttl(15);
+    let mut probed = record("10.2.0.0/24", &["192.0.2.2", "192.0.2.3"]);
+    probed.locators[0].probed = true;
+    let tenants = vec![
+        record("[7]10.2.0.0/24", &["192.0.2.2", "2001:db8:f::2"]),
+        record("[16777215]2001:db8:2::/48", &["192.0.2.2"]),
+    ];
+    vec![
+        ("map-request", Message::MapRequest(request())),
+        ("map-request-probe", Message::MapRequest(probe)),
+        ("map-request-smr", Message::MapRequest(smr)),
+        ("map-request-smr-invoked", Message::MapRequest(invoked.clone())),
+        ("map-request-tenant", Message::MapRequest(tenant)),
+        ("map-request-ipv6", Message::MapRequest(ipv6.clone())),
+        ("map-request-with-mapping", Message::MapRequest(carrying)),
+        (
+            "map-reply",
+            reply(vec![record("10.2.0.0/24", &["192.0.2.2"])], false),
+        ),
+        ("map-reply-negative", reply(vec![negative], false)),
+        ("map-reply-probe", reply(vec![probed], true)),
+        ("map-reply-tenants", reply(tenants, false)),
+        (
+            "encapsulated-ipv4",
+            encapsulated("10.1.0.7", "10.2.0.9", &Message::MapRequest(invoked)),
+        ),
+        (
+            "encapsulated-ipv6",
+            encapsulated("2001:db8:1::7", "2001:db8:2::9", &Message::MapRequest(ipv6)),
+        ),
+    ]
+}
+
+/// Messages that carry authentication, not yet signed.
+pub(crate) fn signed() -> Vec<(&'static str, Message)> {
+    let one = || vec![record("10.1.0.0/24", &["192.0.2.1", "192.0.2.3"])];
+    let tenants = || {
+        vec![
+            record("[7]10.1.0.7/32", &["192.0.2.1"]),
+            record("2001:db8:1::/48", &["2001:db8:f::1"]),
+        ]
+    };
+    let site = Some((XTR, SiteId(0x1122_3344_5566_7788)));
+    let bare = vec![record("10.1.0.7/32", &[])];
+    vec![
+        ("map-register", register(one(), None)),
+        ("map-register-with-xtr", register(tenants(), site)),
+        ("map-notify", Message::MapNotify(notify(one(), None))),
+        ("map-notify-with-xtr", Message::MapNotify(notify(tenants(), site))),
+        (
+            "map-notify-ack",
+            Message::MapNotifyAck(notify(tenants(), site).acknowledgement()),
+        ),
+        ("change-priority-arrived", change(Purpose::Arrived, bare.clone())),
+        ("change-priority-handover", change(Purpose::Handover, tenants())),
+        ("change-priority-update", change(Purpose::UpdateCache, tenants())),
+        (
+            "change-priority-acknowledge",
+            change(Purpose::Acknowledge, bare.clone()),
+        ),
+        ("change-priority-legacy-arrived", legacy(Purpose::Arrived, bare)),
+        (
+            "change-priority-legacy-handover",
+            legacy(Purpose::Handover, one()),
+        ),
+        (
+            "change-priority-legacy-update",
+            legacy(Purpose::UpdateCache, one()),
+        ),
+    ]
+}
+
+pub(crate) fn request() -> MapRequest {
+    MapRequest {
+        nonce: Nonce(0x0123_4567_89ab_cdef),
+        authoritative: false,
+        probe: false,
+        solicit: false,
+        invoked: false,
+        proxy_itr: false,
+        source_eid: Some(eid("10.1.0.7")),
+        itr_rlocs: vec![rloc("192.0.2.1")],
+        eids: vec![prefix("10.2.0.9/32")],
+        map_reply: None,
+    }
+}
+
+pub(crate) fn register(records: Vec<MappingRecord>, xtr: Option<(XtrId, SiteId)>) -> Message {
+    Message::MapRegister(MapRegister {
+        nonce: Nonce(41),
+        proxy_reply: xtr.is_some(),
+        want_notify: true,
+        auth: AuthField::unsigned(),
+        records,
+        xtr,
+    })
+}
+
+pub(crate) fn notify(records: Vec<MappingRecord>, xtr: Option<(XtrId, SiteId)>) -> MapNotify {
+    MapNotify {
+        nonce: Nonce(41),
+        auth: AuthField::unsigned(),
+        records,
+        xtr,
+    }
+}
+
+pub(crate) fn change(purpose: Purpose, records: Vec<MappingRecord>) -> Message {
+    Message::ChangePriority(ChangePriority {
+        form: ChangePriorityForm::SharedExtension,
+        purpose,
+        nonce: Nonce(42),
+        auth: AuthField::unsigned(),
+        xtr: Some(XTR),
+        records,
+    })
+}
+
+pub(crate) fn legacy(purpose: Purpose, records: Vec<MappingRecord>) -> Message {
+    Message::ChangePriority(ChangePriority {
+        form: ChangePriorityForm::Legacy,
+        purpose,
+        nonce: Nonce(42),
+        auth: AuthField::unsigned(),
+        xtr: None,
+        records,
+    })
+}
+
+pub(crate) fn encapsulated(from: &str, to: &str, inner: &Message) -> Message {
+    let mut message = Vec::new();
+    inner.emit(&mut message).unwrap();
+    Message::Encapsulated(Encapsulated {
+        source: (from.parse::<std::net::IpAddr>().unwrap(), 61_000).into(),
+        destination: to.parse().unwrap(),
+        ddt_originated: false,
+        message,
+    })
+}
+
+pub(crate) fn record(eid: &str, rlocs: &[&str]) -> MappingRecord {
+    let locators = (1..).zip(rlocs).map(|(rank, address)| {
+        let mut locator = Locator::unicast(rloc(address), Priority(rank), Weight(100));
+        locator.local = true;
+        locator
+    });
+    MappingRecord {
+        ttl: Ttl(10),
+        eid: prefix(eid),
+        action: Action::NoAction,
+        authoritative: true,
+        map_version: 0,
+        locators: locators.collect(),
+    }
+}
+
+pub(crate) fn prefix(text: &str) -> EidPrefix {
+    text.parse().unwrap()
+}
+
+pub(crate) fn eid(text: &str) -> Eid {
+    prefix(text).first()
+}
+
+pub(crate) fn rloc(text: &str) -> Rloc {
+    Rloc(text.parse().unwrap())
+}
+
+fn reply(records: Vec<MappingRecord>, probe: bool) -> Message {
+    Message::MapReply(MapReply {
+        nonce: Nonce(0x0123_4567_89ab_cdef),
+        probe,
+        echo_nonce: false,
+        records,
+    })
+}
