@@ -170,7 +170,11 @@ pub struct Probing {
 
 impl Default for Probing {
     fn default() -> Self {
-        Self { cache_interval: Span::secs(1), timeout: Span::secs(1), down_after: 3 }
+        Self {
+            cache_interval: Span::secs(1),
+            timeout: Span::secs(1),
+            down_after: 3,
+        }
     }
 }
 
@@ -186,14 +190,21 @@ impl Config {
             return Err(ConfigError::NoRloc);
         }
         if self.register_every < Span::secs(1) {
-            return Err(ConfigError::TooShort { field: "register_every", least: Span::secs(1) });
+            return Err(ConfigError::TooShort {
+                field: "register_every",
+                least: Span::secs(1),
+            });
         }
         let probing = &self.probing;
-        for (field, span) in
-            [("probing.cache_interval", probing.cache_interval), ("probing.timeout", probing.timeout)]
-        {
+        for (field, span) in [
+            ("probing.cache_interval", probing.cache_interval),
+            ("probing.timeout", probing.timeout),
+        ] {
             if span < Span::millis(10) {
-                return Err(ConfigError::TooShort { field, least: Span::millis(10) });
+                return Err(ConfigError::TooShort {
+                    field,
+                    least: Span::millis(10),
+                });
             }
         }
         if probing.down_after == 0 {
@@ -201,15 +212,24 @@ impl Config {
         }
         for (at, own) in self.eids.iter().enumerate() {
             if self.eids[..at].iter().any(|other| other.prefix == own.prefix) {
-                return Err(ConfigError::Twice { field: "eids", prefix: own.prefix });
+                return Err(ConfigError::Twice {
+                    field: "eids",
+                    prefix: own.prefix,
+                });
             }
             if own.locators.len() > 255 {
-                return Err(ConfigError::Locators { prefix: own.prefix, count: own.locators.len() });
+                return Err(ConfigError::Locators {
+                    prefix: own.prefix,
+                    count: own.locators.len(),
+                });
             }
         }
         for (at, site) in self.sites.iter().enumerate() {
             if self.sites[..at].iter().any(|other| other.prefix == site.prefix) {
-                return Err(ConfigError::Twice { field: "sites", prefix: site.prefix });
+                return Err(ConfigError::Twice {
+                    field: "sites",
+                    prefix: site.prefix,
+                });
             }
             if site.keys.is_empty() {
                 return Err(ConfigError::NoKey { prefix: site.prefix });
@@ -241,7 +261,11 @@ impl Config {
 
     /// The locator with its L bit as it stands for this node (RFC 9301 section 5.4).
     pub(crate) fn marked(&self, locator: Locator) -> Locator {
-        Locator { local: self.is_own(locator.rloc), probed: false, ..locator }
+        Locator {
+            local: self.is_own(locator.rloc),
+            probed: false,
+            ..locator
+        }
     }
 }
 

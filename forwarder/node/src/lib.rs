@@ -6,12 +6,46 @@
 //! | [`config`] | what a node is told of itself and of its peers |
 //! | [`input`] | [`Input`] and [`Effect`] |
 //! | [`node`] | [`Node`]: routes an input to its machine, gathers the effects |
+//! | `datagrams` | which machine a datagram is for |
+//! | `commands` | what the engine asks: locators, probes, the map cache, figures |
+//! | `xtr` | the xTR's four machines: |
+//! | `cache` | mappings of others: lifetimes, reachability, what the packet path is given |
+//! | `resolution` | questions to the mapping system, and which answers are taken |
+//! | `database` | own mappings, views of single clients, who asked lately |
+//! | `registration` | registering with the Map-Servers |
+//! | `etr` | answers to Map-Requests and RLOC-probes |
+//! | `map_server`, `map_resolver` | the mapping system's two roles |
+//! | `probing` | RTT, jitter, loss, availability of locators |
+//! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
+//! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
+//! | `replay` | which Change-Priority messages are new |
 //! | [`state`] | what must outlive the process |
+//! | `context` | what every machine is handed |
+//! | `nonces`, `timers`, `limits`, `counters` | the tools of all |
 
+mod cache;
+mod commands;
 pub mod config;
+mod context;
+mod counters;
+mod database;
+mod datagrams;
+mod deliveries;
+mod etr;
 pub mod input;
+mod limits;
+mod map_resolver;
+mod map_server;
+mod mobility;
 pub mod node;
+mod nonces;
+mod probing;
+mod registration;
+mod replay;
+mod resolution;
 pub mod state;
+mod timers;
+mod xtr;
 
 pub use config::{Config, ConfigError};
 pub use input::{ClientId, Effect, Input, To};

@@ -1,32 +1,223 @@
 //! The root: routes an input to its machine and gathers the effects.
 
-use proto::Timestamp;
+use std::collections::BTreeSet;
 
-use crate::config::Config;
-use crate::input::{Effect, Input};
+use lisp_wire::Rloc;
+use proto::{NodeReport, Span, Timestamp};
+
+use crate::commands::{self, Asked};
+use crate::config::{Config, Role};
+use crate::context::{Context, Memory};
+use crate::counters::Counters;
+use crate::datagrams::{self, Datagram};
+use crate::input::{ClientId, Effect, Input, To};
+use crate::map_server::MapServer;
+use crate::mobility::Mobility;
+use crate::nonces::Nonces;
+use crate::probing::Probing;
+use crate::state::State;
+use crate::xtr::Xtr;
+
+/// What need not be remembered at once is remembered within this time.
+const REMEMBER_WITHIN: Span = Span::secs(1);
 
 /// A LISP node's control.
 #[derive(Debug)]
 pub struct Node {
     config: Config,
+    nonces: Nonces,
+    counters: Counters,
+    machines: Machines,
+    subscribers: BTreeSet<ClientId>,
+    since: Timestamp,
+    memory: Memory,
+    remembered_at: Timestamp,
+}
+
+/// The machines, apart from what all of them share.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    pub(crate) xtr: Xtr,
+    pub(crate) server: MapServer,
+    pub(crate) probing: Probing,
+    pub(crate) mobility: Mobility,
 }
 
 impl Node {
-    /// A node that takes up now. `config` has passed [`Config::check`]; `seed` must be unpredictable to outsiders:
-    /// nonces come from it.
+    /// A node that takes up now: it publishes its first map cache and registers. `config` has passed
+    /// [`Config::check`]. `seed` must be unpredictable to outsiders: nonces come from it.
     pub fn new(config: Config, now: Timestamp, seed: [u8; 32]) -> (Self, Vec<Effect>) {
-        let (_, _) = (now, seed);
-        (Self { config }, Vec::new())
+        let machines = Machines {
+            xtr: Xtr::new(&config, now),
+            server: MapServer::new(now),
+            probing: Probing::default(),
+            mobility: Mobility::new(&config),
+        };
+        let mut node = Self {
+            config,
+            nonces: Nonces::new(seed),
+            counters: Counters::default(),
+            machines,
+            subscribers: BTreeSet::new(),
+            since: now,
+            memory: Memory::Written,
+            remembered_at: now,
+        };
+        let effects = node.with_context(now, |_, machines, cx| machines.xtr.start(cx));
+        (node, effects)
     }
 
-    /// Takes an input in. `now` never goes backwards.
+    /// Takes an input in, and whatever has come due. `now` never goes backwards.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
-        let (_, _, _) = (input, now, &self.config);
-        Vec::new()
+        if let Input::Remembered(state) = &input {
+            self.resume(state);
+        }
+        let since = self.since;
+        self.with_context(now, |subscribers, machines, cx| match input {
+            Input::Datagram {
+                from,
+                local,
+                bytes,
+                received_at,
+            } => {
+                let datagram = Datagram {
+                    from,
+                    local,
+                    bytes: &bytes,
+                    received_at,
+                };
+                datagrams::take(&datagram, machines, cx);
+            }
+            Input::Miss { eid, source } => {
+                let Xtr {
+                    cache, resolutions, ..
+                } = &mut machines.xtr;
+                resolutions.miss(eid, source, cache, cx);
+            }
+            Input::Connected { client } => cx.effects.push(Effect::Report {
+                to: To::Client(client),
+                reply_to: None,
+                report: hello(cx.config, since),
+            }),
+            Input::Command {
+                client,
+                request,
+                command,
+            } => {
+                commands::obey(
+                    Asked {
+                        client,
+                        request,
+                        command,
+                    },
+                    subscribers,
+                    machines,
+                    cx,
+                );
+            }
+            Input::ClientGone { client } => {
+                subscribers.remove(&client);
+            }
+            Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
+            Input::Shutdown if cx.config.has(Role::Etr) => {
+                machines.xtr.registrations.withdraw(&machines.xtr.database, cx);
+            }
+            Input::Shutdown | Input::Tick | Input::Remembered(_) => {}
+        })
     }
 
     /// When to call [`Node::handle`] with [`Input::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        let remember = (self.memory == Memory::Soon).then(|| self.remembered_at + REMEMBER_WITHIN);
+        [self.machines.next_deadline(), remember]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The connections that [`To::Subscribers`] stands for.
+    pub fn subscribers(&self) -> impl Iterator<Item = ClientId> {
+        self.subscribers.iter().copied()
+    }
+
+    fn with_context(
+        &mut self,
+        now: Timestamp,
+        act: impl FnOnce(&mut BTreeSet<ClientId>, &mut Machines, &mut Context<'_>),
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut cx = Context {
+            config: &self.config,
+            now,
+            nonces: &mut self.nonces,
+            counters: &mut self.counters,
+            effects: &mut effects,
+            memory: &mut self.memory,
+        };
+        act(&mut self.subscribers, &mut self.machines, &mut cx);
+        self.machines.tick(&mut cx);
+        if self.memory == Memory::Now
+            || (self.memory == Memory::Soon && self.remembered_at + REMEMBER_WITHIN <= now)
+        {
+            self.memory = Memory::Written;
+            self.remembered_at = now;
+            // Before anything is said about it: after a crash in between, silence is mended by repetition.
+            effects.insert(0, Effect::Remember(self.state()));
+        }
+        effects
+    }
+
+    fn state(&self) -> State {
+        State {
+            own: self.nonces.last_signed(),
+            senders: self.machines.mobility.guard.nonces(),
+            registrants: self.machines.server.nonces(),
+        }
+    }
+
+    fn resume(&mut self, state: &State) {
+        self.nonces.resume(state.own);
+        self.machines.mobility.guard.resume(&state.senders);
+        self.machines.server.resume(&state.registrants);
+    }
+}
+
+impl Machines {
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [
+            self.xtr.next_deadline(),
+            self.server.next_deadline(),
+            self.probing.next_deadline(),
+            self.mobility.deliveries.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whatever has come due, and what follows from it: probes tell who is up, the map cache tells whom to probe.
+    fn tick(&mut self, cx: &mut Context<'_>) {
+        self.xtr.tick(cx);
+        self.server.tick(cx.now);
+        self.mobility.deliveries.tick(cx);
+        if cx.config.has(Role::Itr) {
+            if let Some(rlocs) = self.xtr.cache.changed_locators() {
+                self.probing.follow_cache(&rlocs, cx);
+            }
+        }
+        self.probing.tick(&self.xtr.cache, cx);
+        for (rloc, reach) in self.probing.take_reaches() {
+            self.xtr.cache.set_reach(rloc, reach);
+        }
+        self.xtr.cache.publish(cx);
+        self.probing.report(cx);
+    }
+}
+
+fn hello(config: &Config, since: Timestamp) -> NodeReport {
+    let rlocs: Vec<Rloc> = config.rlocs.iter().map(|own| own.rloc).collect();
+    NodeReport::Hello {
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rlocs,
+        since,
     }
 }

@@ -11,23 +11,38 @@ pub struct State {
     pub(crate) own: u64,
     /// The last Change-Priority nonce of each sender.
     pub(crate) senders: Vec<SenderNonce>,
-    /// The last nonce of each Change-Priority in the type-5 form, which names no sender.
-    pub(crate) legacy: Vec<LegacyNonce>,
-    /// The last registration nonce of each xTR (Map-Server role).
-    pub(crate) registrations: Vec<SenderNonce>,
+    /// The last nonce of each registrant (Map-Server role).
+    pub(crate) registrants: Vec<RegistrantNonce>,
+}
+
+/// Who sends Change-Priority, as far as a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Sender {
+    /// The xTR named in the message.
+    Xtr(XtrId),
+    /// The type-5 form names nobody: all holders of a key are one, for each EID.
+    Legacy(u8, EidPrefix),
 }
 
 /// How far a sender has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SenderNonce {
-    pub(crate) xtr: XtrId,
+    pub(crate) sender: Sender,
     pub(crate) nonce: u64,
 }
 
-/// How far the holders of a key have come in speaking of an EID.
+/// Who registers EIDs, as far as a message tells. The site stands with it, so that the holders of one site's key
+/// cannot use up the nonces of another's xTRs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Registrant {
+    pub(crate) site: EidPrefix,
+    /// Unnamed xTRs of a site are one: apart from their addresses, which anyone can forge, nothing tells them apart.
+    pub(crate) xtr: Option<XtrId>,
+}
+
+/// How far a registrant has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LegacyNonce {
-    pub(crate) key_id: u8,
-    pub(crate) eid: EidPrefix,
+pub(crate) struct RegistrantNonce {
+    pub(crate) by: Registrant,
     pub(crate) nonce: u64,
 }

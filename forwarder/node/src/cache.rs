@@ -1,0 +1,378 @@
+//! The map cache with what the packet path need not know: where each mapping came from and how long it lives.
+//!
+//! Which locator carries a packet is worked out by [`LocatorTable`]: the best priority among those that are up; if all
+//! are down, the best priority all the same, since a wrong belief must not become a black hole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datapath::{Entry, Forwarding, LocatorTable, MapCache, Reach};
+use lisp_wire::{Action, Eid, EidPrefix, Locator, Rloc};
+use proto::node::{CacheLocator, CacheRow};
+use proto::{Span, Timestamp};
+
+use crate::context::Context;
+use crate::input::Effect;
+use crate::timers::Timers;
+
+/// More mappings than this are not kept; the one that expires first makes room.
+const MOST_MAPPINGS: usize = 65_536;
+
+/// Mappings of others, as this node's packets follow them.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    table: MapCache,
+    mappings: BTreeMap<EidPrefix, Mapping>,
+    timers: Timers<EidPrefix>,
+    /// Which mappings packets may go by to each locator.
+    eids: BTreeMap<Rloc, BTreeSet<EidPrefix>>,
+    down: BTreeSet<Rloc>,
+    changed: Changed,
+}
+
+/// What has changed since it was last told.
+#[derive(Debug, Default)]
+struct Changed {
+    table: bool,
+    locators: bool,
+}
+
+/// A mapping of others.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    pub(crate) content: Content,
+    pub(crate) origin: Origin,
+    /// The EID whose packet caused it: asked for again when it is refreshed.
+    pub(crate) asked: Eid,
+    pub(crate) learned: Timestamp,
+    pub(crate) expires: Timestamp,
+    stage: Stage,
+}
+
+/// What a mapping says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Asked for; packets wait.
+    Pending,
+    /// Go to one of these.
+    Locators(Vec<Locator>),
+    /// There is nobody to go to.
+    Negative(Action),
+}
+
+/// Where a mapping came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    MapReply,
+    ChangePriority,
+    Manual,
+    /// Nobody answered; kept briefly, so that not each packet asks again.
+    NoReply,
+}
+
+/// How far a mapping's life has gone.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Its packets have not been looked at.
+    Fresh,
+    /// At three quarters of its life it had carried this many packets.
+    Sampled { packets: u64 },
+    /// Asked for again, or not in use: it ends when its time is up.
+    Final,
+}
+
+/// A mapping that is in use and about to expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refresh {
+    pub(crate) asked: Eid,
+}
+
+impl Cache {
+    /// A cache that knows this node's own EIDs, so that nothing else is taken for them.
+    pub(crate) fn new(own: impl Iterator<Item = EidPrefix>) -> Self {
+        let mut table = MapCache::new();
+        for prefix in own {
+            table.insert(Entry {
+                prefix,
+                forwarding: Forwarding::Local,
+            });
+        }
+        Self {
+            table,
+            mappings: BTreeMap::new(),
+            timers: Timers::default(),
+            eids: BTreeMap::new(),
+            down: BTreeSet::new(),
+            changed: Changed {
+                table: true,
+                locators: false,
+            },
+        }
+    }
+
+    /// What the packet path does with packets to `eid` now.
+    pub(crate) fn forwarding(&self, eid: &Eid) -> Option<&Forwarding> {
+        self.table.lookup(eid).map(|entry| &entry.forwarding)
+    }
+
+    /// The longest mapping with locators that holds all of `eid`.
+    pub(crate) fn covering(&self, eid: &EidPrefix) -> Option<(EidPrefix, &Mapping)> {
+        (0..=eid.length()).rev().find_map(|length| {
+            let prefix = EidPrefix::new(eid.iid(), eid.address(), length).ok()?;
+            let mapping = self.mappings.get(&prefix)?;
+            matches!(mapping.content, Content::Locators(_)).then_some((prefix, mapping))
+        })
+    }
+
+    /// Mappings with locators that lie within `block`.
+    pub(crate) fn within(&self, block: EidPrefix) -> impl Iterator<Item = (&EidPrefix, &Mapping)> {
+        self.mappings
+            // Order is by tenant, address, then length: what lies in the block begins with the block itself.
+            .range(block..)
+            .take_while(move |(prefix, _)| block.contains(&prefix.first()))
+            .filter(move |(prefix, mapping)| {
+                block.covers(prefix) && matches!(mapping.content, Content::Locators(_))
+            })
+    }
+
+    /// An EID block that is reached by this locator.
+    pub(crate) fn reached_by(&self, rloc: Rloc) -> Option<EidPrefix> {
+        self.eids.get(&rloc).and_then(|eids| eids.first().copied())
+    }
+
+    /// Takes a mapping in, in place of the one of the same prefix.
+    pub(crate) fn insert(&mut self, prefix: EidPrefix, mapping: Mapping) {
+        if self.mappings.len() >= MOST_MAPPINGS && !self.mappings.contains_key(&prefix) {
+            if let Some(oldest) = self.timers.first() {
+                self.remove(&oldest);
+            }
+        }
+        let kept: Vec<Rloc> = match &mapping.content {
+            Content::Locators(locators) => {
+                let usable = locators.iter().filter(|locator| locator.priority.usable());
+                usable.map(|locator| locator.rloc).collect()
+            }
+            Content::Pending | Content::Negative(_) => Vec::new(),
+        };
+        self.release_locators(&prefix, &kept);
+        for rloc in kept {
+            let eids = self.eids.entry(rloc).or_default();
+            self.changed.locators |= eids.is_empty();
+            eids.insert(prefix);
+        }
+        self.timers.set(prefix, mapping.due());
+        self.mappings.insert(prefix, mapping);
+        self.write(&prefix);
+    }
+
+    /// Forgets a mapping.
+    pub(crate) fn remove(&mut self, prefix: &EidPrefix) {
+        self.release_locators(prefix, &[]);
+        self.timers.cancel(prefix);
+        if self.mappings.remove(prefix).is_some() {
+            self.table.remove(prefix);
+            self.changed.table = true;
+        }
+    }
+
+    /// Takes what probes found out: mappings that name the locator are worked out anew.
+    pub(crate) fn set_reach(&mut self, rloc: Rloc, reach: Reach) {
+        let news = match reach {
+            Reach::Up => self.down.remove(&rloc),
+            Reach::Down => self.eids.contains_key(&rloc) && self.down.insert(rloc),
+        };
+        if !news {
+            return;
+        }
+        let touched: Vec<EidPrefix> = self.eids.get(&rloc).into_iter().flatten().copied().collect();
+        for prefix in &touched {
+            self.write(prefix);
+        }
+    }
+
+    /// Hands the table to the packet path, if it has changed.
+    pub(crate) fn publish(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.changed.table) {
+            cx.effects.push(Effect::Publish(self.table.clone()));
+        }
+    }
+
+    /// The locators that packets may go to, if they are not the same as when last asked.
+    pub(crate) fn changed_locators(&mut self) -> Option<Vec<Rloc>> {
+        std::mem::take(&mut self.changed.locators).then(|| self.eids.keys().copied().collect())
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Ends what has expired; tells what is to be asked for again.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<Refresh> {
+        let mut refreshes = Vec::new();
+        while let Some(prefix) = self.timers.pop_due(now) {
+            let packets = self.packets(&prefix);
+            let Some(mapping) = self.mappings.get_mut(&prefix) else {
+                continue;
+            };
+            if mapping.expires <= now {
+                self.remove(&prefix);
+                continue;
+            }
+            mapping.stage = match mapping.stage {
+                Stage::Fresh => Stage::Sampled { packets },
+                Stage::Sampled { packets: before } => {
+                    if packets > before && mapping.origin != Origin::Manual {
+                        refreshes.push(Refresh { asked: mapping.asked });
+                    }
+                    Stage::Final
+                }
+                Stage::Final => Stage::Final,
+            };
+            let due = mapping.due().max(now + Span(1));
+            self.timers.set(prefix, due);
+        }
+        refreshes
+    }
+
+    /// Rows for `Show::MapCache`.
+    pub(crate) fn rows(&self, now: Timestamp) -> Vec<CacheRow> {
+        self.mappings
+            .iter()
+            .map(|(prefix, mapping)| self.row(prefix, mapping, now))
+            .collect()
+    }
+
+    fn row(&self, prefix: &EidPrefix, mapping: &Mapping, now: Timestamp) -> CacheRow {
+        let locators = self
+            .locator_table(prefix)
+            .map(LocatorTable::locators)
+            .unwrap_or_default();
+        CacheRow {
+            eid: *prefix,
+            forwarding: match &mapping.content {
+                Content::Pending => "pending",
+                Content::Locators(_) => "encapsulate",
+                Content::Negative(action) if is_native(*action) => "native",
+                Content::Negative(_) => "drop",
+            }
+            .to_owned(),
+            locators: locators
+                .iter()
+                .map(|entry| CacheLocator {
+                    locator: entry.locator,
+                    up: entry.reach == Reach::Up,
+                    packets: entry.counters.packets(),
+                    bytes: entry.counters.bytes(),
+                })
+                .collect(),
+            expires_in: mapping.expires.since(now),
+            origin: match mapping.origin {
+                Origin::MapReply => "map-reply",
+                Origin::ChangePriority => "change-priority",
+                Origin::Manual => "manual",
+                Origin::NoReply => "no-reply",
+            }
+            .to_owned(),
+        }
+    }
+
+    fn locator_table(&self, prefix: &EidPrefix) -> Option<&LocatorTable> {
+        match &self.table.get(prefix)?.forwarding {
+            Forwarding::Encapsulate(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    fn packets(&self, prefix: &EidPrefix) -> u64 {
+        let locators = self
+            .locator_table(prefix)
+            .map(LocatorTable::locators)
+            .unwrap_or_default();
+        locators.iter().map(|entry| entry.counters.packets()).sum()
+    }
+
+    /// Writes one mapping into the table of the packet path; its counters go on.
+    fn write(&mut self, prefix: &EidPrefix) {
+        let Some(mapping) = self.mappings.get(prefix) else {
+            return;
+        };
+        let forwarding = match &mapping.content {
+            Content::Pending => Forwarding::Pending,
+            Content::Negative(action) if is_native(*action) => Forwarding::Native,
+            Content::Negative(_) => Forwarding::Drop,
+            Content::Locators(locators) => {
+                let reach = |rloc| {
+                    if self.down.contains(&rloc) {
+                        Reach::Down
+                    } else {
+                        Reach::Up
+                    }
+                };
+                let known = locators.iter().map(|locator| (*locator, reach(locator.rloc)));
+                Forwarding::Encapsulate(LocatorTable::new(known, self.locator_table(prefix)))
+            }
+        };
+        self.table.insert(Entry {
+            prefix: *prefix,
+            forwarding,
+        });
+        self.changed.table = true;
+    }
+
+    fn release_locators(&mut self, prefix: &EidPrefix, kept: &[Rloc]) {
+        let Some(Mapping {
+            content: Content::Locators(locators),
+            ..
+        }) = self.mappings.get(prefix)
+        else {
+            return;
+        };
+        for locator in locators.iter().filter(|locator| !kept.contains(&locator.rloc)) {
+            let Some(eids) = self.eids.get_mut(&locator.rloc) else {
+                continue;
+            };
+            eids.remove(prefix);
+            if eids.is_empty() {
+                self.eids.remove(&locator.rloc);
+                // Nobody probes it from now on; an old belief must not wait for its return.
+                self.down.remove(&locator.rloc);
+                self.changed.locators = true;
+            }
+        }
+    }
+}
+
+impl Mapping {
+    pub(crate) fn new(content: Content, origin: Origin, asked: Eid, life: Life) -> Self {
+        Self {
+            content,
+            origin,
+            asked,
+            learned: life.from,
+            expires: life.from + life.span,
+            stage: Stage::Fresh,
+        }
+    }
+
+    /// When to look at it next: at three quarters and nine tenths of its life, and at its end.
+    fn due(&self) -> Timestamp {
+        let life = self.expires.since(self.learned).micros();
+        match (&self.content, self.stage) {
+            (Content::Locators(_), Stage::Fresh) => self.learned + Span(life / 4 * 3),
+            (Content::Locators(_), Stage::Sampled { .. }) => self.learned + Span(life / 10 * 9),
+            _ => self.expires,
+        }
+    }
+}
+
+/// From when, and how long, a mapping holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) from: Timestamp,
+    pub(crate) span: Span,
+}
+
+/// Whether packets leave as they are. Everything else without locators is dropped: RFC 9301 section 5.4 lets nothing
+/// be encapsulated then, and EIDs are not to leak onto the underlay unless that was said.
+pub(crate) const fn is_native(action: Action) -> bool {
+    matches!(action, Action::NativelyForward)
+}

@@ -1,0 +1,142 @@
+//! What became of messages, for `Show::Counters`.
+
+use lisp_wire::AuthError;
+use proto::node::CounterRow;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Something counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Counter {
+            $($(#[$doc])* $variant,)*
+        }
+
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+counters! {
+    /// Datagrams on the control port.
+    Received = "control.received",
+    /// Messages sent.
+    Sent = "control.sent",
+    /// Messages that had no bytes; a defect or an absurd configuration.
+    Unsendable = "control.unsendable",
+    /// Bytes that are no message.
+    Malformed = "control.refused.malformed",
+    /// A key that is not shared with the sender, or of another algorithm.
+    UnknownKey = "control.refused.unknown-key",
+    /// A MAC that the key does not make.
+    BadMac = "control.refused.bad-mac",
+    /// A nonce not above the sender's last.
+    Replay = "control.refused.replay",
+    /// A nonce more than 300 s away from our clock.
+    Stale = "control.refused.stale",
+    /// A reply or acknowledgement nobody asked for.
+    Unsolicited = "control.refused.unsolicited",
+    /// A reply about something else than was asked.
+    Mismatch = "control.refused.mismatch",
+    /// A mapping that would cover EIDs of this node.
+    OwnEid = "control.refused.own-eid",
+    /// A Change-Priority or Map-Register about EIDs that its key, or this node, has no say over.
+    Scope = "control.refused.scope",
+    /// A Change-Priority made for another node.
+    Misdirected = "control.refused.misdirected",
+    /// A Change-Priority about an EID that has been asked for; it is taken when it comes again after the answer.
+    Awaited = "control.refused.awaited",
+    /// The type-5 form where it is not configured.
+    Legacy = "control.refused.legacy",
+    /// A message this node has no role for.
+    NoRole = "control.refused.no-role",
+    /// A table is full.
+    Full = "control.refused.full",
+    /// Misses of the packet path.
+    Misses = "control.misses",
+    /// Map-Requests sent.
+    RequestsSent = "control.map-requests.sent",
+    /// Map-Requests answered from the own database.
+    RequestsAnswered = "control.map-requests.answered",
+    /// Map-Requests nobody answered in time.
+    RequestsFailed = "control.map-requests.failed",
+    /// Mappings taken from Map-Replies.
+    RepliesAccepted = "control.map-replies.accepted",
+    /// Solicitations (SMR) sent.
+    SolicitsSent = "control.smr.sent",
+    /// Solicitations followed.
+    SolicitsFollowed = "control.smr.followed",
+    /// Solicitations without an entry in the map cache.
+    SolicitsIgnored = "control.smr.ignored",
+    /// Map-Registers sent.
+    RegistersSent = "control.map-registers.sent",
+    /// Map-Registers acknowledged by Map-Notify.
+    RegistersAcknowledged = "control.map-registers.acknowledged",
+    /// Map-Registers accepted (Map-Server role).
+    RegistersAccepted = "control.map-registers.accepted",
+    /// Map-Requests forwarded to an ETR (Map-Server role).
+    ServerForwarded = "control.map-server.forwarded",
+    /// Map-Requests answered for an ETR (Map-Server role).
+    ServerProxied = "control.map-server.proxied",
+    /// Map-Requests answered negatively (Map-Server role).
+    ServerNegative = "control.map-server.negative",
+    /// Map-Requests kept silent about, because the Map-Server is too young to know (Map-Server role).
+    ServerSilent = "control.map-server.silent",
+    /// Change-Priority messages sent, repetitions included.
+    ChangesSent = "control.change-priority.sent",
+    /// Change-Priority messages that a peer acknowledged.
+    ChangesAcknowledged = "control.change-priority.acknowledged",
+    /// Change-Priority messages that changed something here.
+    ChangesApplied = "control.change-priority.applied",
+    /// Authentic updates about EIDs nobody here speaks to: acknowledged, nothing to change.
+    ChangesIdle = "control.change-priority.idle",
+    /// Probes sent.
+    ProbesSent = "probes.sent",
+    /// Probes answered in time.
+    ProbesAnswered = "probes.answered",
+    /// Probes lost.
+    ProbesLost = "probes.lost",
+    /// Answers after the time was up.
+    ProbesLate = "probes.late",
+    /// Probes of others that were answered.
+    ProbesServed = "probes.served",
+}
+
+/// All counters of a node.
+#[derive(Debug)]
+pub(crate) struct Counters(Box<[u64]>);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(vec![0; NAMES.len()].into())
+    }
+}
+
+impl Counters {
+    /// One more.
+    pub(crate) fn count(&mut self, counter: Counter) {
+        if let Some(value) = self.0.get_mut(counter as usize) {
+            *value += 1;
+        }
+    }
+
+    /// Names and values in the order of the table above.
+    pub(crate) fn rows(&self) -> Vec<CounterRow> {
+        NAMES
+            .iter()
+            .zip(&self.0)
+            .map(|(name, value)| CounterRow {
+                name: (*name).to_owned(),
+                value: *value,
+            })
+            .collect()
+    }
+}
+
+impl From<AuthError> for Counter {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::UnknownKey { .. } | AuthError::AlgorithmMismatch { .. } => Self::UnknownKey,
+            AuthError::Mismatch => Self::BadMac,
+            _ => Self::Malformed,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The EIDs of this site: what everyone is told of them, what single clients are told, and who asked lately.
+
+use std::collections::BTreeMap;
+
+use lisp_wire::{Action, Eid, EidPrefix, Locator, MappingRecord, Priority, Rloc, Ttl};
+use proto::node::{DatabaseRow, RequesterRow};
+use proto::{Audience, Span, Timestamp};
+
+use crate::config::Config;
+
+/// At most this many clients of one EID have a view of their own.
+const MOST_VIEWS: usize = 16_384;
+/// At most this many askers are kept of one EID; the one that asked longest ago makes room.
+const MOST_REQUESTERS: usize = 4096;
+/// At most this many EIDs are split off the configured blocks.
+const MOST_EIDS: usize = 65_536;
+
+/// The own mappings, by prefix.
+#[derive(Debug)]
+pub(crate) struct Database {
+    own: BTreeMap<EidPrefix, Own>,
+}
+
+/// One own mapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    pub(crate) ttl: Ttl,
+    /// What everyone is told who has no view.
+    pub(crate) everyone: Vec<Locator>,
+    pub(crate) views: BTreeMap<Rloc, Vec<Locator>>,
+    pub(crate) standing: Standing,
+    requesters: BTreeMap<Rloc, Requester>,
+}
+
+/// Whether this node registers an EID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It lives here.
+    Registered,
+    /// Another site registers it.
+    Elsewhere,
+}
+
+/// Somebody who asked.
+#[derive(Clone, Copy, Debug)]
+struct Requester {
+    source: Option<Eid>,
+    at: Timestamp,
+}
+
+impl Database {
+    pub(crate) fn new(config: &Config) -> Self {
+        let own = config.eids.iter().map(|eid| {
+            let standing = if eid.register {
+                Standing::Registered
+            } else {
+                Standing::Elsewhere
+            };
+            let own = Own {
+                ttl: eid.ttl,
+                everyone: config.default_locators(eid),
+                views: BTreeMap::new(),
+                standing,
+                requesters: BTreeMap::new(),
+            };
+            (eid.prefix, own)
+        });
+        Self { own: own.collect() }
+    }
+
+    /// The longest own mapping that holds all of `eid`.
+    pub(crate) fn covering(&self, eid: &EidPrefix) -> Option<(EidPrefix, &Own)> {
+        (0..=eid.length()).rev().find_map(|length| {
+            let prefix = EidPrefix::new(eid.iid(), eid.address(), length).ok()?;
+            self.own.get(&prefix).map(|own| (prefix, own))
+        })
+    }
+
+    /// Own mappings within `block`, the block's own left out.
+    pub(crate) fn below(&self, block: EidPrefix) -> impl Iterator<Item = (&EidPrefix, &Own)> {
+        self.own
+            .range(block..)
+            .take_while(move |(prefix, _)| block.contains(&prefix.first()))
+            .filter(move |(prefix, _)| **prefix != block && block.covers(prefix))
+    }
+
+    /// The mapping of exactly this prefix; split off the longest one around it if there is none yet.
+    pub(crate) fn exactly(&mut self, eid: EidPrefix) -> Option<&mut Own> {
+        if !self.own.contains_key(&eid) {
+            if self.own.len() >= MOST_EIDS {
+                return None;
+            }
+            let (_, around) = self.covering(&eid)?;
+            let split = Own {
+                views: around.views.clone(),
+                requesters: around.requesters.clone(),
+                ..around.clone()
+            };
+            self.own.insert(eid, split);
+        }
+        self.own.get_mut(&eid)
+    }
+
+    /// What this node registers.
+    pub(crate) fn registered(&self) -> impl Iterator<Item = EidPrefix> {
+        self.own
+            .iter()
+            .filter(|(_, own)| own.standing == Standing::Registered)
+            .map(|(eid, _)| *eid)
+    }
+
+    /// The mapping as it is told to everyone.
+    pub(crate) fn record(&self, eid: &EidPrefix) -> Option<MappingRecord> {
+        self.own
+            .get(eid)
+            .map(|own| own.record(*eid, own.everyone.clone()))
+    }
+
+    /// Notes who asked, so that changes can be told (the trace log of thesis section 4.3).
+    pub(crate) fn asked(&mut self, eid: &EidPrefix, client: Rloc, source: Option<Eid>, now: Timestamp) {
+        let Some(own) = self.own.get_mut(eid) else { return };
+        own.forget_requesters(now);
+        if own.requesters.len() >= MOST_REQUESTERS && !own.requesters.contains_key(&client) {
+            let oldest = own
+                .requesters
+                .iter()
+                .min_by_key(|(_, asker)| asker.at)
+                .map(|(rloc, _)| *rloc);
+            oldest.map(|rloc| own.requesters.remove(&rloc));
+        }
+        own.requesters.insert(client, Requester { source, at: now });
+    }
+
+    /// Rows for `Show::Database`.
+    pub(crate) fn rows(&self) -> Vec<DatabaseRow> {
+        let row = |eid: &EidPrefix, audience, locators: &Vec<Locator>| DatabaseRow {
+            eid: *eid,
+            audience,
+            locators: locators.clone(),
+        };
+        self.own
+            .iter()
+            .flat_map(|(eid, own)| {
+                let views = own
+                    .views
+                    .iter()
+                    .map(move |(rloc, locators)| row(eid, Audience::Client { rloc: *rloc }, locators));
+                std::iter::once(row(eid, Audience::Everyone, &own.everyone)).chain(views)
+            })
+            .collect()
+    }
+
+    /// Rows for `Show::Requesters`.
+    pub(crate) fn requester_rows(&self, now: Timestamp) -> Vec<RequesterRow> {
+        let of = |(eid, own): (&EidPrefix, &Own)| {
+            let row = |(client, asker): (&Rloc, &Requester)| RequesterRow {
+                eid: *eid,
+                client: *client,
+                source_eid: asker.source,
+                ago: now.since(asker.at),
+            };
+            own.requesters
+                .iter()
+                .filter(|(_, asker)| !own.lapsed(asker, now))
+                .map(row)
+                .collect::<Vec<_>>()
+        };
+        self.own.iter().flat_map(of).collect()
+    }
+}
+
+impl Own {
+    /// The mapping as it crosses the wire.
+    pub(crate) fn record(&self, eid: EidPrefix, locators: Vec<Locator>) -> MappingRecord {
+        MappingRecord {
+            ttl: self.ttl,
+            eid,
+            action: Action::NoAction,
+            authoritative: true,
+            map_version: 0,
+            locators,
+        }
+    }
+
+    /// What a client that is reached at one of `rlocs` is told.
+    pub(crate) fn told(&self, rlocs: &[Rloc]) -> &[Locator] {
+        rlocs
+            .iter()
+            .find_map(|rloc| self.views.get(rloc))
+            .unwrap_or(&self.everyone)
+    }
+
+    /// Gives a client a view of its own; false if there are too many.
+    #[must_use]
+    pub(crate) fn set_view(&mut self, client: Rloc, locators: Vec<Locator>) -> bool {
+        let room = self.views.len() < MOST_VIEWS || self.views.contains_key(&client);
+        if room {
+            self.views.insert(client, locators);
+        }
+        room
+    }
+
+    /// Who asked within the lifetime of what they were told: nobody else can still have it.
+    pub(crate) fn requesters(&self, now: Timestamp) -> Vec<Rloc> {
+        self.requesters
+            .iter()
+            .filter(|(_, asker)| !self.lapsed(asker, now))
+            .map(|(rloc, _)| *rloc)
+            .collect()
+    }
+
+    /// This site becomes the entry (H=1): its own locators first, and no other equal to them.
+    pub(crate) fn enter_here(&mut self, config: &Config) {
+        // Other locators stay as a second choice: the fabric may still reach the EID from there.
+        for set in self.sets() {
+            for locator in set.iter_mut() {
+                if config.is_own(locator.rloc) {
+                    locator.priority = Priority::FIRST;
+                } else if locator.priority <= Priority::FIRST {
+                    locator.priority = Priority(Priority::FIRST.0 + 1);
+                }
+            }
+            for own in &config.rlocs {
+                if !set.iter().any(|locator| locator.rloc == own.rloc) {
+                    set.push(config.marked(Locator::unicast(own.rloc, Priority::FIRST, own.weight)));
+                }
+            }
+        }
+    }
+
+    /// Another site is the entry (H=0, C=0): own locators to 255, `entry` to 1. Views are overtaken by it.
+    pub(crate) fn enter_elsewhere(&mut self, entry: &[Locator], config: &Config) {
+        self.views.clear();
+        for locator in self
+            .everyone
+            .iter_mut()
+            .filter(|locator| config.is_own(locator.rloc))
+        {
+            locator.priority = Priority::NEVER;
+        }
+        for new in entry.iter().filter(|new| !config.is_own(new.rloc)) {
+            match self.everyone.iter_mut().find(|locator| locator.rloc == new.rloc) {
+                Some(known) => known.priority = Priority::FIRST,
+                None => {
+                    self.everyone.push(config.marked(Locator {
+                        priority: Priority::FIRST,
+                        ..*new
+                    }));
+                }
+            }
+        }
+    }
+
+    fn sets(&mut self) -> impl Iterator<Item = &mut Vec<Locator>> {
+        std::iter::once(&mut self.everyone).chain(self.views.values_mut())
+    }
+
+    fn lapsed(&self, asker: &Requester, now: Timestamp) -> bool {
+        now.since(asker.at) > Span::secs(u64::from(self.ttl.0) * 60)
+    }
+
+    fn forget_requesters(&mut self, now: Timestamp) {
+        let life = Span::secs(u64::from(self.ttl.0) * 60);
+        self.requesters.retain(|_, asker| now.since(asker.at) <= life);
+    }
+}

@@ -1,0 +1,129 @@
+//! Which machine a datagram on UDP 4342 is for.
+
+use std::net::{IpAddr, SocketAddr};
+
+use lisp_wire::message::{Encapsulated, MapRequest};
+use lisp_wire::{Message, Type5};
+use proto::Timestamp;
+
+use crate::config::{Legacy, Role};
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::etr::{self, Arrival};
+use crate::map_resolver;
+use crate::map_server::Query;
+use crate::node::Machines;
+
+/// A datagram as the daemon received it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) from: SocketAddr,
+    pub(crate) local: IpAddr,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) received_at: Timestamp,
+}
+
+/// Reads a datagram and hands it on. What is no message is counted.
+pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Context<'_>) {
+    cx.count(Counter::Received);
+    let type5 = match cx.config.change_priority.legacy {
+        Legacy::Refused => Type5::MapNotifyAck,
+        Legacy::Accepted => Type5::ChangePriority,
+    };
+    let Ok(message) = Message::parse_with(datagram.bytes, type5) else {
+        return cx.count(Counter::Malformed);
+    };
+    let Datagram {
+        from,
+        local,
+        bytes,
+        received_at,
+    } = *datagram;
+    match message {
+        Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),
+        Message::Encapsulated(envelope) => unwrap(&envelope, local, machines, cx),
+        Message::MapReply(reply) if reply.probe => machines.probing.reply(reply.nonce, received_at, cx),
+        Message::MapReply(reply) => {
+            machines
+                .xtr
+                .resolutions
+                .reply(&reply, &mut machines.xtr.cache, cx);
+        }
+        Message::MapRegister(register) if cx.config.has(Role::MapServer) => {
+            machines.server.register(&register, bytes, from, cx);
+        }
+        Message::MapNotify(notify) => machines.xtr.registrations.notify(&notify, bytes, cx),
+        Message::ChangePriority(message) => {
+            machines
+                .mobility
+                .receive(&message, bytes, from, &mut machines.xtr, cx);
+        }
+        // Map-Notifies of ours acknowledge registrations, and are not themselves acknowledged.
+        Message::MapNotifyAck(_) => cx.count(Counter::Unsolicited),
+        Message::MapRegister(_) => cx.count(Counter::NoRole),
+    }
+}
+
+/// A Map-Request without an envelope: a probe, a solicitation, or a question from one who knows us.
+fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines, cx: &mut Context<'_>) {
+    if request.solicit {
+        let eids: Vec<_> = request
+            .eids
+            .iter()
+            .copied()
+            .chain(request.source_eid.map(lisp_wire::EidPrefix::host))
+            .collect();
+        machines.xtr.resolutions.solicited(&eids, &machines.xtr.cache, cx);
+    } else if request.probe {
+        etr::answer_probe(request, arrival, &machines.xtr.database, cx);
+    } else if !answer_as_etr(request, arrival, machines, cx) {
+        cx.count(Counter::NoRole);
+    }
+}
+
+fn answer_as_etr(
+    request: &MapRequest,
+    arrival: Arrival,
+    machines: &mut Machines,
+    cx: &mut Context<'_>,
+) -> bool {
+    if !cx.config.has(Role::Etr) {
+        return false;
+    }
+    let Some(answered) = etr::answer(request, arrival, &mut machines.xtr.database, cx) else {
+        return false;
+    };
+    machines
+        .mobility
+        .deliveries
+        .answered(&answered.clients, &answered.eids, cx);
+    true
+}
+
+/// A Map-Request in an envelope: from an ITR to us as Map-Resolver, or from a Map-Server to us as ETR.
+fn unwrap(envelope: &Encapsulated, local: IpAddr, machines: &mut Machines, cx: &mut Context<'_>) {
+    let request = match map_resolver::unwrap(envelope) {
+        Ok(Some(request)) => request,
+        Ok(None) => return cx.count(Counter::Unsolicited),
+        Err(_) => return cx.count(Counter::Malformed),
+    };
+    let arrival = Arrival {
+        asker: envelope.source,
+        local,
+    };
+    let own = request
+        .eids
+        .first()
+        .is_some_and(|eid| machines.xtr.database.covering(eid).is_some());
+    if cx.config.has(Role::MapResolver) && cx.config.has(Role::MapServer) && !own {
+        let query = Query {
+            request: &request,
+            envelope,
+            arrival,
+        };
+        return machines.server.resolve(&query, cx);
+    }
+    if !answer_as_etr(&request, arrival, machines, cx) {
+        cx.count(Counter::NoRole);
+    }
+}

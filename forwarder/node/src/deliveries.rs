@@ -1,0 +1,356 @@
+//! Change-Priority on its way to peers: signed, repeated until acknowledged, with solicitation (SMR) as the last resort.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use lisp_wire::message::{ChangePriority, ChangePriorityForm, Purpose};
+use lisp_wire::{
+    Action, CONTROL_PORT, Eid, EidPrefix, InstanceId, Locator, MappingRecord, Message, Nonce, Priority, Rloc,
+    Ttl, Weight,
+};
+use proto::node::ChangeOutcome;
+use proto::{ChangeId, NodeReport, Span, Timestamp};
+
+use crate::context::{Context, Memory, unsigned};
+use crate::counters::Counter;
+use crate::input::{ClientId, Effect, To};
+use crate::timers::Timers;
+
+/// Wait after the first sending; it doubles from one to the next.
+const FIRST_WAIT: Span = Span::millis(100);
+/// How often a message is sent: at 0, 0.1, 0.3, 0.7, 1.5 and 3.1 s, and given up at 6.3 s.
+const TRIES: u32 = 6;
+/// The type-5 form cannot be acknowledged: once, and then the SMR, which is answered by a Map-Request.
+const LEGACY_TRIES: u32 = 1;
+/// So often a peer that did not acknowledge is solicited, and so long each time is waited for its Map-Request.
+const SOLICITS: u32 = 3;
+const SOLICIT_WAIT: Span = Span::secs(1);
+/// At most this many messages are under way.
+const MOST_OPEN: usize = 16_384;
+/// The tenant under which a message names whom it is for; no EID may use it.
+const ADDRESSEE_TENANT: u32 = 0x00ff_ffff;
+
+/// Messages that no peer has acknowledged yet.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    open: BTreeMap<Nonce, Delivery>,
+    timers: Timers<Nonce>,
+    /// Peers that have not acknowledged their last message: they may not speak Change-Priority at all, and are
+    /// solicited at once besides.
+    silent: BTreeSet<Rloc>,
+}
+
+/// What is to be told to a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    pub(crate) peer: Rloc,
+    pub(crate) purpose: Purpose,
+    pub(crate) record: MappingRecord,
+    /// The change it belongs to, for the reports.
+    pub(crate) change: Option<Order>,
+}
+
+/// Who ordered a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) change: ChangeId,
+    pub(crate) by: Asker,
+}
+
+/// Whether the reports about a change go to the subscribers alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Subscribed,
+    /// A client that did not subscribe but asked for the change.
+    Other(ClientId),
+}
+
+#[derive(Debug)]
+struct Delivery {
+    parcel: Parcel,
+    bytes: Vec<u8>,
+    began: Timestamp,
+    tries: u32,
+    most_tries: u32,
+    solicits: u32,
+}
+
+/// A handover that a peer has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HandedOver {
+    pub(crate) eid: EidPrefix,
+}
+
+impl Deliveries {
+    /// Sends, and goes on until it is acknowledged. What was under way to the same peer about the same EID is
+    /// overtaken.
+    pub(crate) fn send(&mut self, parcel: Parcel, cx: &mut Context<'_>) {
+        let Parcel { peer, purpose, .. } = parcel;
+        let eid = parcel.record.eid;
+        self.overtake(peer, eid, cx);
+        let keys = &cx.config.change_priority.keys;
+        let Some(key) = keys
+            .iter()
+            .find(|scoped| scoped.scope.holds(&eid))
+            .map(|scoped| &scoped.key)
+        else {
+            // Without a key there is only the way that needs none.
+            return self.open_without_key(parcel, cx);
+        };
+        if self.open.len() >= MOST_OPEN {
+            cx.count(Counter::Full);
+            report(
+                &parcel,
+                ChangeOutcome::Unanswered {
+                    client: peer,
+                    attempts: 0,
+                },
+                cx,
+            );
+            return;
+        }
+        let nonce = cx.nonces.growing(cx.now);
+        cx.remember(Memory::Soon);
+        let legacy = cx.config.change_priority.legacy_peers.contains(&peer);
+        let message = if legacy {
+            ChangePriority {
+                form: ChangePriorityForm::Legacy,
+                purpose,
+                nonce,
+                auth: unsigned(),
+                xtr: None,
+                records: vec![parcel.record.clone()],
+            }
+        } else {
+            ChangePriority {
+                form: ChangePriorityForm::SharedExtension,
+                purpose,
+                nonce,
+                auth: unsigned(),
+                xtr: Some(cx.config.xtr_id),
+                records: vec![addressee(peer, purpose), parcel.record.clone()],
+            }
+        };
+        let mut bytes = Vec::new();
+        if Message::ChangePriority(message)
+            .emit_signed(key, &mut bytes)
+            .is_err()
+        {
+            cx.count(Counter::Unsendable);
+            report(
+                &parcel,
+                ChangeOutcome::Unanswered {
+                    client: peer,
+                    attempts: 0,
+                },
+                cx,
+            );
+            return;
+        }
+        let most_tries = if legacy { LEGACY_TRIES } else { TRIES };
+        self.open.insert(
+            nonce,
+            Delivery {
+                parcel,
+                bytes,
+                began: cx.now,
+                tries: 0,
+                most_tries,
+                solicits: 0,
+            },
+        );
+        self.go_on(nonce, cx);
+        if self.silent.contains(&peer) && purpose == Purpose::UpdateCache {
+            cx.solicit(peer, eid);
+            if let Some(delivery) = self.open.get_mut(&nonce) {
+                delivery.solicits = 1;
+            }
+        }
+    }
+
+    fn open_without_key(&mut self, parcel: Parcel, cx: &mut Context<'_>) {
+        let nonce = cx.nonces.growing(cx.now);
+        let delivery = Delivery {
+            parcel,
+            bytes: Vec::new(),
+            began: cx.now,
+            tries: 0,
+            most_tries: 0,
+            solicits: 0,
+        };
+        self.open.insert(nonce, delivery);
+        self.go_on(nonce, cx);
+    }
+
+    fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
+        let same = |delivery: &Delivery| delivery.parcel.peer == peer && delivery.parcel.record.eid == eid;
+        let overtaken: Vec<Nonce> = self
+            .open
+            .iter()
+            .filter(|(_, delivery)| same(delivery))
+            .map(|(nonce, _)| *nonce)
+            .collect();
+        for nonce in overtaken {
+            if let Some(delivery) = self.close(nonce) {
+                delivery.report_unanswered(cx);
+            }
+        }
+    }
+
+    /// Whether messages of this change are under way.
+    pub(crate) fn carries(&self, change: ChangeId) -> bool {
+        self.open
+            .values()
+            .any(|delivery| delivery.parcel.change.is_some_and(|order| order.change == change))
+    }
+
+    /// An authentic acknowledgement.
+    pub(crate) fn acknowledged(&mut self, nonce: Nonce, cx: &mut Context<'_>) -> Option<HandedOver> {
+        let Some(delivery) = self.close(nonce) else {
+            cx.count(Counter::Unsolicited);
+            return None;
+        };
+        cx.count(Counter::ChangesAcknowledged);
+        self.silent.remove(&delivery.parcel.peer);
+        delivery.report_acknowledged(cx);
+        let eid = delivery.parcel.record.eid;
+        (delivery.parcel.purpose == Purpose::Handover).then_some(HandedOver { eid })
+    }
+
+    /// Clients were told of `eids` in a Map-Reply: where they were solicited, that is as good as an acknowledgement.
+    pub(crate) fn answered(&mut self, clients: &[Rloc], eids: &[EidPrefix], cx: &mut Context<'_>) {
+        let told = |delivery: &Delivery| {
+            delivery.solicits > 0
+                && clients.contains(&delivery.parcel.peer)
+                && eids.iter().any(|eid| eid.covers(&delivery.parcel.record.eid))
+        };
+        let settled: Vec<Nonce> = self
+            .open
+            .iter()
+            .filter(|(_, delivery)| told(delivery))
+            .map(|(nonce, _)| *nonce)
+            .collect();
+        for nonce in settled {
+            if let Some(delivery) = self.close(nonce) {
+                delivery.report_acknowledged(cx);
+            }
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        while let Some(nonce) = self.timers.pop_due(cx.now) {
+            self.go_on(nonce, cx);
+        }
+    }
+
+    /// Sends once more, solicits, or gives up.
+    fn go_on(&mut self, nonce: Nonce, cx: &mut Context<'_>) {
+        let Some(delivery) = self.open.get_mut(&nonce) else {
+            return;
+        };
+        let Parcel { peer, purpose, .. } = delivery.parcel;
+        if delivery.tries < delivery.most_tries {
+            let wait = Span(FIRST_WAIT.micros() << delivery.tries);
+            delivery.tries += 1;
+            self.timers.set(nonce, cx.now + wait);
+            cx.count(Counter::ChangesSent);
+            let bytes = delivery.bytes.clone();
+            cx.send_bytes(Ok(()), bytes, SocketAddr::new(peer.0, CONTROL_PORT), 48);
+            return;
+        }
+        self.silent.insert(peer);
+        if purpose == Purpose::UpdateCache && delivery.solicits < SOLICITS {
+            delivery.solicits += 1;
+            self.timers.set(nonce, cx.now + SOLICIT_WAIT);
+            cx.solicit(peer, delivery.parcel.record.eid);
+            return;
+        }
+        if let Some(delivery) = self.close(nonce) {
+            delivery.report_unanswered(cx);
+        }
+    }
+
+    fn close(&mut self, nonce: Nonce) -> Option<Delivery> {
+        self.timers.cancel(&nonce);
+        self.open.remove(&nonce)
+    }
+}
+
+impl Delivery {
+    fn report_acknowledged(&self, cx: &mut Context<'_>) {
+        let after = cx.now.since(self.began);
+        let outcome = ChangeOutcome::Acknowledged {
+            client: self.parcel.peer,
+            after,
+            attempts: self.attempts(),
+        };
+        report(&self.parcel, outcome, cx);
+    }
+
+    fn report_unanswered(&self, cx: &mut Context<'_>) {
+        let outcome = ChangeOutcome::Unanswered {
+            client: self.parcel.peer,
+            attempts: self.attempts(),
+        };
+        report(&self.parcel, outcome, cx);
+    }
+
+    fn attempts(&self) -> u32 {
+        self.tries + self.solicits
+    }
+}
+
+impl Order {
+    /// Tells the subscribers, and whoever ordered the change.
+    pub(crate) fn report(&self, outcome: ChangeOutcome, cx: &mut Context<'_>) {
+        let report = NodeReport::Changed {
+            change: self.change,
+            outcome,
+        };
+        if let Asker::Other(client) = self.by {
+            cx.effects.push(Effect::Report {
+                to: To::Client(client),
+                reply_to: None,
+                report: report.clone(),
+            });
+        }
+        cx.tell(report);
+    }
+}
+
+fn report(parcel: &Parcel, outcome: ChangeOutcome, cx: &mut Context<'_>) {
+    if let Some(order) = parcel.change {
+        order.report(outcome, cx);
+    }
+}
+
+/// The first record of every message of type 15: whom it is for.
+///
+/// The MAC covers it, so a message caught on its way to one client cannot be played to another, for whom its locators
+/// were not meant. It is the receiver's RLOC as a host prefix of a tenant that no EID may use; a handover, which has
+/// to name locators in each record, repeats the RLOC there with priority 255.
+pub(crate) fn addressee(peer: Rloc, purpose: Purpose) -> MappingRecord {
+    let iid = InstanceId::new(ADDRESSEE_TENANT).unwrap_or(InstanceId::DEFAULT);
+    let locators = match purpose {
+        Purpose::Handover => vec![Locator::unicast(peer, Priority::NEVER, Weight(0))],
+        Purpose::Arrived | Purpose::UpdateCache | Purpose::Acknowledge => Vec::new(),
+    };
+    MappingRecord {
+        ttl: Ttl(1),
+        eid: EidPrefix::host(Eid { iid, address: peer.0 }),
+        action: Action::NoAction,
+        authoritative: false,
+        map_version: 0,
+        locators,
+    }
+}
+
+/// Whom a record says the message is for; `None` for a record about EIDs.
+pub(crate) fn addressee_of(record: &MappingRecord) -> Option<Rloc> {
+    let host = EidPrefix::host(record.eid.first()) == record.eid;
+    (host && record.eid.iid().get() == ADDRESSEE_TENANT).then_some(Rloc(record.eid.address()))
+}

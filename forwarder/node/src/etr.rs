@@ -1,0 +1,128 @@
+//! The answering side of an ETR: Map-Requests and RLOC-probes about the own EIDs (RFC 9301 sections 5.4 and 7.1).
+
+use std::net::{IpAddr, SocketAddr};
+
+use lisp_wire::message::{MapReply, MapRequest};
+use lisp_wire::{Action, EidPrefix, Locator, MappingRecord, Message, Rloc, Ttl};
+use proto::NodeReport;
+
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::database::Database;
+
+/// DSCP of replies.
+const REPLY_DSCP: u8 = 48;
+/// A reply to an RLOC-probe goes as best effort: the probe's own class is not known here.
+const PROBE_REPLY_DSCP: u8 = 0;
+/// At most this many EIDs of a Map-Request are answered.
+const MOST_ASKED: usize = 16;
+/// At most this many records go into a Map-Reply; more would not fit a datagram.
+const MOST_RECORDS: usize = 30;
+
+/// How a Map-Request reached us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// Where the answer is awaited: the sender of the request itself, unwrapped.
+    pub(crate) asker: SocketAddr,
+    /// The address of ours that it was sent to.
+    pub(crate) local: IpAddr,
+}
+
+/// What a client was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) clients: Vec<Rloc>,
+    pub(crate) eids: Vec<EidPrefix>,
+}
+
+/// Answers a Map-Request about own EIDs; `None` if none of them is ours.
+pub(crate) fn answer(
+    request: &MapRequest,
+    arrival: Arrival,
+    database: &mut Database,
+    cx: &mut Context<'_>,
+) -> Option<Answered> {
+    let to = reply_address(request, arrival, cx)?;
+    let mut records = Vec::new();
+    let mut eids = Vec::new();
+    for asked in request.eids.iter().take(MOST_ASKED) {
+        let Some((eid, own)) = database.covering(asked) else {
+            continue;
+        };
+        eids.push(eid);
+        records.push(own.record(eid, own.told(&request.itr_rlocs).to_vec()));
+        // RFC 9301 section 5.5: longer mappings within are told with it, or they would be hidden.
+        let below = database
+            .below(eid)
+            .filter(|(longer, _)| asked.covers(longer) || eid.covers(longer));
+        records.extend(below.map(|(longer, own)| own.record(*longer, own.told(&request.itr_rlocs).to_vec())));
+    }
+    if records.is_empty() {
+        return None;
+    }
+    records.truncate(MOST_RECORDS);
+    let client = Rloc(to.ip());
+    for eid in &eids {
+        database.asked(eid, client, request.source_eid, cx.now);
+        cx.tell(NodeReport::Requested { client, eid: *eid });
+    }
+    cx.count(Counter::RequestsAnswered);
+    let reply = MapReply {
+        nonce: request.nonce,
+        probe: false,
+        echo_nonce: false,
+        records,
+    };
+    cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
+    Some(Answered {
+        clients: request.itr_rlocs.clone(),
+        eids,
+    })
+}
+
+/// Answers an RLOC-probe: with the mapping if the EID is ours, else with the bare fact that we are here.
+pub(crate) fn answer_probe(
+    request: &MapRequest,
+    arrival: Arrival,
+    database: &Database,
+    cx: &mut Context<'_>,
+) {
+    let Some(to) = reply_address(request, arrival, cx) else {
+        return;
+    };
+    let Some(asked) = request.eids.first() else { return };
+    let record = match database.covering(asked) {
+        Some((eid, own)) => {
+            let mark = |locator: &Locator| Locator {
+                probed: locator.rloc.0 == arrival.local,
+                ..*locator
+            };
+            own.record(eid, own.told(&request.itr_rlocs).iter().map(mark).collect())
+        }
+        None => MappingRecord {
+            ttl: Ttl(1),
+            eid: *asked,
+            action: Action::NoAction,
+            authoritative: false,
+            map_version: 0,
+            locators: Vec::new(),
+        },
+    };
+    cx.count(Counter::ProbesServed);
+    let reply = MapReply {
+        nonce: request.nonce,
+        probe: true,
+        echo_nonce: false,
+        records: vec![record],
+    };
+    cx.send_to(&Message::MapReply(reply), to, PROBE_REPLY_DSCP);
+}
+
+/// Where to answer: the sender if it is among the ITR-RLOCs, else the first of them that we can reach; to the port
+/// that the request came from (RFC 9301 section 5.4).
+pub(crate) fn reply_address(request: &MapRequest, arrival: Arrival, cx: &Context<'_>) -> Option<SocketAddr> {
+    let reachable = |rloc: &&Rloc| cx.own_toward(rloc.0).is_some();
+    let sender = request.itr_rlocs.iter().find(|rloc| rloc.0 == arrival.asker.ip());
+    let chosen = sender.or_else(|| request.itr_rlocs.iter().find(reachable))?;
+    Some(SocketAddr::new(chosen.0, arrival.asker.port()))
+}

@@ -1,0 +1,367 @@
+//! The Map-Server role: takes registrations, and answers or forwards Map-Requests for them (RFC 9301 section 8).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use lisp_wire::message::{Encapsulated, MapNotify, MapRegister, MapReply, MapRequest};
+use lisp_wire::{Action, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
+use proto::node::RegistrationRow;
+use proto::{Span, Timestamp};
+
+use crate::config::{NonceRule, Site};
+use crate::context::{Context, Memory, unsigned};
+use crate::counters::Counter;
+use crate::etr::{Arrival, reply_address};
+use crate::state::{Registrant, RegistrantNonce};
+use crate::timers::Timers;
+
+/// A registration not repeated this long has ended: three missed repetitions a minute apart (RFC 9301 section 8.2).
+const LIFE: Span = Span::secs(180);
+/// So long after the start an EID may be registered without our knowing it yet: one period, and some.
+const LEARNING: Span = Span::secs(75);
+/// DSCP of replies.
+const REPLY_DSCP: u8 = 48;
+/// How long "no such EID" may be cached, and "known, but nobody registers it" (RFC 9301 section 8.3), in minutes.
+const UNKNOWN: Ttl = Ttl(15);
+const UNREGISTERED: Ttl = Ttl(1);
+/// At most this many xTRs' registrations of one EID are kept.
+const MOST_REGISTRANTS: usize = 64;
+/// At most this many registrations are kept in all.
+const MOST_REGISTRATIONS: usize = 262_144;
+/// A client that asks for the same EID again within this time is sent to the next locator: the first may be dead.
+const INSISTING: Span = Span::secs(10);
+/// At most this many askers are remembered for that.
+const MOST_ASKERS: usize = 16_384;
+
+/// What is registered here.
+#[derive(Debug)]
+pub(crate) struct MapServer {
+    started: Timestamp,
+    registrations: BTreeMap<EidPrefix, BTreeMap<Registrant, Registration>>,
+    timers: Timers<(EidPrefix, Registrant)>,
+    nonces: BTreeMap<Registrant, Nonce>,
+    askers: BTreeMap<(EidPrefix, Rloc), Asker>,
+}
+
+#[derive(Clone, Debug)]
+struct Registration {
+    record: MappingRecord,
+    from: IpAddr,
+    proxy_reply: bool,
+    at: Timestamp,
+    /// Decides among registrations of one moment.
+    nonce: Nonce,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    at: Timestamp,
+    times: usize,
+}
+
+/// A Map-Request as it came out of its envelope.
+pub(crate) struct Query<'a> {
+    pub(crate) request: &'a MapRequest,
+    pub(crate) envelope: &'a Encapsulated,
+    pub(crate) arrival: Arrival,
+}
+
+impl MapServer {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            started: now,
+            registrations: BTreeMap::new(),
+            timers: Timers::default(),
+            nonces: BTreeMap::new(),
+            askers: BTreeMap::new(),
+        }
+    }
+
+    /// A Map-Register. It is taken whole or not at all.
+    pub(crate) fn register(
+        &mut self,
+        register: &MapRegister,
+        datagram: &[u8],
+        from: SocketAddr,
+        cx: &mut Context<'_>,
+    ) {
+        let (site, key) = match authorised(register, datagram, &cx.config.sites) {
+            Ok(authority) => authority,
+            Err(refusal) => return cx.count(refusal),
+        };
+        let registrant = Registrant {
+            site: site.prefix,
+            xtr: register.xtr.map(|(xtr, _)| xtr),
+        };
+        if site.nonces == NonceRule::Growing {
+            if self
+                .nonces
+                .get(&registrant)
+                .is_some_and(|last| register.nonce <= *last)
+            {
+                return cx.count(Counter::Replay);
+            }
+            self.nonces.insert(registrant, register.nonce);
+            cx.remember(Memory::Soon);
+        }
+        for record in &register.records {
+            self.take(record, registrant, register, from.ip(), cx);
+        }
+        cx.count(Counter::RegistersAccepted);
+        if register.want_notify {
+            let notify = MapNotify {
+                nonce: register.nonce,
+                auth: unsigned(),
+                records: register.records.clone(),
+                xtr: register.xtr,
+            };
+            cx.send_signed(&Message::MapNotify(notify), key, from);
+        }
+    }
+
+    fn take(
+        &mut self,
+        record: &MappingRecord,
+        registrant: Registrant,
+        register: &MapRegister,
+        from: IpAddr,
+        cx: &mut Context<'_>,
+    ) {
+        let key = (record.eid, registrant);
+        if record.ttl == Ttl::DEREGISTER {
+            self.timers.cancel(&key);
+            self.forget(&key);
+            return;
+        }
+        let room = self.timers.len() < MOST_REGISTRATIONS;
+        let registrants = self.registrations.entry(record.eid).or_default();
+        if !registrants.contains_key(&registrant) && (registrants.len() >= MOST_REGISTRANTS || !room) {
+            cx.count(Counter::Full);
+            return;
+        }
+        let registration = Registration {
+            record: record.clone(),
+            from,
+            proxy_reply: register.proxy_reply,
+            at: cx.now,
+            nonce: register.nonce,
+        };
+        registrants.insert(registrant, registration);
+        self.timers.set(key, cx.now + LIFE);
+    }
+
+    /// Answers a Map-Request, or sends it on to the ETR (RFC 9301 section 8.3).
+    pub(crate) fn resolve(&mut self, query: &Query<'_>, cx: &mut Context<'_>) {
+        let Some(asked) = query.request.eids.first().copied() else {
+            return;
+        };
+        let Some(to) = reply_address(query.request, query.arrival, cx) else {
+            return;
+        };
+        let Some(registration) = self.newest(&asked).cloned() else {
+            return self.refuse(asked, query.request.nonce, to, cx);
+        };
+        if registration.proxy_reply && !query.request.authoritative {
+            cx.count(Counter::ServerProxied);
+            let record = MappingRecord {
+                authoritative: false,
+                ..registration.record
+            };
+            return send_reply(query.request.nonce, record, to, cx);
+        }
+        let times = self.insistence(asked, Rloc(to.ip()), cx.now);
+        let etrs = etrs(&registration, cx);
+        let Some(etr) = etrs.get(times.checked_rem(etrs.len()).unwrap_or(0)) else {
+            return;
+        };
+        cx.count(Counter::ServerForwarded);
+        cx.send(&Message::Encapsulated(query.envelope.clone()), *etr);
+    }
+
+    /// "There is no such EID": with the largest block around it of which that is true.
+    fn refuse(&mut self, asked: EidPrefix, nonce: Nonce, to: SocketAddr, cx: &mut Context<'_>) {
+        let site = cx.config.sites.iter().filter(|site| site.prefix.covers(&asked));
+        let (shortest, ttl, action) = match site.map(|site| site.prefix.length()).max() {
+            // After a restart the registrations come back within a period: a denial would be cached for longer.
+            Some(_) if cx.now.since(self.started) < LEARNING => return cx.count(Counter::ServerSilent),
+            // A LISP site's packets have no business on the underlay while the site is away.
+            Some(length) => (length, UNREGISTERED, Action::Drop),
+            None => (0, UNKNOWN, Action::NativelyForward),
+        };
+        let taken = |eid: &EidPrefix| {
+            let registered = self
+                .registrations
+                .range(*eid..)
+                .next()
+                .is_some_and(|(other, _)| eid.covers(other));
+            let site_within = |site: &Site| eid.covers(&site.prefix) && *eid != site.prefix;
+            registered
+                || cx
+                    .config
+                    .sites
+                    .iter()
+                    .any(|site| site_within(site) || (ttl == UNKNOWN && site.prefix == *eid))
+        };
+        let hole = (shortest..=asked.length())
+            .filter_map(|length| EidPrefix::new(asked.iid(), asked.address(), length).ok())
+            .find(|eid| !taken(eid))
+            .unwrap_or(asked);
+        cx.count(Counter::ServerNegative);
+        let record = MappingRecord {
+            ttl,
+            eid: hole,
+            action,
+            authoritative: false,
+            map_version: 0,
+            locators: Vec::new(),
+        };
+        send_reply(nonce, record, to, cx);
+    }
+
+    /// The registration of the longest prefix around `asked`; of several xTRs, the last to register speaks.
+    fn newest(&self, asked: &EidPrefix) -> Option<&Registration> {
+        (0..=asked.length()).rev().find_map(|length| {
+            let prefix = EidPrefix::new(asked.iid(), asked.address(), length).ok()?;
+            let registrants = self.registrations.get(&prefix)?;
+            registrants
+                .values()
+                .max_by_key(|registration| (registration.at, registration.nonce))
+        })
+    }
+
+    /// How often this client has asked for this EID in a row.
+    fn insistence(&mut self, asked: EidPrefix, client: Rloc, now: Timestamp) -> usize {
+        if self.askers.len() >= MOST_ASKERS {
+            self.askers.retain(|_, asker| now.since(asker.at) <= INSISTING);
+        }
+        if self.askers.len() >= MOST_ASKERS {
+            return 0;
+        }
+        let asker = self
+            .askers
+            .entry((asked, client))
+            .or_insert(Asker { at: now, times: 0 });
+        asker.times = if now.since(asker.at) > INSISTING || asker.at == now {
+            0
+        } else {
+            asker.times + 1
+        };
+        asker.at = now;
+        asker.times
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Ends registrations that were not repeated.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        while let Some(key) = self.timers.pop_due(now) {
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&mut self, (eid, registrant): &(EidPrefix, Registrant)) {
+        if let Some(registrants) = self.registrations.get_mut(eid) {
+            registrants.remove(registrant);
+            if registrants.is_empty() {
+                self.registrations.remove(eid);
+            }
+        }
+    }
+
+    /// What must outlive the process.
+    pub(crate) fn nonces(&self) -> Vec<RegistrantNonce> {
+        self.nonces
+            .iter()
+            .map(|(by, nonce)| RegistrantNonce {
+                by: *by,
+                nonce: nonce.0,
+            })
+            .collect()
+    }
+
+    /// Goes on from what an earlier process had seen.
+    pub(crate) fn resume(&mut self, nonces: &[RegistrantNonce]) {
+        for RegistrantNonce { by, nonce } in nonces {
+            let last = self.nonces.entry(*by).or_insert(Nonce(0));
+            *last = Nonce(*nonce).max(*last);
+        }
+    }
+
+    /// Rows for `Show::Registrations`.
+    pub(crate) fn rows(&self, now: Timestamp) -> Vec<RegistrationRow> {
+        let row = |(eid, registration): (&EidPrefix, &Registration)| RegistrationRow {
+            eid: *eid,
+            locators: registration.record.locators.clone(),
+            from: Rloc(registration.from),
+            expires_in: (registration.at + LIFE).since(now),
+        };
+        self.registrations
+            .iter()
+            .flat_map(|(eid, registrants)| registrants.values().map(move |registration| (eid, registration)))
+            .map(row)
+            .collect()
+    }
+}
+
+/// The site that every record belongs to, and its key that vouches for the message.
+fn authorised<'c>(
+    register: &MapRegister,
+    datagram: &[u8],
+    sites: &'c [Site],
+) -> Result<(&'c Site, &'c Key), Counter> {
+    let mut found = None;
+    for record in &register.records {
+        let holds = |site: &&Site| {
+            site.prefix == record.eid || (site.accept_more_specifics && site.prefix.covers(&record.eid))
+        };
+        let site = sites
+            .iter()
+            .filter(holds)
+            .max_by_key(|site| site.prefix.length())
+            .ok_or(Counter::Scope)?;
+        let key = verify(datagram, &site.keys).map_err(Counter::from)?;
+        // The strictest rule of all the sites spoken of holds.
+        let stricter = site.nonces == NonceRule::Growing;
+        if found.is_none() || stricter {
+            found = Some((site, key));
+        }
+    }
+    found.ok_or(Counter::Malformed)
+}
+
+/// Whom to ask: the registering xTR's own locators first, then the others, each by priority.
+fn etrs(registration: &Registration, cx: &Context<'_>) -> Vec<Rloc> {
+    let usable = |locator: &&Locator| locator.priority.usable() && cx.own_toward(locator.rloc.0).is_some();
+    // To ourselves it would come back to where it is.
+    let other = |rloc: &Rloc| !cx.config.is_own(*rloc);
+    let mut locators: Vec<&Locator> = registration.record.locators.iter().filter(usable).collect();
+    // Only the xTR that registered knows for certain what it tells each client.
+    locators.sort_by_key(|locator| {
+        (
+            locator.rloc.0 != registration.from,
+            !locator.local,
+            locator.priority,
+        )
+    });
+    let mut etrs: Vec<Rloc> = locators
+        .iter()
+        .map(|locator| locator.rloc)
+        .filter(other)
+        .collect();
+    if etrs.is_empty() {
+        etrs.extend(Some(Rloc(registration.from)).filter(other));
+    }
+    etrs
+}
+
+fn send_reply(nonce: Nonce, record: MappingRecord, to: SocketAddr, cx: &mut Context<'_>) {
+    let reply = MapReply {
+        nonce,
+        probe: false,
+        echo_nonce: false,
+        records: vec![record],
+    };
+    cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
+}

@@ -1,0 +1,343 @@
+//! Algorithm 1 of the thesis (section 4.3): an EID moves, and everyone who speaks to it is told.
+//!
+//! - H=1, from the destination's hypervisor or staff: this site's locators become the entry; the group and the
+//!   Map-Server are told.
+//! - H=0, C=0, from the destination: the own locators go to 255; everyone who asked for the EID is told.
+//! - C=1, from an xTR that serves the EID: the map cache is changed as it says.
+//!
+//! A message counts only if a key that may speak for the EID made its MAC, if its nonce is new, and if it names this
+//! node as its receiver. Anything else is counted and changes nothing.
+
+use std::net::SocketAddr;
+
+use lisp_wire::message::{ChangePriority, ChangePriorityForm, Purpose};
+use lisp_wire::{EidPrefix, Key, Locator, MappingRecord, Message, Priority, Rloc, verify};
+use proto::Span;
+
+use crate::cache::{Content, Life, Mapping, Origin};
+use crate::config::{Config, Legacy, ScopedKey};
+use crate::context::{Context, Memory, unsigned};
+use crate::counters::Counter;
+use crate::database::Standing;
+use crate::deliveries::{Deliveries, Order, Parcel, addressee_of};
+use crate::input::Effect;
+use crate::replay::ReplayGuard;
+use crate::state::Sender;
+use crate::xtr::Xtr;
+
+/// The machine of Algorithm 1.
+#[derive(Debug)]
+pub(crate) struct Mobility {
+    keys: Vec<Key>,
+    pub(crate) guard: ReplayGuard,
+    pub(crate) deliveries: Deliveries,
+}
+
+/// A message whose sender is known, and to be answered.
+struct Authentic<'a> {
+    sender: Sender,
+    key: &'a ScopedKey,
+    records: &'a [MappingRecord],
+}
+
+impl Mobility {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            keys: config
+                .change_priority
+                .keys
+                .iter()
+                .map(|scoped| scoped.key.clone())
+                .collect(),
+            guard: ReplayGuard::default(),
+            deliveries: Deliveries::default(),
+        }
+    }
+
+    /// A Change-Priority from the network.
+    pub(crate) fn receive(
+        &mut self,
+        message: &ChangePriority,
+        datagram: &[u8],
+        from: SocketAddr,
+        xtr: &mut Xtr,
+        cx: &mut Context<'_>,
+    ) {
+        let config = cx.config;
+        let taken = self
+            .authenticate(message, datagram, config)
+            .and_then(|authentic| self.take(message, &authentic, xtr, cx).map(|()| authentic));
+        let authentic = match taken {
+            Ok(authentic) => authentic,
+            Err(refusal) => {
+                cx.count(refusal);
+                if refusal == Counter::Replay {
+                    self.acknowledge_again(message, datagram, from, cx);
+                }
+                return;
+            }
+        };
+        if message.form == ChangePriorityForm::SharedExtension && message.purpose != Purpose::Acknowledge {
+            acknowledge(message, authentic.key, from, cx);
+        }
+    }
+
+    fn authenticate<'a>(
+        &self,
+        message: &'a ChangePriority,
+        datagram: &[u8],
+        config: &'a Config,
+    ) -> Result<Authentic<'a>, Counter> {
+        let settings = &config.change_priority;
+        if message.form == ChangePriorityForm::Legacy && settings.legacy == Legacy::Refused {
+            return Err(Counter::Legacy);
+        }
+        let verified = verify(datagram, &self.keys).map_err(Counter::from)?;
+        let key = settings
+            .keys
+            .iter()
+            .find(|scoped| scoped.key.id == verified.id)
+            .ok_or(Counter::UnknownKey)?;
+        if message.purpose == Purpose::Acknowledge {
+            let sender = Sender::Xtr(message.xtr.ok_or(Counter::Malformed)?);
+            return Ok(Authentic {
+                sender,
+                key,
+                records: &[],
+            });
+        }
+        let (sender, records) = match message.form {
+            ChangePriorityForm::SharedExtension => {
+                let xtr = message.xtr.ok_or(Counter::Malformed)?;
+                let (first, records) = message.records.split_first().ok_or(Counter::Malformed)?;
+                let receiver = addressee_of(first).ok_or(Counter::Misdirected)?;
+                // Our own, reflected, is for somebody else too.
+                if !config.is_own(receiver) || xtr == config.xtr_id {
+                    return Err(Counter::Misdirected);
+                }
+                (Sender::Xtr(xtr), records)
+            }
+            ChangePriorityForm::Legacy => {
+                let record = message.records.first().ok_or(Counter::Malformed)?;
+                (Sender::Legacy(key.key.id, record.eid), message.records.as_slice())
+            }
+        };
+        if records.is_empty() {
+            return Err(Counter::Malformed);
+        }
+        if records.iter().any(|record| !key.scope.holds(&record.eid)) {
+            return Err(Counter::Scope);
+        }
+        Ok(Authentic { sender, key, records })
+    }
+
+    /// Does what an authentic message asks, all of it or nothing.
+    fn take(
+        &mut self,
+        message: &ChangePriority,
+        authentic: &Authentic<'_>,
+        xtr: &mut Xtr,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Counter> {
+        let Authentic { sender, records, .. } = *authentic;
+        if message.purpose == Purpose::Acknowledge {
+            if let Some(handed_over) = self.deliveries.acknowledged(message.nonce, cx) {
+                // A registration of the old site may have crossed ours; now it makes none any more.
+                xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
+            }
+            return Ok(());
+        }
+        self.guard.check(sender, message.nonce, cx.now)?;
+        let own = |record: &MappingRecord| xtr.database.covering(&record.eid).is_some();
+        match message.purpose {
+            Purpose::Arrived | Purpose::Handover if !records.iter().all(own) => return Err(Counter::Scope),
+            Purpose::UpdateCache => check_update(records, xtr, cx)?,
+            Purpose::Arrived | Purpose::Handover | Purpose::Acknowledge => {}
+        }
+        self.guard.note(sender, message.nonce);
+        cx.remember(Memory::Now);
+        for record in records {
+            match message.purpose {
+                Purpose::Arrived => {
+                    cx.count(Counter::ChangesApplied);
+                    self.arrived(record.eid, None, xtr, cx);
+                }
+                Purpose::Handover => {
+                    cx.count(Counter::ChangesApplied);
+                    self.handed_over(record, xtr, cx);
+                }
+                Purpose::UpdateCache => update(record, xtr, cx),
+                Purpose::Acknowledge => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// H=1: the EID is here now. False if it is none of ours.
+    pub(crate) fn arrived(
+        &mut self,
+        eid: EidPrefix,
+        order: Option<Order>,
+        xtr: &mut Xtr,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let config = cx.config;
+        let Some(own) = xtr.database.exactly(eid) else {
+            return false;
+        };
+        own.enter_here(config);
+        own.standing = Standing::Registered;
+        let entry: Vec<Locator> = config
+            .rlocs
+            .iter()
+            .map(|own| config.marked(Locator::unicast(own.rloc, Priority::FIRST, own.weight)))
+            .collect();
+        let record = own.record(eid, entry);
+        for peer in config
+            .change_priority
+            .group
+            .iter()
+            .filter(|peer| !config.is_own(**peer))
+        {
+            let record = record.clone();
+            self.deliveries.send(
+                Parcel {
+                    peer: *peer,
+                    purpose: Purpose::Handover,
+                    record,
+                    change: order,
+                },
+                cx,
+            );
+        }
+        xtr.registrations.register(&[eid], &xtr.database, cx);
+        true
+    }
+
+    /// H=0, C=0: the EID has gone to another site.
+    fn handed_over(&mut self, record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
+        let Some(own) = xtr.database.exactly(record.eid) else {
+            return;
+        };
+        own.enter_elsewhere(&record.locators, cx.config);
+        own.standing = Standing::Elsewhere;
+        for client in own.requesters(cx.now) {
+            let record = own.record(record.eid, own.told(&[client]).to_vec());
+            self.deliveries.send(
+                Parcel {
+                    peer: client,
+                    purpose: Purpose::UpdateCache,
+                    record,
+                    change: None,
+                },
+                cx,
+            );
+        }
+    }
+
+    /// Tells clients what they are to have in their map caches.
+    pub(crate) fn tell_clients(
+        &mut self,
+        eid: EidPrefix,
+        clients: &[Rloc],
+        order: Option<Order>,
+        xtr: &Xtr,
+        cx: &mut Context<'_>,
+    ) {
+        let Some((_, own)) = xtr.database.covering(&eid) else {
+            return;
+        };
+        for client in clients {
+            let record = own.record(eid, own.told(&[*client]).to_vec());
+            self.deliveries.send(
+                Parcel {
+                    peer: *client,
+                    purpose: Purpose::UpdateCache,
+                    record,
+                    change: order,
+                },
+                cx,
+            );
+        }
+    }
+
+    /// The acknowledgement of the last message was lost, and its sender repeats it. It is refused like any replay, but
+    /// saying so once more harms nobody: the sender's own nonce is all it tells.
+    fn acknowledge_again(
+        &self,
+        message: &ChangePriority,
+        datagram: &[u8],
+        from: SocketAddr,
+        cx: &mut Context<'_>,
+    ) {
+        let config = cx.config;
+        let Ok(authentic) = self.authenticate(message, datagram, config) else {
+            return;
+        };
+        let shared = message.form == ChangePriorityForm::SharedExtension;
+        if shared && self.guard.is_last(authentic.sender, message.nonce) {
+            acknowledge(message, authentic.key, from, cx);
+        }
+    }
+}
+
+/// Whether an update may be applied. An EID that nobody here speaks to may be named; an answer that is on its way may
+/// be older than the update, which then has to come again.
+fn check_update(records: &[MappingRecord], xtr: &Xtr, cx: &Context<'_>) -> Result<(), Counter> {
+    for record in records {
+        let mut own = cx.config.eids.iter().map(|own| &own.prefix);
+        if own.any(|own| own.covers(&record.eid) || record.eid.covers(own)) {
+            return Err(Counter::OwnEid);
+        }
+        if xtr.resolutions.awaits(&record.eid) {
+            return Err(Counter::Awaited);
+        }
+    }
+    Ok(())
+}
+
+/// C=1: the map cache as the message says. Its lifetime goes on as it was: only a Map-Reply extends it.
+fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
+    let Some((prefix, mapping)) = xtr.cache.covering(&record.eid) else {
+        return cx.count(Counter::ChangesIdle);
+    };
+    let asked = if record.eid.contains(&mapping.asked) {
+        mapping.asked
+    } else {
+        record.eid.first()
+    };
+    let (learned, expires) = (mapping.learned, mapping.expires);
+    let content = if record.locators.is_empty() {
+        Content::Negative(record.action)
+    } else {
+        Content::Locators(record.locators.clone())
+    };
+    let life = Life {
+        from: learned,
+        span: expires.since(learned).max(Span(1)),
+    };
+    debug_assert!(prefix.covers(&record.eid));
+    xtr.cache.insert(
+        record.eid,
+        Mapping::new(content, Origin::ChangePriority, asked, life),
+    );
+    xtr.cache.publish(cx);
+    cx.count(Counter::ChangesApplied);
+    cx.effects.push(Effect::Release { eid: record.eid });
+}
+
+fn acknowledge(message: &ChangePriority, key: &ScopedKey, to: SocketAddr, cx: &mut Context<'_>) {
+    let bare = |record: &MappingRecord| MappingRecord {
+        locators: Vec::new(),
+        ..record.clone()
+    };
+    let acknowledgement = ChangePriority {
+        form: ChangePriorityForm::SharedExtension,
+        purpose: Purpose::Acknowledge,
+        nonce: message.nonce,
+        auth: unsigned(),
+        xtr: Some(cx.config.xtr_id),
+        records: message.records.iter().map(bare).collect(),
+    };
+    cx.send_signed(&Message::ChangePriority(acknowledgement), &key.key, to);
+}

@@ -1,0 +1,285 @@
+//! RLOC-probing (RFC 9301 section 7.1): who answers, after how long.
+//!
+//! Two lists are probed: the engine's, whose samples go to the subscribers one by one, and the locators of the own map
+//! cache. A locator on both is probed once, at the engine's pace. The engine's list stays when the engine goes.
+
+pub(crate) mod window;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use datapath::Reach;
+use lisp_wire::message::MapRequest;
+use lisp_wire::{CONTROL_PORT, EidPrefix, InstanceId, Message, Nonce, Rloc};
+use proto::node::ProbeRow;
+use proto::{NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
+
+use crate::cache::Cache;
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::timers::Timers;
+use window::{Up, Window};
+
+/// Nonces of probes that timed out, kept to tell late answers from forged ones.
+const LATE_KEPT: usize = 1024;
+
+/// The locators under observation.
+#[derive(Debug, Default)]
+pub(crate) struct Probing {
+    targets: BTreeMap<Rloc, Target>,
+    sent: BTreeMap<Nonce, Sent>,
+    timers: Timers<Due>,
+    late: VecDeque<Nonce>,
+    samples: Vec<ProbeSample>,
+    reaches: Vec<(Rloc, Reach)>,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    engine: Option<ProbeTarget>,
+    cached: Cached,
+    window: Window,
+    lost_in_a_row: u32,
+    down: bool,
+    under_way: BTreeSet<Nonce>,
+}
+
+/// Whether the own map cache names a locator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cached {
+    Yes,
+    #[default]
+    No,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    rloc: Rloc,
+    at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Send(Rloc),
+    Timeout(Nonce),
+}
+
+impl Probing {
+    /// Takes the engine's list in place of the one before. What is on both goes on undisturbed.
+    pub(crate) fn follow_engine(&mut self, list: &[ProbeTarget], cx: &mut Context<'_>) {
+        let wanted: BTreeMap<Rloc, ProbeTarget> = list.iter().map(|target| (target.rloc, *target)).collect();
+        for (rloc, target) in &mut self.targets {
+            target.engine = wanted.get(rloc).copied();
+        }
+        for (rloc, spec) in &wanted {
+            self.target(*rloc, spec.interval, cx).engine = Some(*spec);
+        }
+        self.drop_unwanted();
+    }
+
+    /// Takes the locators of the map cache.
+    pub(crate) fn follow_cache(&mut self, rlocs: &[Rloc], cx: &mut Context<'_>) {
+        for (rloc, target) in &mut self.targets {
+            target.cached = if rlocs.contains(rloc) {
+                Cached::Yes
+            } else {
+                Cached::No
+            };
+        }
+        for rloc in rlocs.iter().filter(|rloc| !cx.config.is_own(**rloc)) {
+            let target = self.target(*rloc, cx.config.probing.cache_interval, cx);
+            target.cached = Cached::Yes;
+            if target.down {
+                self.reaches.push((*rloc, Reach::Down));
+            }
+        }
+        self.drop_unwanted();
+    }
+
+    fn target(&mut self, rloc: Rloc, interval: Span, cx: &mut Context<'_>) -> &mut Target {
+        self.targets.entry(rloc).or_insert_with(|| {
+            // Soon, but not all at once.
+            let spread = cx.nonces.below(interval.micros() / 8);
+            self.timers.set(Due::Send(rloc), cx.now + Span(spread));
+            Target::default()
+        })
+    }
+
+    fn drop_unwanted(&mut self) {
+        let (timers, sent) = (&mut self.timers, &mut self.sent);
+        self.targets.retain(|rloc, target| {
+            let wanted = target.engine.is_some() || target.cached == Cached::Yes;
+            if !wanted {
+                timers.cancel(&Due::Send(*rloc));
+                for nonce in &target.under_way {
+                    timers.cancel(&Due::Timeout(*nonce));
+                    sent.remove(nonce);
+                }
+            }
+            wanted
+        });
+    }
+
+    /// A Map-Reply with the probe bit. What mapping it carries is not looked at: a probe asks whether, not where.
+    pub(crate) fn reply(&mut self, nonce: Nonce, received_at: Timestamp, cx: &mut Context<'_>) {
+        let Some(sent) = self.sent.get(&nonce).copied() else {
+            let late = self.late.contains(&nonce);
+            cx.count(if late {
+                Counter::ProbesLate
+            } else {
+                Counter::Unsolicited
+            });
+            return;
+        };
+        cx.count(Counter::ProbesAnswered);
+        self.conclude(nonce, sent, ProbeOutcome::Rtt(received_at.since(sent.at)), cx);
+    }
+
+    /// The network says that it cannot reach a locator. Anyone can forge that, so it does no more than end the probes
+    /// under way at once; the next ones decide anew.
+    pub(crate) fn unreachable(&mut self, rloc: Rloc, cx: &mut Context<'_>) {
+        let under_way: Vec<Nonce> = self
+            .targets
+            .get(&rloc)
+            .map(|target| target.under_way.iter().copied().collect())
+            .unwrap_or_default();
+        for nonce in under_way {
+            self.lost(nonce, cx);
+        }
+    }
+
+    fn lost(&mut self, nonce: Nonce, cx: &mut Context<'_>) {
+        let Some(sent) = self.sent.get(&nonce).copied() else {
+            return;
+        };
+        cx.count(Counter::ProbesLost);
+        if self.late.len() >= LATE_KEPT {
+            self.late.pop_front();
+        }
+        self.late.push_back(nonce);
+        self.conclude(nonce, sent, ProbeOutcome::Lost, cx);
+    }
+
+    fn conclude(&mut self, nonce: Nonce, sent: Sent, outcome: ProbeOutcome, cx: &mut Context<'_>) {
+        self.sent.remove(&nonce);
+        self.timers.cancel(&Due::Timeout(nonce));
+        let Some(target) = self.targets.get_mut(&sent.rloc) else {
+            return;
+        };
+        target.under_way.remove(&nonce);
+        target.window.push(outcome);
+        let was_down = target.down;
+        match outcome {
+            ProbeOutcome::Rtt(_) => {
+                target.lost_in_a_row = 0;
+                target.down = false;
+                target.window.mark(Up::Yes, cx.now);
+            }
+            ProbeOutcome::Lost => {
+                target.lost_in_a_row = target.lost_in_a_row.saturating_add(1);
+                if target.lost_in_a_row >= cx.config.probing.down_after {
+                    target.down = true;
+                    target.window.mark(Up::No, cx.now);
+                }
+            }
+        }
+        if target.down != was_down {
+            self.reaches
+                .push((sent.rloc, if target.down { Reach::Down } else { Reach::Up }));
+        }
+        if target.engine.is_some() {
+            self.samples.push(ProbeSample {
+                target: sent.rloc,
+                sent_at: sent.at,
+                outcome,
+            });
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Sends what is due, and gives up what took too long.
+    pub(crate) fn tick(&mut self, cache: &Cache, cx: &mut Context<'_>) {
+        while let Some(due) = self.timers.pop_due(cx.now) {
+            match due {
+                Due::Timeout(nonce) => self.lost(nonce, cx),
+                Due::Send(rloc) => self.probe(rloc, cache, cx),
+            }
+        }
+    }
+
+    fn probe(&mut self, rloc: Rloc, cache: &Cache, cx: &mut Context<'_>) {
+        let Some(target) = self.targets.get_mut(&rloc) else {
+            return;
+        };
+        let own = cx.config.probing;
+        let (interval, timeout, dscp) = match &target.engine {
+            Some(spec) => (spec.interval, spec.timeout, spec.dscp),
+            None => (own.cache_interval, own.timeout, 0),
+        };
+        self.timers.set(Due::Send(rloc), cx.now + interval);
+        let nonce = cx.nonces.random();
+        let request = MapRequest {
+            nonce,
+            authoritative: false,
+            probe: true,
+            solicit: false,
+            invoked: false,
+            proxy_itr: false,
+            source_eid: None,
+            itr_rlocs: cx.itr_rlocs(),
+            eids: vec![cache.reached_by(rloc).unwrap_or_else(|| anything(rloc))],
+            map_reply: None,
+        };
+        target.under_way.insert(nonce);
+        self.sent.insert(nonce, Sent { rloc, at: cx.now });
+        self.timers.set(Due::Timeout(nonce), cx.now + timeout);
+        cx.count(Counter::ProbesSent);
+        cx.send_to(
+            &Message::MapRequest(request),
+            SocketAddr::new(rloc.0, CONTROL_PORT),
+            dscp,
+        );
+    }
+
+    /// Tells the subscribers what became known.
+    pub(crate) fn report(&mut self, cx: &mut Context<'_>) {
+        if !self.samples.is_empty() {
+            let samples = std::mem::take(&mut self.samples);
+            cx.tell(NodeReport::Probes { samples });
+        }
+    }
+
+    /// Locators that went up or down since last asked.
+    pub(crate) fn take_reaches(&mut self) -> Vec<(Rloc, Reach)> {
+        std::mem::take(&mut self.reaches)
+    }
+
+    /// Rows for `Show::Probes`.
+    pub(crate) fn rows(&self, now: Timestamp) -> Vec<ProbeRow> {
+        let row = |(rloc, target): (&Rloc, &Target)| ProbeRow {
+            rloc: *rloc,
+            up: !target.down && target.window.loss_pct().is_some_and(|loss| loss < 100.0),
+            rtt: target.window.rtt(),
+            jitter_ms: target.window.jitter_ms(),
+            loss_pct: target.window.loss_pct(),
+            availability_pct: target.window.availability_pct(now),
+        };
+        self.targets.iter().map(row).collect()
+    }
+}
+
+/// Asked for where no EID behind a locator is known: all of its family.
+fn anything(rloc: Rloc) -> EidPrefix {
+    let zero = match rloc.0 {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let zero_eid = lisp_wire::Eid {
+        iid: InstanceId::DEFAULT,
+        address: zero,
+    };
+    EidPrefix::new(zero_eid.iid, zero_eid.address, 0).unwrap_or(EidPrefix::host(zero_eid))
+}

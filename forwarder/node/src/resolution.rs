@@ -1,0 +1,404 @@
+//! The asking side of an ITR: Map-Requests through the Map-Resolvers, repeated until answered (RFC 9301 section 5.2).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use datapath::Forwarding;
+use lisp_wire::message::{Encapsulated, MapReply, MapRequest};
+use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Ttl};
+use proto::{Span, Timestamp};
+
+use crate::cache::{Cache, Content, Life, Mapping, Origin, is_native};
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::input::Effect;
+use crate::limits::Rate;
+use crate::timers::Timers;
+
+/// How long each attempt waits for its answer; as many attempts as there are waits.
+const WAITS: [Span; 4] = [Span::millis(500), Span::secs(1), Span::secs(2), Span::secs(4)];
+/// After the last attempt packets are dropped this long before the EID is asked for again.
+const NO_REPLY: Span = Span::secs(5);
+/// A pending entry outlives its attempts, whose sum is 7.5 s.
+const PENDING: Span = Span::secs(60);
+/// At most this many EIDs are asked for at a time.
+const MOST_OPEN: usize = 4096;
+/// A solicited mapping is asked for again no more often than this (RFC 9301 section 6.1 demands a limit).
+const SOLICITED_EVERY: Span = Span::secs(1);
+/// And of all mappings no more than this many a second.
+const SOLICITED_PER_SECOND: u64 = 200;
+/// One solicitation reaches at most this many cached mappings.
+const MOST_SOLICITED: usize = 64;
+/// At most this many records of a Map-Reply are looked at.
+const MOST_RECORDS: usize = 64;
+/// No mapping is kept longer than this without asking again, whatever its owner says.
+const LONGEST_LIFE: Span = Span::secs(24 * 3600);
+
+/// Questions without an answer yet.
+#[derive(Debug)]
+pub(crate) struct Resolutions {
+    open: BTreeMap<Eid, Open>,
+    by_nonce: BTreeMap<Nonce, Eid>,
+    timers: Timers<Eid>,
+    /// When a mapping was last asked for because somebody solicited it.
+    solicited: BTreeMap<Eid, Timestamp>,
+    solicited_rate: Rate,
+}
+
+#[derive(Debug)]
+struct Open {
+    source: Option<Eid>,
+    why: Why,
+    /// One for each attempt so far; an answer to any of them will do.
+    nonces: Vec<Nonce>,
+}
+
+/// What made us ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A packet that is held.
+    Miss,
+    /// A mapping in use is about to expire.
+    Refresh,
+    /// The mapping's owner says that it changed (SMR).
+    Solicited,
+}
+
+impl Resolutions {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            by_nonce: BTreeMap::new(),
+            timers: Timers::default(),
+            solicited: BTreeMap::new(),
+            solicited_rate: Rate::per_second(SOLICITED_PER_SECOND, now),
+        }
+    }
+
+    /// A packet found no mapping.
+    pub(crate) fn miss(&mut self, eid: Eid, source: Option<Eid>, cache: &mut Cache, cx: &mut Context<'_>) {
+        cx.count(Counter::Misses);
+        let host = EidPrefix::host(eid);
+        match cache.forwarding(&eid) {
+            // The answer came while the miss was on its way here.
+            Some(Forwarding::Encapsulate(_) | Forwarding::Native) => {
+                cx.effects.push(Effect::Release { eid: host });
+                return;
+            }
+            Some(Forwarding::Drop | Forwarding::Local) => {
+                cx.effects.push(Effect::Discard { eid: host });
+                return;
+            }
+            Some(Forwarding::Pending) if self.open.contains_key(&eid) => return,
+            Some(Forwarding::Pending) | None => {}
+        }
+        if self.open.len() >= MOST_OPEN && !self.open.contains_key(&eid) {
+            cx.count(Counter::Full);
+            cx.effects.push(Effect::Discard { eid: host });
+            return;
+        }
+        let life = Life {
+            from: cx.now,
+            span: PENDING,
+        };
+        cache.insert(host, Mapping::new(Content::Pending, Origin::NoReply, eid, life));
+        cache.publish(cx);
+        self.ask(eid, source, Why::Miss, cx);
+    }
+
+    /// A mapping in use is about to expire.
+    pub(crate) fn refresh(&mut self, eid: Eid, cx: &mut Context<'_>) {
+        if self.open.len() < MOST_OPEN && !self.open.contains_key(&eid) {
+            self.ask(eid, None, Why::Refresh, cx);
+        }
+    }
+
+    /// Somebody says that mappings of `eids` changed (SMR). It is not authenticated, and so does no more than make us
+    /// ask the mapping system, now and then, for what we have in use (RFC 9301 section 6.1).
+    pub(crate) fn solicited(&mut self, eids: &[EidPrefix], cache: &Cache, cx: &mut Context<'_>) {
+        let covering = eids
+            .iter()
+            .filter_map(|eid| cache.covering(eid))
+            .map(|(_, mapping)| mapping);
+        let within = eids
+            .iter()
+            .flat_map(|eid| cache.within(*eid))
+            .map(|(_, mapping)| mapping);
+        let mut asked: Vec<Eid> = covering
+            .chain(within)
+            .filter(|mapping| mapping.origin != Origin::Manual)
+            .map(|mapping| mapping.asked)
+            .take(MOST_SOLICITED)
+            .collect();
+        asked.sort_unstable();
+        asked.dedup();
+        if asked.is_empty() {
+            cx.count(Counter::SolicitsIgnored);
+        }
+        for eid in asked {
+            self.ask_solicited(eid, cx);
+        }
+    }
+
+    fn ask_solicited(&mut self, eid: Eid, cx: &mut Context<'_>) {
+        let busy = self.open.contains_key(&eid) || self.open.len() >= MOST_OPEN;
+        if busy || !self.solicited_rate.allows(cx.now) {
+            cx.count(Counter::SolicitsIgnored);
+            return;
+        }
+        cx.count(Counter::SolicitsFollowed);
+        self.solicited.retain(|_, at| cx.now.since(*at) < SOLICITED_EVERY);
+        match self.solicited.get(&eid) {
+            // Too soon after the last, but not lost: this may have been the last change.
+            Some(last) => {
+                self.open.insert(
+                    eid,
+                    Open {
+                        source: None,
+                        why: Why::Solicited,
+                        nonces: Vec::new(),
+                    },
+                );
+                self.timers.set(eid, *last + SOLICITED_EVERY);
+            }
+            None => {
+                self.solicited.insert(eid, cx.now);
+                self.ask(eid, None, Why::Solicited, cx);
+            }
+        }
+    }
+
+    fn ask(&mut self, eid: Eid, source: Option<Eid>, why: Why, cx: &mut Context<'_>) {
+        let open = self.open.entry(eid).or_insert(Open {
+            source,
+            why,
+            nonces: Vec::new(),
+        });
+        if why == Why::Miss {
+            // Packets wait now, whatever the question was asked for before.
+            (open.why, open.source) = (why, source);
+        }
+        if open.nonces.is_empty() {
+            self.attempt(eid, cx);
+        }
+    }
+
+    fn attempt(&mut self, eid: Eid, cx: &mut Context<'_>) {
+        let Some(open) = self.open.get_mut(&eid) else {
+            return;
+        };
+        let attempt = open.nonces.len();
+        let nonce = cx.nonces.random();
+        open.nonces.push(nonce);
+        self.by_nonce.insert(nonce, eid);
+        let wait = WAITS.get(attempt).copied().unwrap_or(Span::secs(4));
+        self.timers.set(eid, cx.now + wait);
+        let request = MapRequest {
+            nonce,
+            authoritative: false,
+            probe: false,
+            solicit: false,
+            invoked: open.why == Why::Solicited,
+            proxy_itr: false,
+            source_eid: open.source,
+            itr_rlocs: cx.itr_rlocs(),
+            eids: vec![EidPrefix::host(eid)],
+            map_reply: None,
+        };
+        let resolvers = &cx.config.map_resolvers;
+        let Some(resolver) = resolvers
+            .get(attempt.checked_rem(resolvers.len()).unwrap_or(0))
+            .copied()
+        else {
+            return;
+        };
+        let source = inner_source(eid, open.source, cx);
+        if let Some(message) = encapsulated(&request, source, eid.address) {
+            cx.count(Counter::RequestsSent);
+            cx.send(&message, resolver);
+        } else {
+            cx.count(Counter::Unsendable);
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Asks again, or gives up.
+    pub(crate) fn tick(&mut self, cache: &mut Cache, cx: &mut Context<'_>) {
+        while let Some(eid) = self.timers.pop_due(cx.now) {
+            let attempts = self.open.get(&eid).map_or(0, |open| open.nonces.len());
+            if attempts < WAITS.len() {
+                if attempts == 0 {
+                    self.solicited.insert(eid, cx.now);
+                }
+                self.attempt(eid, cx);
+                continue;
+            }
+            cx.count(Counter::RequestsFailed);
+            let Some(open) = self.close(&eid) else { continue };
+            // A mapping that could not be refreshed goes on until it expires.
+            if open.why == Why::Miss {
+                let life = Life {
+                    from: cx.now,
+                    span: NO_REPLY,
+                };
+                let content = Content::Negative(Action::Drop);
+                cache.insert(
+                    EidPrefix::host(eid),
+                    Mapping::new(content, Origin::NoReply, eid, life),
+                );
+                cache.publish(cx);
+                cx.effects.push(Effect::Discard {
+                    eid: EidPrefix::host(eid),
+                });
+            }
+        }
+    }
+
+    /// A Map-Reply that is no probe's. It is taken only for a question of ours, and only where it speaks of what was
+    /// asked: a record that holds the EID, and longer ones within it (RFC 9301 section 5.5).
+    pub(crate) fn reply(&mut self, reply: &MapReply, cache: &mut Cache, cx: &mut Context<'_>) {
+        let Some(asked) = self.by_nonce.get(&reply.nonce).copied() else {
+            cx.count(Counter::Unsolicited);
+            return;
+        };
+        let Some(main) = reply.records.iter().find(|record| record.eid.contains(&asked)) else {
+            cx.count(Counter::Mismatch);
+            return;
+        };
+        let main_eid = main.eid;
+        let mut accepted = Vec::new();
+        for record in reply.records.iter().take(MOST_RECORDS) {
+            if !main_eid.covers(&record.eid) {
+                cx.count(Counter::Mismatch);
+            } else if let Some(eid) = apart_from_own(record, asked, cx) {
+                accepted.push((eid, record));
+            } else {
+                cx.count(Counter::OwnEid);
+            }
+        }
+        if !accepted.iter().any(|(eid, _)| eid.contains(&asked)) {
+            return;
+        }
+        self.close(&asked);
+        for (eid, record) in accepted {
+            cx.count(Counter::RepliesAccepted);
+            self.learn(eid, record, asked, cache, cx);
+        }
+    }
+
+    fn learn(
+        &mut self,
+        eid: EidPrefix,
+        record: &MappingRecord,
+        asked: Eid,
+        cache: &mut Cache,
+        cx: &mut Context<'_>,
+    ) {
+        let content = if record.locators.is_empty() {
+            Content::Negative(record.action)
+        } else {
+            Content::Locators(record.locators.clone())
+        };
+        let asked = if eid.contains(&asked) { asked } else { eid.first() };
+        let life = Life {
+            from: cx.now,
+            span: life_of(record),
+        };
+        let passes = match &content {
+            Content::Negative(action) => is_native(*action),
+            Content::Locators(_) | Content::Pending => true,
+        };
+        // Other packets held for EIDs in the block go the same way: had one of them a longer mapping, its owner
+        // would have said so in the same reply. The pending entries, being longer, must not hide the answer.
+        let settled: Vec<Eid> = self
+            .open
+            .iter()
+            .filter(|(waiting, open)| open.why == Why::Miss && eid.contains(waiting))
+            .map(|(waiting, _)| *waiting)
+            .collect();
+        for waiting in settled.iter().chain([&asked]) {
+            self.close(waiting);
+            if matches!(cache.forwarding(waiting), Some(Forwarding::Pending)) {
+                cache.remove(&EidPrefix::host(*waiting));
+            }
+        }
+        cache.insert(eid, Mapping::new(content, Origin::MapReply, asked, life));
+        cache.publish(cx);
+        cx.effects.push(if passes {
+            Effect::Release { eid }
+        } else {
+            Effect::Discard { eid }
+        });
+    }
+
+    /// Whether an answer for EIDs of `eid` is on its way, which may be older than what we are told now.
+    pub(crate) fn awaits(&self, eid: &EidPrefix) -> bool {
+        self.open.keys().any(|open| eid.contains(open))
+    }
+
+    fn close(&mut self, eid: &Eid) -> Option<Open> {
+        self.timers.cancel(eid);
+        let open = self.open.remove(eid)?;
+        for nonce in &open.nonces {
+            self.by_nonce.remove(nonce);
+        }
+        Some(open)
+    }
+}
+
+/// A Map-Request in the envelope that the mapping system expects (RFC 9301 section 5.8).
+fn encapsulated(request: &MapRequest, source: SocketAddr, destination: IpAddr) -> Option<Message> {
+    let mut message = Vec::new();
+    Message::MapRequest(request.clone()).emit(&mut message).ok()?;
+    Some(Message::Encapsulated(Encapsulated {
+        source,
+        destination,
+        ddt_originated: false,
+        message,
+    }))
+}
+
+/// The inner packet has one address family. Answers go to the ITR-RLOCs, so the address itself hardly matters.
+fn inner_source(eid: Eid, source: Option<Eid>, cx: &Context<'_>) -> SocketAddr {
+    let fits = |address: &IpAddr| address.is_ipv4() == eid.address.is_ipv4();
+    let own = cx.own_toward(eid.address).map(|own| own.0);
+    let address = own
+        .or_else(|| source.map(|source| source.address).filter(fits))
+        .unwrap_or(match eid.address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        });
+    SocketAddr::new(address, CONTROL_PORT)
+}
+
+/// The prefix under which a record may be kept without hiding EIDs of this node.
+///
+/// A positive one that overlaps them is refused. A negative one, which often spans a large hole, is narrowed to the
+/// longest hole around what was asked.
+fn apart_from_own(record: &MappingRecord, asked: Eid, cx: &Context<'_>) -> Option<EidPrefix> {
+    let own = || cx.config.eids.iter().map(|own| &own.prefix);
+    let overlaps = |eid: &EidPrefix| own().any(|own| own.covers(eid) || eid.covers(own));
+    if !overlaps(&record.eid) {
+        return Some(record.eid);
+    }
+    if !record.locators.is_empty() || !record.eid.contains(&asked) {
+        return None;
+    }
+    let host = EidPrefix::host(asked);
+    (record.eid.length()..=host.length())
+        .filter_map(|length| EidPrefix::new(asked.iid, asked.address, length).ok())
+        .find(|narrower| !overlaps(narrower))
+}
+
+fn life_of(record: &MappingRecord) -> Span {
+    let stated = Span::secs(u64::from(record.ttl.0) * 60).min(LONGEST_LIFE);
+    match (record.ttl, record.action) {
+        // RFC 9301 section 5.4: not to be kept. A moment it must, or each packet of a burst would ask.
+        (Ttl(0), _) => Span::secs(1),
+        (_, Action::SendMapRequest) if record.locators.is_empty() => Span::secs(1),
+        _ => stated,
+    }
+}

@@ -1,0 +1,56 @@
+//! What an xTR knows: the mappings of others and its own, what it asks and what it registers.
+
+use proto::Timestamp;
+
+use crate::cache::Cache;
+use crate::config::{Config, Role};
+use crate::context::Context;
+use crate::database::Database;
+use crate::registration::Registrations;
+use crate::resolution::Resolutions;
+
+/// The ITR's and the ETR's machines together, for those that need several of them.
+#[derive(Debug)]
+pub(crate) struct Xtr {
+    pub(crate) cache: Cache,
+    pub(crate) resolutions: Resolutions,
+    pub(crate) database: Database,
+    pub(crate) registrations: Registrations,
+}
+
+impl Xtr {
+    pub(crate) fn new(config: &Config, now: Timestamp) -> Self {
+        Self {
+            cache: Cache::new(config.eids.iter().map(|own| own.prefix)),
+            resolutions: Resolutions::new(now),
+            database: Database::new(config),
+            registrations: Registrations::default(),
+        }
+    }
+
+    /// Publishes the first map cache and registers.
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        self.cache.publish(cx);
+        if cx.config.has(Role::Etr) {
+            self.registrations.round(&self.database, cx);
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [
+            self.cache.next_deadline(),
+            self.resolutions.next_deadline(),
+            self.registrations.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        for refresh in self.cache.tick(cx.now) {
+            self.resolutions.refresh(refresh.asked, cx);
+        }
+        self.resolutions.tick(&mut self.cache, cx);
+        self.registrations.tick(&self.database, cx);
+        self.cache.publish(cx);
+    }
+}
