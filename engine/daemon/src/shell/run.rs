@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input, decisions};
 use proto::{
-    Actor, Command, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity, SiteName,
+    Actor, Command, EngineFrame, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity, SiteName,
     Snapshot, Timestamp,
 };
 use tokio::sync::mpsc::error::TrySendError;
@@ -295,6 +295,13 @@ impl Shell {
             .as_ref()
             .map_or_else(|| "the engine was stopped".to_owned(), ToString::to_string);
         self.consoles.part(&why);
+        // Those that were on their way in.
+        self.inbox.close();
+        while let Ok(arrival) = self.inbox.try_recv() {
+            if let Arrival::Attach { frames, .. } = arrival {
+                let _gone_again = frames.try_send(EngineFrame::Bye { why: why.clone() });
+            }
+        }
         match died {
             Some(error) => Err(error),
             None => finished.map_err(|why| EngineError::Unfinished { why }),

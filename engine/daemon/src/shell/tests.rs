@@ -1,1 +1,164 @@
+//! The shell over a disk that fails. What needs forwarders is in tests/shell.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proto::{Actor, Command, LogEntry, Mode, Notice, Refusal, Reply, RequestId, Severity, Snapshot};
+use tokio::time::{Duration, timeout};
+
+use super::*;
+use crate::paths::{Root, StatePaths};
+use crate::record::Chain;
+use crate::recorder::Medium;
+
+const SESSION: &str = include_str!("../../../../sessions/two-sites.yaml");
+
+/// A disk that can be full.
+struct Disk {
+    file: std::fs::File,
+    full: Arc<AtomicBool>,
+}
+
+impl Medium for Disk {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            // As write(2) does: a part of it fits.
+            self.file.append(&bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { self.file.sync() }
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.cut(length)
+    }
+}
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    record: PathBuf,
+    full: Arc<AtomicBool>,
+    engine: EngineHandle,
+}
+
+/// An engine without forwarders, over such a disk.
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::At(folder.path().to_owned());
+    let state = StateDir::open(StatePaths::new(&root, "two-sites").unwrap()).unwrap();
+    let record = state.paths().record();
+    let config = Session::parse(SESSION, "two-sites.yaml").unwrap().config;
+    let mut clock = Clock::start(Timestamp::default());
+    let now = clock.now();
+    drop(Recorder::create(&record, &Header::new(config.clone(), now)).unwrap());
+    let (reader, _) = crate::record::Reader::open(&record).unwrap();
+    let (chain, length): (Chain, u64) = reader.position();
+    let full = Arc::new(AtomicBool::new(false));
+    let file = std::fs::OpenOptions::new().append(true).open(&record).unwrap();
+    let disk = Disk { file, full: Arc::clone(&full) };
+    let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
+    let journal = Journal::new(recorder);
+    let opened = Opened { engine: Engine::new(config, now), journal, clock, remarks: vec!["taken up".into()] };
+    let (arrivals, inbox) = mpsc::channel(INPUTS);
+    let (stop, stopped) = oneshot::channel();
+    let shell = Shell::new(opened, (inbox, arrivals.downgrade()), JoinSet::new(), state);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(shell.run(stopped));
+    let engine = EngineHandle { arrivals, stop: Some(stop), tasks, endpoint: None };
+    Bench { _folder: folder, record, full, engine }
+}
+
+async fn set_mode(console: &mut Attachment, request: &str, mode: Mode) -> Reply {
+    let by = Actor::Operator { name: "ada".into() };
+    console.ask.send((RequestId(request.into()), Command::SetMode { mode }, by)).await.unwrap();
+    until(console, |frame| match frame {
+        EngineFrame::Reply { reply, .. } => Some(reply),
+        _ => None,
+    })
+    .await
+}
+
+/// Reads on until a frame holds what is looked for.
+async fn until<T>(console: &mut Attachment, look: impl Fn(EngineFrame) -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look(console.frames.recv().await.expect("the engine lives")) {
+                return found;
+            }
+        }
+    };
+    timeout(Duration::from_secs(3600), found).await.expect("within the hour")
+}
+
+fn remark(frame: EngineFrame, text: &str, grave: Severity) -> Option<()> {
+    let EngineFrame::Notices { notices } = frame else { return None };
+    let told = |notice: &Notice| {
+        matches!(notice, Notice::Log { entry: LogEntry { text: told, severity, .. } }
+            if told.contains(text) && *severity == grave)
+    };
+    notices.iter().any(told).then_some(())
+}
+
+async fn snapshot(engine: &EngineHandle) -> Snapshot {
+    let mut console = engine.attach().await.unwrap();
+    until(&mut console, |frame| match frame {
+        EngineFrame::Snapshot { snapshot } => Some(snapshot),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_recorded_is_refused_until_the_disk_is_mended() {
+    let bench = bench();
+    let mut console = bench.engine.attach().await.unwrap();
+    assert!(matches!(set_mode(&mut console, "1", Mode::Auto).await, Reply::Accepted { .. }));
+
+    bench.full.store(true, Ordering::Relaxed);
+    let reply = set_mode(&mut console, "2", Mode::Recommend).await;
+    assert!(matches!(reply, Reply::Refused { refusal: Refusal::NotRecorded { .. } }), "{reply:?}");
+    until(&mut console, |frame| remark(frame, "commands are refused", Severity::Error)).await;
+    let shown = snapshot(&bench.engine).await;
+    assert_eq!(shown.mode, Mode::Observe, "an engine that cannot write takes its hands off");
+    assert!(shown.log.iter().any(|entry| entry.text.contains("commands are refused")));
+
+    bench.full.store(false, Ordering::Relaxed);
+    until(&mut console, |frame| remark(frame, "can be written again", Severity::Warning)).await;
+    assert!(matches!(set_mode(&mut console, "3", Mode::Auto).await, Reply::Accepted { .. }));
+    bench.engine.shutdown().await.unwrap();
+
+    let report = crate::replay(&bench.record).unwrap();
+    assert!(report.identical(), "{:?}", report.first_difference);
+    assert_eq!(report.gaps.len(), 1, "{:?}", report.gaps);
+    assert_eq!(report.torn, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_engine_says_goodbye_and_lets_its_folder_go() {
+    let bench = bench();
+    let mut console = bench.engine.attach().await.unwrap();
+    bench.engine.shutdown().await.unwrap();
+    let why = until(&mut console, |frame| match frame {
+        EngineFrame::Bye { why } => Some(why),
+        _ => None,
+    })
+    .await;
+    assert_eq!(why, "the engine was stopped");
+    assert!(console.frames.recv().await.is_none());
+    let folder = bench.record.parent().unwrap().parent().unwrap().to_owned();
+    StateDir::open(StatePaths::new(&Root::At(folder), "two-sites").unwrap()).unwrap();
+    let report = crate::replay(&bench.record).unwrap();
+    assert_eq!((report.starts, report.states), (1, 1), "the last state is written down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn remarks_of_the_start_are_in_the_log() {
+    let bench = bench();
+    let shown = snapshot(&bench.engine).await;
+    assert!(shown.log.iter().any(|entry| entry.text == "taken up"));
+}
