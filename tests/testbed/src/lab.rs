@@ -1,17 +1,34 @@
 //! The running fabric: namespaces, the delay line, the forwarders, and the levers a drill pulls.
 
+mod line_process;
+mod node_file;
+mod node_process;
+mod run_dir;
+pub(crate) mod wiring;
+
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use proto::{SiteName, Span, UserName, VmName};
 
-use crate::delay_line::LineStats;
+use crate::delay_line::{LineCommand, LineStats};
 use crate::fabric::{Fabric, PairShape};
 use crate::namespace::{Namespace, NamespaceError};
+pub(crate) use line_process::LineProcess;
+pub use line_process::LineProcessError;
+pub use node_file::NodeFileError;
+use node_process::NodeProcess;
+pub use node_process::NodeProcessError;
+use run_dir::RunDir;
+pub use run_dir::RunDirError;
+use wiring::Wiring;
 
 /// A site with a forwarder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +56,8 @@ impl fmt::Display for Node {
 pub struct LabOptions {
     /// The program with the subcommands `forwarder`, `delay-line`, `guard` and `traffic`.
     pub program: PathBuf,
+    /// The forwarder and its first arguments, to which `--config FILE --die-with-parent` is added; empty: `program forwarder`.
+    pub forwarder: Vec<OsString>,
     /// Where the run directory goes; unset: `$XDG_RUNTIME_DIR`, or else `/tmp`.
     pub base: Option<PathBuf>,
     /// Further hosts on the WAN by name, without a forwarder: for tools that test what strangers can do.
@@ -52,6 +71,7 @@ impl LabOptions {
     pub fn this_program() -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
+            forwarder: Vec::new(),
             base: None,
             outsiders: BTreeMap::new(),
             patience: Duration::from_secs(10),
@@ -88,8 +108,14 @@ pub enum Progress {
 /// A running fabric. Dropping it ends every process and takes all namespaces down.
 #[derive(Debug)]
 pub struct Lab {
-    hosts: BTreeMap<VmName, Namespace>,
-    users: BTreeMap<UserName, Namespace>,
+    // Fields are dropped in this order: processes first, then what they run in, then their files.
+    forwarders: Mutex<BTreeMap<Node, NodeProcess>>,
+    line: Mutex<LineProcess>,
+    wiring: Wiring,
+    dir: RunDir,
+    fabric: Fabric,
+    program: PathBuf,
+    patience: Duration,
 }
 
 impl Lab {
@@ -99,32 +125,98 @@ impl Lab {
         options: LabOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LabError> {
+        let base = options.base.unwrap_or_else(run_dir::base);
+        let directories = RunDir::sweep(&base)?;
+        if directories > 0 {
+            progress(Progress::Swept { directories });
+        }
+        let dir = RunDir::create(&base)?;
+        let (wiring, line_config) = Wiring::build(fabric, &options.outsiders)?;
+        progress(Progress::Wired {
+            namespaces: wiring.count(),
+        });
+        let line = LineProcess::start(&options.program, &line_config, &wiring.core, &dir)?;
         progress(Progress::LineUp);
-        drop((fabric.name.clone(), options));
+
+        let command = if options.forwarder.is_empty() {
+            vec![options.program.clone().into_os_string(), "forwarder".into()]
+        } else {
+            options.forwarder
+        };
+        let keys = node_file::Keys::draw(fabric)?;
+        let mut forwarders = BTreeMap::new();
+        for (node, namespace) in &wiring.nodes {
+            let (socket, state) = (
+                dir.inner("control")?.join(format!("{node}.sock")),
+                dir.inner("state")?.join(node.to_string()),
+            );
+            dir.inner(&format!("state/{node}"))?;
+            let text = node_file::text(fabric, &keys, node, (&socket, &state))?;
+            let config = dir.write(&format!("{node}.yaml"), &text)?;
+            let log = dir.path().join(format!("{node}.log"));
+            let process =
+                NodeProcess::start(node.clone(), command.clone(), (config, socket, log), namespace)?;
+            forwarders.insert(node.clone(), process);
+        }
+        let of = forwarders.len();
+        for (up, (node, process)) in forwarders.iter_mut().enumerate() {
+            process.wait_until_it_answers(options.patience)?;
+            progress(Progress::ForwarderUp {
+                node: node.clone(),
+                up: up + 1,
+                of,
+            });
+        }
         Ok(Self {
-            hosts: BTreeMap::new(),
-            users: BTreeMap::new(),
+            forwarders: Mutex::new(forwarders),
+            line: Mutex::new(line),
+            wiring,
+            dir,
+            fabric: fabric.clone(),
+            program: options.program,
+            patience: options.patience,
         })
     }
 
     /// Control sockets of the data centres' forwarders.
     pub fn controls(&self) -> BTreeMap<SiteName, PathBuf> {
-        BTreeMap::new()
+        let forwarders = self.forwarders();
+        let controls = forwarders.iter().filter_map(|(node, process)| match node {
+            Node::Site(site) => Some((site.clone(), process.socket().to_owned())),
+            Node::User(_) | Node::MapServer => None,
+        });
+        controls.collect()
     }
 
     /// Control sockets of the user sites' forwarders.
     pub fn user_controls(&self) -> BTreeMap<UserName, PathBuf> {
-        BTreeMap::new()
+        let forwarders = self.forwarders();
+        let controls = forwarders.iter().filter_map(|(node, process)| match node {
+            Node::User(user) => Some((user.clone(), process.socket().to_owned())),
+            Node::Site(_) | Node::MapServer => None,
+        });
+        controls.collect()
     }
 
     /// The control socket of the Map-Server.
     pub fn map_server_control(&self) -> PathBuf {
-        PathBuf::new()
+        self.forwarders()
+            .get(&Node::MapServer)
+            .map(|process| process.socket().to_owned())
+            .unwrap_or_default()
     }
 
     /// Adds `add` to the round trip between a user and a data centre, half of it each way. A second call replaces the first.
     pub fn stress(&self, user: &UserName, site: &SiteName, add: Span) -> Result<(), LabError> {
-        let _ = (user, site, add);
+        let (user, site) = (user.to_string(), site.to_string());
+        let half = Span(add.micros() / 2);
+        for (from, to) in [(&user, &site), (&site, &user)] {
+            self.tell_line(&LineCommand::Stress {
+                from: from.clone(),
+                to: to.clone(),
+                add: half,
+            })?;
+        }
         Ok(())
     }
 
@@ -135,81 +227,137 @@ impl Lab {
 
     /// Gives the WAN between two nodes another shape, each way.
     pub fn reshape(&self, a: &Node, b: &Node, shape: PairShape) -> Result<(), LabError> {
-        let _ = (a, b, shape);
+        let (a, b) = (a.to_string(), b.to_string());
+        for (from, to) in [(&a, &b), (&b, &a)] {
+            self.tell_line(&LineCommand::Shape {
+                from: from.clone(),
+                to: to.clone(),
+                shape,
+            })?;
+        }
         Ok(())
+    }
+
+    /// Tells the inner network that a VM runs in another data centre now.
+    pub fn rehome(&self, vm: &VmName, home: &SiteName) -> Result<(), LabError> {
+        let command = LineCommand::Rehome {
+            port: wiring::vm_port(vm),
+            home: wiring::inner_name(home.as_str()),
+        };
+        self.tell_line(&command)
     }
 
     /// Kills a forwarder, without giving it a chance to say goodbye. Does nothing if it is dead already.
     pub fn kill_forwarder(&self, node: &Node) -> Result<(), LabError> {
-        let _ = node;
-        Ok(())
+        let mut forwarders = self.forwarders();
+        Ok(found(forwarders.get_mut(node), node)?.kill()?)
     }
 
     /// Starts a killed forwarder again and waits until it answers.
     pub fn restart_forwarder(&self, node: &Node) -> Result<(), LabError> {
-        let _ = node;
-        Ok(())
+        let namespace = self.node_host(node)?;
+        let mut forwarders = self.forwarders();
+        let process = found(forwarders.get_mut(node), node)?;
+        process.restart(namespace)?;
+        Ok(process.wait_until_it_answers(self.patience)?)
     }
 
     /// The namespace of a VM: spawn what is to run in it with [`Namespace::spawn`].
     pub fn vm_host(&self, vm: &VmName) -> Result<&Namespace, LabError> {
-        self.hosts
-            .get(vm)
-            .ok_or_else(|| LabError::Unknown { name: vm.to_string() })
+        found(self.wiring.vms.get(vm), vm)
     }
 
     /// The namespace of the host behind a user's xTR.
     pub fn user_host(&self, user: &UserName) -> Result<&Namespace, LabError> {
-        self.users.get(user).ok_or_else(|| LabError::Unknown {
-            name: user.to_string(),
-        })
+        found(self.wiring.users.get(user), user)
     }
 
     /// The namespace a node's forwarder runs in.
     pub fn node_host(&self, node: &Node) -> Result<&Namespace, LabError> {
-        Err(LabError::Unknown {
-            name: node.to_string(),
-        })
+        found(self.wiring.nodes.get(node), node)
     }
 
     /// The namespace of an outsider.
     pub fn outsider(&self, name: &str) -> Result<&Namespace, LabError> {
-        Err(LabError::Unknown {
-            name: name.to_owned(),
-        })
+        found(self.wiring.outsiders.get(name), name)
     }
 
     /// The address of the host behind a user's xTR.
     pub fn user_address(&self, user: &UserName) -> Result<IpAddr, LabError> {
-        Err(LabError::Unknown {
-            name: user.to_string(),
-        })
+        found(self.fabric.users.get(user), user).map(|user| wiring::host_address(&user.eid))
     }
 
     /// The address of a VM.
     pub fn vm_address(&self, vm: &VmName) -> Result<IpAddr, LabError> {
-        Err(LabError::Unknown { name: vm.to_string() })
+        found(self.fabric.vms.get(vm), vm).map(|vm| wiring::host_address(&vm.eid))
     }
 
-    /// `<program> traffic`, to which arguments are added before it is spawned in a namespace.
-    pub fn traffic(&self) -> std::process::Command {
-        std::process::Command::new("pacao")
+    /// `<program> traffic --die-with-parent`, to which a verb and its arguments are added before it is spawned in a
+    /// namespace.
+    pub fn traffic(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["traffic", "--die-with-parent"]);
+        command
+    }
+
+    /// The directory with the forwarders' configurations (`NAME.yaml`, with their keys) and logs (`NAME.log`). Only its
+    /// owner can read it, and it is gone when the lab ends.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// What the delay line did so far.
     pub fn line_stats(&self) -> Result<LineStats, LabError> {
-        Ok(LineStats::default())
+        Ok(self.line().stats()?)
     }
 
-    /// Forwarders (or the delay line) that ended without being told to, with the last words of their logs.
+    /// Begins the delay line's statistics anew.
+    pub fn reset_line_stats(&self) -> Result<(), LabError> {
+        self.tell_line(&LineCommand::Reset)
+    }
+
+    /// Processes that ended without being told to, by name, with how they ended and the last words of their logs.
     pub fn casualties(&self) -> Vec<(String, String)> {
-        Vec::new()
+        let line = self.line().casualty().map(|why| ("delay-line".to_owned(), why));
+        let mut forwarders = self.forwarders();
+        let dead = forwarders
+            .iter_mut()
+            .filter_map(|(node, process)| Some((node.to_string(), process.casualty()?)));
+        line.into_iter().chain(dead).collect()
     }
 
     /// Ends everything and says what could not be cleaned up. Dropping does the same silently.
     pub fn stop(self) -> Result<(), LabError> {
-        Ok(())
+        let Self {
+            forwarders,
+            line,
+            wiring,
+            dir,
+            ..
+        } = self;
+        drop((forwarders, line));
+        drop(wiring);
+        Ok(dir.remove()?)
     }
+
+    fn tell_line(&self, command: &LineCommand) -> Result<(), LabError> {
+        Ok(self.line().tell(command)?)
+    }
+
+    // A thread that panicked while it held a lock has broken no invariant: each call leaves the processes consistent.
+    fn line(&self) -> std::sync::MutexGuard<'_, LineProcess> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forwarders(&self) -> std::sync::MutexGuard<'_, BTreeMap<Node, NodeProcess>> {
+        self.forwarders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn found<T>(thing: Option<T>, name: &(impl fmt::Display + ?Sized)) -> Result<T, LabError> {
+    thing.ok_or_else(|| LabError::Unknown {
+        name: name.to_string(),
+    })
 }
 
 /// A lab that cannot be built, or a lever that does not move.
@@ -224,4 +372,32 @@ pub enum LabError {
     /// A namespace or something in it.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// Offloads that cannot be turned off.
+    #[error("cannot turn the offloads of {interface} off: {source}")]
+    Offloads {
+        /// Which.
+        interface: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A measurement.
+    #[error("cannot {what} to measure the delay line: {source}")]
+    Measure {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run directory.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// A forwarder's configuration.
+    #[error(transparent)]
+    NodeFile(#[from] NodeFileError),
+    /// A forwarder's process.
+    #[error(transparent)]
+    NodeProcess(#[from] NodeProcessError),
+    /// The delay line's process.
+    #[error(transparent)]
+    LineProcess(#[from] LineProcessError),
 }

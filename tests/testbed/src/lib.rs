@@ -12,6 +12,7 @@
 //! | [`namespace`] | [`Namespace`]: a thread in a network namespace of its own |
 //! | [`line`](mod@line) | the WAN as a pure machine: shaping, queues, switching; time is an argument |
 //! | [`delay_line`] | the process that is the WAN, and its commands |
+//! | [`measure`] | how exact the delay line is |
 //! | [`traffic`] | byte source, download with a fixed window, sequence echo |
 //! | [`guard`] | a wrapper that ties any program's life to its parent's |
 
@@ -22,6 +23,7 @@ pub mod fabric;
 pub mod guard;
 pub mod lab;
 pub mod line;
+pub mod measure;
 pub mod namespace;
 mod raw;
 pub mod traffic;
