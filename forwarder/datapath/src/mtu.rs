@@ -44,6 +44,11 @@ impl Limits {
         }
     }
 
+    /// The locators known to have a narrower path.
+    pub fn narrow(&self) -> impl Iterator<Item = IpAddr> {
+        self.paths.iter().map(|(locator, _)| *locator)
+    }
+
     /// The largest inner packet that fits an outer one to `locator`, bytes.
     pub fn inner(&self, locator: IpAddr) -> u16 {
         let overhead = if locator.is_ipv4() {

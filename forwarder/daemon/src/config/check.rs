@@ -1,0 +1,220 @@
+//! From what is written to what is meant.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::path::Path;
+
+use datapath::Relay;
+use lisp_wire::message::{SiteId, XtrId};
+use lisp_wire::{EidPrefix, InstanceId, Priority, Rloc, Ttl, Weight};
+use node::config::{
+    ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, Role, Scope, ScopedKey, Site,
+};
+
+use super::error::Problem;
+use super::keys::Keys;
+use super::raw::{RawChangePriority, RawConfig, RawEid, RawNonces, RawRole, RawSite, RawTun};
+use super::{Config, ControlConfig, LEAST_UPLINK_MTU, TunConfig};
+
+pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
+    let keys = Keys::read(raw.keys, base)?;
+    let rlocs = raw.rlocs.iter().enumerate().map(|(at, locator)| {
+        let usable = unicast(locator.address);
+        let own = OwnRloc {
+            rloc: Rloc(locator.address),
+            priority: Priority(locator.priority),
+            weight: Weight(locator.weight),
+        };
+        usable.then_some(own).ok_or_else(|| {
+            Problem::new(
+                format!("rlocs[{at}].address"),
+                "an address of this host is needed, not a wildcard, loopback or multicast one",
+            )
+        })
+    });
+    let rlocs: Vec<OwnRloc> = rlocs.collect::<Result<_, _>>()?;
+    let carries = raw
+        .roles
+        .iter()
+        .any(|role| matches!(role, RawRole::Itr | RawRole::Etr | RawRole::Rtr));
+    if raw.roles.is_empty() {
+        return Err(Problem::new(
+            "roles",
+            "say at least one of itr, etr, map-server, map-resolver, rtr",
+        ));
+    }
+    let tun = raw.tun.map(tun).transpose()?;
+    if carries && tun.is_none() {
+        return Err(Problem::new(
+            "tun",
+            "roles itr, etr and rtr carry packets and need tun: { name: lisp0 }",
+        ));
+    }
+    let map_servers = raw.map_servers.iter().enumerate().map(|(at, server)| {
+        let key = keys.named(&server.key, || format!("map_servers[{at}].key"))?;
+        Ok(MapServer {
+            address: Rloc(server.address),
+            key,
+            proxy_reply: server.proxy_reply,
+        })
+    });
+    let map_servers = map_servers.collect::<Result<_, Problem>>()?;
+    let xtr_id = raw
+        .xtr_id
+        .map_or_else(|| derived_id(raw.name.as_str(), &rlocs), |number| XtrId(number.0));
+    let node = node::Config {
+        xtr_id,
+        site_id: SiteId(raw.site_id),
+        roles: raw.roles.iter().copied().filter_map(role).collect(),
+        map_resolvers: raw.map_resolvers.into_iter().map(Rloc).collect(),
+        map_servers,
+        register_every: raw.register_every.0,
+        eids: raw.eids.into_iter().map(eid).collect(),
+        sites: sites(&raw.sites, &keys)?,
+        change_priority: change_priority(&raw.change_priority, &keys)?,
+        probing: Probing {
+            cache_interval: raw.probing.cache_interval.0,
+            timeout: raw.probing.timeout.0,
+            down_after: raw.probing.down_after,
+        },
+        name: raw.name,
+        rlocs,
+    };
+    node.check().map_err(|error| {
+        let text = error.to_string();
+        let (field, what) = text.split_once(": ").unwrap_or(("", &text));
+        Problem::new(field, what)
+    })?;
+    let control = raw.control.map(|control| ControlConfig {
+        socket: base.join(control.socket),
+        allow_uids: control
+            .allow_uids
+            .unwrap_or_else(|| vec![0, nix::unistd::geteuid().as_raw()]),
+    });
+    let relay = if raw.roles.contains(&RawRole::Rtr) {
+        Relay::Allowed
+    } else {
+        Relay::Refused
+    };
+    Ok(Config {
+        node,
+        tun,
+        relay,
+        control,
+        state_dir: raw.state_dir.map(|path| base.join(path)),
+    })
+}
+
+fn tun(raw: RawTun) -> Result<TunConfig, Problem> {
+    let fits =
+        (1..=15).contains(&raw.name.len()) && raw.name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    if !fits {
+        return Err(Problem::new(
+            "tun.name",
+            "an interface name has 1 to 15 visible characters and no '/'",
+        ));
+    }
+    if raw.uplink_mtu < LEAST_UPLINK_MTU {
+        let what = format!("must be at least {LEAST_UPLINK_MTU}, so that IPv6 packets of 1280 bytes fit");
+        return Err(Problem::new("tun.uplink_mtu", what));
+    }
+    let iid = InstanceId::new(raw.instance_id)
+        .map_err(|error| Problem::new("tun.instance_id", error.to_string()))?;
+    if let Some(at) = raw
+        .routes
+        .iter()
+        .position(|route| route.iid() != InstanceId::DEFAULT)
+    {
+        let what = "routes are the kernel's: leave the instance-id out and give tun.instance_id";
+        return Err(Problem::new(format!("tun.routes[{at}]"), what));
+    }
+    Ok(TunConfig {
+        name: raw.name,
+        uplink_mtu: raw.uplink_mtu,
+        routes: raw.routes,
+        iid,
+    })
+}
+
+/// The RTR role is the packet path's alone; the control machines need not know of it.
+fn role(raw: RawRole) -> Option<Role> {
+    match raw {
+        RawRole::Itr => Some(Role::Itr),
+        RawRole::Etr => Some(Role::Etr),
+        RawRole::MapServer => Some(Role::MapServer),
+        RawRole::MapResolver => Some(Role::MapResolver),
+        RawRole::Rtr => None,
+    }
+}
+
+fn eid(raw: RawEid) -> OwnEid {
+    OwnEid {
+        prefix: raw.prefix,
+        ttl: Ttl(raw.ttl),
+        locators: raw
+            .locators
+            .into_iter()
+            .map(super::raw::RawLocator::to_locator)
+            .collect(),
+        register: raw.register,
+    }
+}
+
+fn sites(raw: &[RawSite], keys: &Keys) -> Result<Vec<Site>, Problem> {
+    let site = |(at, raw): (usize, &RawSite)| {
+        let named = raw.keys.iter().enumerate();
+        let keys = named.map(|(key_at, name)| keys.named(name, || format!("sites[{at}].keys[{key_at}]")));
+        Ok(Site {
+            prefix: raw.prefix,
+            keys: keys.collect::<Result<_, Problem>>()?,
+            accept_more_specifics: raw.accept_more_specifics,
+            nonces: match raw.nonces {
+                RawNonces::Growing => NonceRule::Growing,
+                RawNonces::Any => NonceRule::Any,
+            },
+        })
+    };
+    raw.iter().enumerate().map(site).collect()
+}
+
+fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriority, Problem> {
+    if let Some(name) = raw.scopes.keys().find(|name| !raw.keys.contains(name)) {
+        let what = format!("'{name}' is not among change_priority.keys");
+        return Err(Problem::new(format!("change_priority.scopes.{name}"), what));
+    }
+    let scoped = raw.keys.iter().enumerate().map(|(at, name)| {
+        let key = keys.named(name, || format!("change_priority.keys[{at}]"))?;
+        let scope = raw
+            .scopes
+            .get(name)
+            .map_or(Scope::All, |blocks: &Vec<EidPrefix>| {
+                Scope::Within(blocks.clone())
+            });
+        Ok(ScopedKey { key, scope })
+    });
+    Ok(ChangePriority {
+        keys: scoped.collect::<Result<_, Problem>>()?,
+        group: raw.group.iter().copied().map(Rloc).collect(),
+        legacy_peers: raw.legacy_peers.iter().copied().map(Rloc).collect(),
+        legacy: if raw.legacy {
+            Legacy::Accepted
+        } else {
+            Legacy::Refused
+        },
+    })
+}
+
+/// The same over restarts, and different for every name and locator.
+fn derived_id(name: &str, rlocs: &[OwnRloc]) -> XtrId {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, name).hash(&mut hasher);
+        rlocs.iter().for_each(|own| own.rloc.0.hash(&mut hasher));
+        u128::from(hasher.finish())
+    };
+    XtrId(half(0) << 64 | half(1))
+}
+
+fn unicast(address: IpAddr) -> bool {
+    !(address.is_unspecified() || address.is_multicast() || address.is_loopback())
+}

@@ -1,0 +1,71 @@
+//! Keys by name, with secrets from the file itself or from files that nobody else can read.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use lisp_wire::Key;
+
+use super::error::Problem;
+use super::raw::RawKey;
+
+/// The keys of a configuration.
+pub(super) struct Keys {
+    by_name: BTreeMap<String, Key>,
+}
+
+impl Keys {
+    pub(super) fn read(raw: BTreeMap<String, RawKey>, base: &Path) -> Result<Self, Problem> {
+        let mut by_name = BTreeMap::new();
+        for (name, raw) in raw {
+            let field = format!("keys.{name}");
+            let secret = match (raw.secret, raw.secret_file) {
+                (Some(secret), None) => secret.into_bytes(),
+                (None, Some(file)) => secret_of(&base.join(file))
+                    .map_err(|what| Problem::new(format!("{field}.secret_file"), what))?,
+                (Some(_), Some(_)) => {
+                    return Err(Problem::new(field, "give either secret or secret_file, not both"));
+                }
+                (None, None) => return Err(Problem::new(field, "needs a secret or a secret_file")),
+            };
+            let key = Key::new(raw.id, raw.algorithm, &secret)
+                .map_err(|error| Problem::new(field, error.to_string()))?;
+            by_name.insert(name, key.with_mac_length(raw.mac.into()));
+        }
+        Ok(Self { by_name })
+    }
+
+    /// The key of a name that stands at `field`.
+    pub(super) fn named(&self, name: &str, field: impl FnOnce() -> String) -> Result<Key, Problem> {
+        self.by_name.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            Problem::new(
+                field(),
+                format!("there is no key called '{name}'; under keys: {known}"),
+            )
+        })
+    }
+}
+
+/// A secret without the line's end that editors add.
+fn secret_of(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mode = std::fs::metadata(path).map_err(unreadable)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "{} can be read by others (mode {:04o}); chmod 600 it",
+            path.display(),
+            mode & 0o7777
+        ));
+    }
+    let mut secret = std::fs::read(path).map_err(unreadable)?;
+    while matches!(secret.last(), Some(b'\n' | b'\r')) {
+        secret.pop();
+    }
+    Ok(secret)
+}

@@ -1,0 +1,271 @@
+//! The configuration file as it is written. Nothing here leaves [`config`](super).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use lisp_wire::message::Algorithm;
+use lisp_wire::{EidPrefix, Locator, MacLength, Priority, Rloc, Weight};
+use proto::{SiteName, Span};
+use serde::de::{Deserialize, Deserializer, Visitor};
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) name: SiteName,
+    pub(super) xtr_id: Option<Number>,
+    #[serde(default)]
+    pub(super) site_id: u64,
+    pub(super) rlocs: Vec<RawLocator>,
+    pub(super) tun: Option<RawTun>,
+    pub(super) roles: Vec<RawRole>,
+    #[serde(default)]
+    pub(super) map_resolvers: Vec<IpAddr>,
+    #[serde(default)]
+    pub(super) map_servers: Vec<RawMapServer>,
+    #[serde(default = "minute")]
+    pub(super) register_every: TextSpan,
+    #[serde(default)]
+    pub(super) keys: BTreeMap<String, RawKey>,
+    #[serde(default)]
+    pub(super) eids: Vec<RawEid>,
+    #[serde(default)]
+    pub(super) sites: Vec<RawSite>,
+    #[serde(default)]
+    pub(super) change_priority: RawChangePriority,
+    #[serde(default)]
+    pub(super) probing: RawProbing,
+    pub(super) control: Option<RawControl>,
+    pub(super) state_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLocator {
+    pub(super) address: IpAddr,
+    #[serde(default = "first")]
+    pub(super) priority: u8,
+    #[serde(default = "hundred")]
+    pub(super) weight: u8,
+}
+
+impl RawLocator {
+    pub(super) fn to_locator(self) -> Locator {
+        Locator::unicast(Rloc(self.address), Priority(self.priority), Weight(self.weight))
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTun {
+    pub(super) name: String,
+    #[serde(default = "ethernet")]
+    pub(super) uplink_mtu: u16,
+    #[serde(default)]
+    pub(super) routes: Vec<EidPrefix>,
+    #[serde(default)]
+    pub(super) instance_id: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawRole {
+    Itr,
+    Etr,
+    MapServer,
+    MapResolver,
+    Rtr,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMapServer {
+    pub(super) address: IpAddr,
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) proxy_reply: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKey {
+    pub(super) id: u8,
+    pub(super) algorithm: Algorithm,
+    pub(super) secret: Option<String>,
+    pub(super) secret_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) mac: RawMac,
+}
+
+impl fmt::Debug for RawKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawKey")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawMac {
+    #[default]
+    Truncated,
+    Whole,
+}
+
+impl From<RawMac> for MacLength {
+    fn from(raw: RawMac) -> Self {
+        match raw {
+            RawMac::Truncated => Self::Truncated,
+            RawMac::Whole => Self::Whole,
+        }
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEid {
+    pub(super) prefix: EidPrefix,
+    #[serde(default = "day")]
+    pub(super) ttl: u32,
+    #[serde(default)]
+    pub(super) locators: Vec<RawLocator>,
+    #[serde(default = "yes")]
+    pub(super) register: bool,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSite {
+    pub(super) prefix: EidPrefix,
+    pub(super) keys: Vec<String>,
+    #[serde(default)]
+    pub(super) accept_more_specifics: bool,
+    #[serde(default)]
+    pub(super) nonces: RawNonces,
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawNonces {
+    #[default]
+    Growing,
+    Any,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChangePriority {
+    #[serde(default)]
+    pub(super) keys: Vec<String>,
+    /// For keys that may speak for some EIDs only: which.
+    #[serde(default)]
+    pub(super) scopes: BTreeMap<String, Vec<EidPrefix>>,
+    #[serde(default)]
+    pub(super) group: Vec<IpAddr>,
+    #[serde(default)]
+    pub(super) legacy: bool,
+    #[serde(default)]
+    pub(super) legacy_peers: Vec<IpAddr>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProbing {
+    pub(super) cache_interval: TextSpan,
+    pub(super) timeout: TextSpan,
+    pub(super) down_after: u32,
+}
+
+impl Default for RawProbing {
+    fn default() -> Self {
+        Self {
+            cache_interval: TextSpan(Span::secs(1)),
+            timeout: TextSpan(Span::secs(2)),
+            down_after: 3,
+        }
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawControl {
+    pub(super) socket: PathBuf,
+    pub(super) allow_uids: Option<Vec<u32>>,
+}
+
+fn first() -> u8 {
+    1
+}
+
+fn hundred() -> u8 {
+    100
+}
+
+fn ethernet() -> u16 {
+    1500
+}
+
+fn day() -> u32 {
+    1440
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn minute() -> TextSpan {
+    TextSpan(Span::secs(60))
+}
+
+/// A length of time as people write it: `60s`, `500ms`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextSpan(pub(super) Span);
+
+impl<'de> Deserialize<'de> for TextSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = TextSpan;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time such as 10s, 500ms or 2m")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TextSpan, E> {
+                Span::parse(text).map(TextSpan).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+/// A number of up to 128 bits, decimal or hexadecimal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number(pub(super) u128);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Number;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of up to 128 bits such as 0x1f")
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(number.into()))
+            }
+            fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
+                let digits = text.strip_prefix("0x").map(|hex| u128::from_str_radix(hex, 16));
+                let number = digits.unwrap_or_else(|| text.parse());
+                number
+                    .map(Number)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}

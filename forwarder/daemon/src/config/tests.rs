@@ -1,0 +1,216 @@
+use std::os::unix::fs::PermissionsExt;
+
+use lisp_wire::message::XtrId;
+use node::config::{Legacy, NonceRule, Role, Scope};
+use proto::Span;
+
+use super::*;
+
+const WHOLE: &str = r#"
+name: telco
+xtr_id: 0x1
+rlocs: [{ address: 172.16.0.1, priority: 1, weight: 100 }]
+tun: { name: lisp0, uplink_mtu: 1500, routes: [10.2.0.0/16] }
+roles: [itr, etr, rtr, map-server]
+map_resolvers: [172.16.9.1]
+map_servers: [{ address: 172.16.9.1, key: main, proxy_reply: false }]
+register_every: 60s
+keys:
+  main: { id: 1, algorithm: hmac-sha256, secret: "correct horse", mac: whole }
+  change: { id: 2, algorithm: hmac-sha256, secret: "battery staple" }
+eids:
+  - { prefix: 10.1.0.7/32, ttl: 1440, locators: [{ address: 172.16.0.1, priority: 1, weight: 100 }] }
+sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any }]
+change_priority: { keys: [change], scopes: { change: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true }
+probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
+control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
+state_dir: telco
+"#;
+
+fn refusal(text: &str) -> String {
+    Config::parse(Path::new("/etc/pacao/telco.yaml"), text)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn every_field_reaches_its_part() {
+    let config = Config::parse(Path::new("/etc/pacao/telco.yaml"), WHOLE).unwrap();
+    let node = &config.node;
+    assert_eq!(node.xtr_id, XtrId(1));
+    assert!(node.has(Role::MapServer) && !node.has(Role::MapResolver));
+    assert_eq!(config.relay, Relay::Allowed);
+    assert_eq!(
+        (node.probing.timeout, node.register_every),
+        (Span::secs(2), Span::secs(60))
+    );
+    assert_eq!(node.sites[0].nonces, NonceRule::Any);
+    assert_eq!(node.change_priority.legacy, Legacy::Accepted);
+    assert_eq!(
+        node.change_priority.keys[0].scope,
+        Scope::Within(vec!["10.1.0.0/16".parse().unwrap()])
+    );
+    assert_eq!(node.eids[0].locators.len(), 1);
+    let tun = config.tun.as_ref().unwrap();
+    assert_eq!(tun.mtu(config.outer()), 1464);
+    assert_eq!(config.control.unwrap().allow_uids, [0]);
+    assert_eq!(config.state_dir.unwrap(), Path::new("/etc/pacao/telco"));
+}
+
+#[test]
+fn little_is_needed() {
+    let text = "name: ms\nrlocs: [{ address: 2001:db8::9 }]\nroles: [map-server, map-resolver]\n";
+    let config = Config::parse(Path::new("ms.yaml"), text).unwrap();
+    assert!(config.tun.is_none() && config.control.is_none() && config.node.eids.is_empty());
+    assert_eq!(config.outer(), OuterFamily::WithV6);
+    let again = Config::parse(Path::new("ms.yaml"), text).unwrap();
+    assert_eq!(config.node.xtr_id, again.node.xtr_id);
+    let other = Config::parse(Path::new("ms.yaml"), &text.replace("name: ms", "name: mr")).unwrap();
+    assert_ne!(config.node.xtr_id, other.node.xtr_id);
+}
+
+#[test]
+fn an_error_names_file_line_field_and_what_would_be_right() {
+    let cases = [
+        (
+            "prefix: 10.1.0.7/32",
+            "prefix: 10.1.0.7/33",
+            ":14:",
+            "eids[0]",
+            "prefix length 33 is too long",
+        ),
+        (
+            "register_every: 60s",
+            "register_every: soon",
+            ":10:",
+            "register_every",
+            "10s, 500ms or 2m",
+        ),
+        (
+            "register_every: 60s",
+            "register_every: 60ms",
+            ":10:",
+            "register_every",
+            "at least 1s",
+        ),
+        (
+            "roles: [itr,",
+            "roles: [router, itr,",
+            ":6:",
+            "roles",
+            "unknown variant `router`, expected one of `itr`",
+        ),
+        (
+            "map_resolvers:",
+            "map_resolver:",
+            ":7:",
+            "map_resolver",
+            "unknown field `map_resolver`, expected one of",
+        ),
+        (
+            "key: main,",
+            "key: mian,",
+            ":8:",
+            "map_servers[0].key",
+            "under keys: change, main",
+        ),
+        (
+            "keys: [main]",
+            "keys: [main, none]",
+            ":15:",
+            "sites[0].keys[1]",
+            "no key called 'none'",
+        ),
+        (
+            "tun: { name: lisp0",
+            "tun: { name: a-name-that-is-too-long",
+            ":5:",
+            "tun.name",
+            "1 to 15",
+        ),
+        (
+            "uplink_mtu: 1500",
+            "uplink_mtu: 900",
+            ":5:",
+            "tun.uplink_mtu",
+            "at least 1336",
+        ),
+        (
+            "routes: [10.2.0.0/16]",
+            "routes: ['[7]10.2.0.0/16']",
+            ":5:",
+            "tun.routes[0]",
+            "tun.instance_id",
+        ),
+        (
+            "secret: \"battery staple\"",
+            "mac: whole",
+            ":13:",
+            "keys.change",
+            "needs a secret or a secret_file",
+        ),
+        (
+            "address: 172.16.0.1, priority: 1, weight: 100 }]\ntun",
+            "address: 0.0.0.0 }]\ntun",
+            ":4:",
+            "rlocs[0].address",
+            "not a wildcard",
+        ),
+        (
+            "down_after: 3",
+            "down_after: 0",
+            ":17:",
+            "probing.down_after",
+            "at least 1",
+        ),
+        (
+            "{ change: [10.1",
+            "{ main: [10.1",
+            ":16:",
+            "change_priority.scopes.main",
+            "not among",
+        ),
+    ];
+    for (right, wrong, line, field, advice) in cases {
+        assert!(WHOLE.contains(right), "{right}");
+        // The constant begins with an empty line; the file would not.
+        let said = refusal(&WHOLE.replace(right, wrong));
+        let file_and_line = format!("/etc/pacao/telco.yaml{line}");
+        for part in [file_and_line.as_str(), field, advice] {
+            assert!(said.contains(part), "{wrong}: '{part}' is missing in: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_role_that_carries_packets_needs_a_tun() {
+    let said = refusal("name: a\nrlocs: [{ address: 10.0.0.1 }]\nroles: [etr]\n");
+    assert!(
+        said.contains("tun: roles itr, etr and rtr carry packets"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_secret_file_that_others_can_read_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("main.key");
+    std::fs::write(&secret, "correct horse\n").unwrap();
+    let text = WHOLE.replace("secret: \"correct horse\"", "secret_file: main.key");
+    let path = directory.path().join("telco.yaml");
+    for (mode, accepted) in [(0o644, false), (0o640, false), (0o600, true), (0o400, true)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        let outcome = Config::parse(&path, &text);
+        assert_eq!(outcome.is_ok(), accepted, "{mode:o}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = Config::parse(Path::new("x.yaml"), WHOLE).unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("horse") && !shown.contains("staple"));
+}

@@ -1,0 +1,117 @@
+//! UDP 4342: control messages in and out.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use node::Input;
+use offload::receive::Whole;
+use offload::{Outgoing, Receiver, Role, Sender, SystemError, UdpSocket};
+
+use super::Control;
+
+/// The registered LISP control port (RFC 9301 section 4).
+pub(crate) const CONTROL_PORT: u16 = 4342;
+/// Datagrams a call.
+const BATCH: usize = 32;
+/// The largest datagram there can be.
+const LARGEST: usize = 65_535;
+/// Batches taken from a socket before anything else has its turn.
+const MOST_BATCHES: usize = 16;
+
+/// One socket for each locator of ours, and room for what they receive.
+#[derive(Debug)]
+pub(crate) struct ControlSockets {
+    sockets: Vec<UdpSocket>,
+    receiver: Receiver,
+    sender: Sender,
+    room: Vec<u8>,
+}
+
+impl ControlSockets {
+    /// Binds them all.
+    pub(crate) fn open(rlocs: impl Iterator<Item = IpAddr>) -> Result<Self, SystemError> {
+        let bind = |rloc| UdpSocket::bind(SocketAddr::new(rloc, CONTROL_PORT), Role::Control);
+        Ok(Self {
+            sockets: rlocs.map(bind).collect::<Result<_, _>>()?,
+            receiver: Receiver::new(BATCH),
+            sender: Sender::new(1),
+            room: vec![0; BATCH * LARGEST],
+        })
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, UdpSocket> {
+        self.sockets.iter()
+    }
+
+    /// Sends a control message from one of our addresses, or from the first of the family.
+    pub(crate) fn send(
+        &mut self,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        bytes: &[u8],
+        dscp: u8,
+    ) -> io::Result<()> {
+        let of_family = |socket: &&UdpSocket| socket.local().is_ipv4() == to.is_ipv4();
+        let exact = self
+            .sockets
+            .iter()
+            .find(|socket| Some(socket.local().ip()) == from);
+        let socket = exact
+            .filter(of_family)
+            .or_else(|| self.sockets.iter().find(of_family));
+        let Some(socket) = socket else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "no locator of ours is of this family",
+            ));
+        };
+        let datagram = Outgoing {
+            payload: bytes,
+            to,
+            ttl: None,
+            traffic_class: dscp << 2,
+        };
+        self.sender.send(socket, std::iter::once(datagram)).map(|_| ())
+    }
+}
+
+impl Control {
+    /// Takes in what the control sockets have.
+    pub(super) fn receive(&mut self) {
+        let ControlSockets {
+            sockets,
+            receiver,
+            room,
+            ..
+        } = &mut self.sockets;
+        for socket in sockets.iter() {
+            for _ in 0..MOST_BATCHES {
+                let received = match receiver.receive(socket, room.chunks_exact_mut(LARGEST)) {
+                    Ok(received) => received,
+                    Err(error) => {
+                        tracing::debug!(%error, local = %socket.local(), "control: receive");
+                        break;
+                    }
+                };
+                let count = received.len();
+                for (datagram, bytes) in received.iter().zip(room.chunks_exact(LARGEST)) {
+                    let Some(bytes) = bytes
+                        .get(..datagram.length)
+                        .filter(|_| datagram.whole == Whole::Complete)
+                    else {
+                        continue;
+                    };
+                    self.desk.inputs.push_back(Input::Datagram {
+                        from: datagram.from,
+                        local: socket.local().ip(),
+                        bytes: bytes.to_vec(),
+                        received_at: self.clock.of_kernel(datagram.at),
+                    });
+                }
+                if count < BATCH {
+                    break;
+                }
+            }
+        }
+    }
+}

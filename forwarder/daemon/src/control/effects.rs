@@ -1,0 +1,100 @@
+//! What the machines want done, done.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lisp_wire::{EidPrefix, Rloc};
+use nix::errno::Errno;
+use node::{Effect, Input, To};
+use proto::{NodeReport, ReportFrame};
+
+use super::{Control, Published};
+
+impl Control {
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            // Held packets are sent by the new tables before the packet threads have them: what comes after a held
+            // packet must not overtake it.
+            if !matches!(
+                effect,
+                Effect::Publish(_) | Effect::Release { .. } | Effect::Discard { .. }
+            ) {
+                self.publish();
+            }
+            match effect {
+                Effect::Send {
+                    from,
+                    to,
+                    bytes,
+                    dscp,
+                } => {
+                    let outcome = self.sockets.send(from, to, &bytes, dscp);
+                    self.note_refusal(to, outcome);
+                }
+                Effect::Publish(cache) => {
+                    self.desk.tables.cache = cache;
+                    self.desk.published = Published::NotYet;
+                }
+                Effect::Release { eid } => self.let_go(&eid),
+                Effect::Discard { eid } => self.discard(&eid),
+                Effect::Report { to, reply_to, report } => self.report(to, reply_to, report),
+                Effect::Remember(state) => {
+                    if let Some(file) = &self.state
+                        && let Err(error) = file.store(&state)
+                    {
+                        tracing::error!(%error, "state cannot be stored; after a restart replays might pass");
+                    }
+                }
+            }
+        }
+        self.publish();
+    }
+
+    /// Gives the packet threads the tables of the desk.
+    pub(super) fn publish(&mut self) {
+        if self.desk.published == Published::NotYet {
+            self.desk.published = Published::Yes;
+            self.shared.tables.store(Arc::new(self.desk.tables.clone()));
+        }
+    }
+
+    fn let_go(&mut self, block: &EidPrefix) {
+        // Those that the packet threads have handed over and nobody has looked at yet come first.
+        self.listen();
+        let packets = self.desk.holding.take(block);
+        self.send_held(packets.iter().map(Vec::as_slice));
+    }
+
+    fn discard(&mut self, block: &EidPrefix) {
+        let count = self.desk.holding.take(block).len();
+        self.shared.control.add(datapath::Fate::NoMapping, count as u64);
+    }
+
+    fn report(&mut self, to: To, reply_to: Option<u64>, mut report: NodeReport) {
+        if let NodeReport::Counters { rows } = &mut report {
+            rows.extend(self.shared.counter_rows());
+        }
+        let Some(clients) = &mut self.clients else { return };
+        let frame = ReportFrame { reply_to, report };
+        match to {
+            To::Client(client) => clients.tell(client, &frame),
+            To::Subscribers => clients.publish(&frame),
+        }
+    }
+
+    fn note_refusal(&mut self, to: SocketAddr, outcome: std::io::Result<()>) {
+        let Err(error) = outcome else { return };
+        tracing::debug!(%to, %error, "control: send");
+        if matches!(
+            error.raw_os_error().map(Errno::from_raw),
+            Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH)
+        ) {
+            let now = self.clock.now();
+            if self.desk.paths.may_say_unreachable(to.ip(), now) {
+                self.desk
+                    .inputs
+                    .push_back(Input::Unreachable { rloc: Rloc(to.ip()) });
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Packets without a mapping: held, asked for, sent.
+
+use datapath::{Fate, Forwarding};
+use lisp_wire::{Eid, Rloc};
+use node::Input;
+
+use super::Control;
+use crate::holding::Asked;
+use crate::link::Word;
+use crate::transmit::Refusal;
+
+impl Control {
+    /// Takes in what the packet threads said.
+    pub(super) fn listen(&mut self) {
+        while let Some(word) = self.ear.next() {
+            match word {
+                Word::Missed {
+                    packet,
+                    eid,
+                    source,
+                    pool,
+                } => {
+                    self.missed(eid, source, &packet);
+                    self.ear.give_back(pool, packet);
+                }
+                Word::TooNarrow { locator } => self.refused(Refusal::TooNarrow(locator)),
+                Word::Unreachable { locator } => self.refused(Refusal::Unreachable(locator)),
+            }
+        }
+    }
+
+    fn missed(&mut self, eid: Eid, source: Eid, packet: &[u8]) {
+        match self.desk.tables.cache.lookup(&eid).map(|entry| &entry.forwarding) {
+            // The mapping came while the packet was on its way here. Older ones go first.
+            Some(Forwarding::Encapsulate(_)) => {
+                let mut packets = self.desk.holding.take(&lisp_wire::EidPrefix::host(eid));
+                packets.push(packet.to_vec());
+                self.send_held(packets.iter().map(Vec::as_slice));
+            }
+            Some(Forwarding::Native | Forwarding::Drop | Forwarding::Local) => {
+                self.shared.control.count(Fate::NoMapping);
+            }
+            None | Some(Forwarding::Pending) => {
+                let now = self.clock.now();
+                if self.desk.holding.hold(eid, packet, now, &self.shared.control) == Asked::Now {
+                    self.desk.inputs.push_back(Input::Miss {
+                        eid,
+                        source: Some(source),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends packets by the tables of the desk; what still has no mapping is held on.
+    pub(super) fn send_held<'a>(&mut self, packets: impl IntoIterator<Item = &'a [u8]>) {
+        let Some(release) = &mut self.release else { return };
+        let mut refusals = Vec::new();
+        let unsent = release.send(&self.desk.tables, packets, |refusal| refusals.push(refusal));
+        let now = self.clock.now();
+        for (eid, packet) in unsent {
+            self.desk.holding.hold(eid, &packet, now, &self.shared.control);
+        }
+        for refusal in refusals {
+            self.refused(refusal);
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        let now = self.clock.now();
+        match refusal {
+            Refusal::TooNarrow(locator) => self.learn_path(locator, now),
+            Refusal::Unreachable(locator) => {
+                if self.desk.paths.may_say_unreachable(locator, now) {
+                    self.desk
+                        .inputs
+                        .push_back(Input::Unreachable { rloc: Rloc(locator) });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The thread from the network to the site: UDP 4341, decapsulation, TUN; and back to the network in the RTR role.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketBatch};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use offload::{Receiver, Tun, UdpSocket};
+
+use crate::link::Mouth;
+use crate::outbound::{BATCH, tell_refusal};
+use crate::shared::Shared;
+use crate::transmit::Transmitter;
+
+/// Everything the thread owns.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    /// One for each locator of ours.
+    pub(crate) sockets: Vec<UdpSocket>,
+    /// What is done with their datagrams.
+    pub(crate) passage: Passage,
+    /// The largest UDP payload an uplink carries.
+    pub(crate) largest: usize,
+    /// Closed by the other side to stop the thread; closed by this one when it ends.
+    pub(crate) lifeline: UnixStream,
+}
+
+impl Inbound {
+    /// Runs until the lifeline is closed. Sleeps while there is nothing to do.
+    pub(crate) fn run(self) -> io::Result<()> {
+        let Self {
+            sockets,
+            mut passage,
+            largest,
+            lifeline,
+        } = self;
+        let mut work = Work {
+            receiver: Receiver::new(usize::from(BATCH)),
+            batch: PacketBatch::new(BATCH, largest),
+            ingress: Ingress::new(BATCH),
+            egress: Egress::new(BATCH, largest),
+        };
+        let fds = std::iter::once(lifeline.as_fd()).chain(sockets.iter().map(AsFd::as_fd));
+        let mut waited: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        loop {
+            match poll(&mut waited, PollTimeout::NONE) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let mut ready = waited.iter().map(|fd| fd.any().unwrap_or(true));
+            if ready.next().unwrap_or(true) {
+                return Ok(());
+            }
+            for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
+                while passage.pass(socket, &mut work) {}
+            }
+        }
+    }
+}
+
+/// From a socket to the TUN, or back to the network.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    pub(crate) tun: Arc<Tun>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mouth: Mouth,
+    pub(crate) transmitter: Transmitter,
+    pub(crate) decapsulator: Decapsulator,
+    pub(crate) encapsulator: Encapsulator,
+}
+
+impl Passage {
+    /// Takes one batch from a socket; whether it was a full one, so that there may be more.
+    fn pass(&mut self, socket: &UdpSocket, work: &mut Work) -> bool {
+        let Work {
+            receiver,
+            batch,
+            ingress,
+            egress,
+        } = work;
+        // An error here is an ICMP message for a socket that has sent nothing, or memory that is short: not the end.
+        let received = receiver.receive(socket, batch.spares()).unwrap_or_default();
+        let full = received.len() == usize::from(BATCH);
+        for datagram in received {
+            let unsaid = Outer::default();
+            let outer = Outer {
+                ttl: datagram.ttl.unwrap_or(unsaid.ttl),
+                traffic_class: datagram.traffic_class.unwrap_or(unsaid.traffic_class),
+            };
+            batch.commit(datagram.length, outer);
+        }
+        let tables = self.shared.tables.load();
+        self.decapsulator.decapsulate_batch(&tables.cache, batch, ingress);
+        for slot in &ingress.local {
+            if self.tun.write(batch.packet(*slot)).is_err() {
+                self.shared.inbound.count(Fate::DeliverFailed);
+            }
+        }
+        if !ingress.relayed.is_empty() {
+            self.encapsulator
+                .relay_batch(tables.routes(), (batch, &ingress.relayed), egress);
+            let mouth = &self.mouth;
+            self.transmitter
+                .send(batch, egress, |refusal| tell_refusal(mouth, refusal));
+            for held in &egress.held {
+                mouth.missed(batch.packet(held.slot), held);
+            }
+            egress.clear();
+        }
+        ingress.clear();
+        batch.clear();
+        full
+    }
+}
+
+/// Room for one batch and what comes of it.
+#[derive(Debug)]
+struct Work {
+    receiver: Receiver,
+    batch: PacketBatch,
+    ingress: Ingress,
+    egress: Egress,
+}

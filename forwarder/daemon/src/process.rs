@@ -1,0 +1,241 @@
+//! The whole process: everything is opened, privileges are dropped, threads run until the end.
+//!
+//! | thread | waits for | owns |
+//! |---|---|---|
+//! | outbound | TUN | encapsulation, its lanes' turn |
+//! | inbound | UDP 4341 | decapsulation |
+//! | control (the main one) | UDP 4342, control socket, timers, misses, signals | the control machines, held packets |
+//!
+//! The packet threads read what the control thread publishes and never wait for it. A lifeline joins each to it: closed
+//! on either side, the other sees it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use datapath::{Decapsulator, Encapsulator};
+use lisp_wire::InstanceId;
+use node::{Input, Node};
+use offload::{Capability, Role, SystemError, Tun, UdpSocket, capabilities};
+
+use crate::clients::{Clients, ListenError, Listener};
+use crate::clock::Clock;
+use crate::config::{Config, TunConfig};
+use crate::control::{Control, ControlSockets, Desk, End};
+use crate::inbound::{Inbound, Passage};
+use crate::interface::{self, InterfaceError};
+use crate::lanes::{LANES, Lanes};
+use crate::link::{Mouth, link};
+use crate::outbound::{BATCH, Outbound};
+use crate::release::Release;
+use crate::shared::Shared;
+use crate::state_file::{StateError, StateFile};
+use crate::transmit::{DATA_PORT, Transmitter};
+
+/// A forwarder that cannot run, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The TUN or its routes.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// A socket or the capabilities.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// The control socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// What was to outlive the last process.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No random numbers.
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// A thread, a pipe or a signal handler.
+    #[error("{what}: {source}")]
+    Thread {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A packet thread stopped: the TUN was removed, or it panicked.
+    #[error("the {thread} thread stopped: {why}")]
+    Died {
+        /// Which.
+        thread: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+fn thread_error(what: &'static str) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::Thread { what, source }
+}
+
+/// Runs a forwarder until SIGTERM or SIGINT.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let signals = signals().map_err(thread_error("signals"))?;
+    let clock = Clock::start();
+    let state = config.state_dir.as_deref().map(StateFile::within).transpose()?;
+    let remembered = state.as_ref().map(StateFile::load).transpose()?.flatten();
+    let listener = config.control.as_ref().map(Listener::open).transpose()?;
+
+    let rlocs: Vec<IpAddr> = config.node.rlocs.iter().map(|own| own.rloc.0).collect();
+    let uplink_mtu = config.tun.as_ref().map_or(1500, |tun| tun.uplink_mtu);
+    let iid = config.tun.as_ref().map_or(InstanceId::DEFAULT, |tun| tun.iid);
+    let shared = Arc::new(Shared::new(iid, config.relay, uplink_mtu));
+    let sockets = ControlSockets::open(rlocs.iter().copied())?;
+    let outer = config.outer();
+    let data = config
+        .tun
+        .map(|tun| DataSide::open(tun.mtu(outer), tun, &rlocs))
+        .transpose()?;
+    // Interfaces, routes and queues past the limit are made; all that could still be needed is CAP_NET_ADMIN.
+    capabilities::keep_only(&[Capability::NetAdmin])?;
+
+    let largest = data.as_ref().map_or(0, |data| data.largest);
+    let (mouths, ear) = link(&[&shared.outbound, &shared.inbound], largest)
+        .map_err(thread_error("waking the control thread"))?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(RunError::Random)?;
+    let name = config.node.name.clone();
+    let (mut node, mut effects) = Node::new(config.node, clock.now(), seed);
+    if let Some(state) = remembered {
+        effects.extend(node.handle(Input::Remembered(state), clock.now()));
+    }
+    let release = data.as_ref().map(|data| data.release(&shared));
+    let (threads, lifelines) = data.map_or(Ok(Default::default()), |data| data.start(&shared, mouths))?;
+    let tables = shared.tables.load().as_ref().clone();
+    let control = Control {
+        node,
+        clock,
+        sockets,
+        clients: listener.map(Clients::new),
+        state,
+        ear,
+        release,
+        signals,
+        lifelines,
+        desk: Desk::new(tables, clock.now()),
+        shared,
+    };
+    tracing::info!(%name, "forwarding");
+    let end = control.run(effects).map_err(thread_error("control"))?;
+    // The lifelines are closed with the control side: the threads end.
+    for (thread, handle) in threads {
+        let why = match handle.join() {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it panicked".to_owned(),
+        };
+        return Err(RunError::Died { thread, why });
+    }
+    match end {
+        End::Asked => Ok(()),
+        End::ThreadDied => Err(RunError::Died {
+            thread: "packet",
+            why: "for no reason it gave".into(),
+        }),
+    }
+}
+
+fn signals() -> io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(read)
+}
+
+type Threads = Vec<(&'static str, JoinHandle<io::Result<()>>)>;
+
+/// What carries packets.
+struct DataSide {
+    tun: Arc<Tun>,
+    lanes: Arc<Lanes>,
+    sockets: Vec<UdpSocket>,
+    mtu: u16,
+    /// The largest packet or datagram of any kind.
+    largest: usize,
+}
+
+impl DataSide {
+    fn open(mtu: u16, config: TunConfig, rlocs: &[IpAddr]) -> Result<Self, RunError> {
+        let bind = |rloc: &IpAddr| UdpSocket::bind(SocketAddr::new(*rloc, DATA_PORT), Role::DataIn);
+        let sockets = rlocs.iter().map(bind).collect::<Result<_, _>>()?;
+        let lanes = Arc::new(Lanes::open(rlocs.iter().copied())?);
+        let tun = Arc::new(interface::establish(&config, mtu)?);
+        Ok(Self {
+            tun,
+            lanes,
+            sockets,
+            mtu,
+            largest: usize::from(config.uplink_mtu),
+        })
+    }
+
+    fn encapsulator(shared: &Shared, counters: &Arc<datapath::Counters>) -> Encapsulator {
+        Encapsulator::new(shared.iid, LANES, Arc::clone(counters))
+    }
+
+    fn transmitter(&self, counters: &Arc<datapath::Counters>) -> Transmitter {
+        Transmitter::new(Arc::clone(&self.lanes), BATCH, Arc::clone(counters))
+    }
+
+    fn release(&self, shared: &Arc<Shared>) -> Release {
+        let counters = &shared.control;
+        let encapsulator = Self::encapsulator(shared, counters);
+        Release::new(
+            encapsulator,
+            self.transmitter(counters),
+            self.largest,
+            Arc::clone(counters),
+        )
+    }
+
+    fn start(self, shared: &Arc<Shared>, mouths: Vec<Mouth>) -> Result<(Threads, Vec<UnixStream>), RunError> {
+        let what = thread_error("starting a packet thread");
+        let Ok([out_mouth, in_mouth]) = <[Mouth; 2]>::try_from(mouths) else {
+            return Ok(Default::default());
+        };
+        let (out_line, out_end) = UnixStream::pair().map_err(&what)?;
+        let (in_line, in_end) = UnixStream::pair().map_err(&what)?;
+        let outbound = Outbound {
+            tun: Arc::clone(&self.tun),
+            shared: Arc::clone(shared),
+            mouth: out_mouth,
+            transmitter: self.transmitter(&shared.outbound),
+            encapsulator: Self::encapsulator(shared, &shared.outbound),
+            mtu: self.mtu,
+            lifeline: out_end,
+        };
+        let passage = Passage {
+            transmitter: self.transmitter(&shared.inbound),
+            encapsulator: Self::encapsulator(shared, &shared.inbound),
+            decapsulator: Decapsulator::new(shared.iid, shared.relay, Arc::clone(&shared.inbound)),
+            tun: self.tun,
+            shared: Arc::clone(shared),
+            mouth: in_mouth,
+        };
+        let inbound = Inbound {
+            sockets: self.sockets,
+            passage,
+            largest: self.largest,
+            lifeline: in_end,
+        };
+        let spawn = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let threads = vec![
+            (
+                "outbound",
+                spawn("outbound").spawn(move || outbound.run()).map_err(&what)?,
+            ),
+            (
+                "inbound",
+                spawn("inbound").spawn(move || inbound.run()).map_err(&what)?,
+            ),
+        ];
+        Ok((threads, vec![out_line, in_line]))
+    }
+}
