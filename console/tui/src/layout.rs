@@ -1,13 +1,159 @@
-//! Where panes stand on the screen: `layouts/*.yaml`, read and checked.
+//! Where panes stand on the screen: `layouts/*.yaml`, read and checked. Only a [`Layout`] leaves this module.
 
 use std::fmt;
 use std::path::Path;
 
-/// An arrangement of panes.
+use ratatui::layout::Rect;
+
+mod locate;
+mod raw;
+mod room;
+
+pub(crate) use room::Placed;
+
+/// An arrangement of panes that is known to fit on a screen of its least size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    name: String,
+    pub(crate) name: String,
+    pub(crate) min: (u16, u16),
+    screen: Area,
 }
+
+/// A part of the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Area {
+    size: Size,
+    content: Content,
+}
+
+/// What a part of the screen holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Rows(Vec<Area>),
+    Columns(Vec<Area>),
+    Pane(Pane),
+}
+
+/// How much of its split a part takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Cells.
+    Cells(u16),
+    /// Percent of the split.
+    Share(u16),
+    /// This many parts of what is left.
+    Fill(u16),
+}
+
+/// A pane and its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pane {
+    pub(crate) kind: PaneKind,
+    pub(crate) frame: Frame,
+    /// Columns of the links table, in order.
+    pub(crate) show: Vec<Column>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub(crate) enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// As it is written in a layout file.
+            pub(crate) const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+words!(
+    /// What a pane shows.
+    PaneKind {
+        /// Session, mode, engine, forwarders, data age, clock.
+        Header = "header",
+        /// One row a user and data centre.
+        Links = "links",
+        /// Locators of the selected user's VMs.
+        Rlocs = "rlocs",
+        /// Proposals and their receipts.
+        Proposals = "proposals",
+        /// What happened.
+        Log = "log",
+        /// Forwarders.
+        Nodes = "nodes",
+        /// Big counters.
+        Counters = "counters",
+        /// Users of each data centre.
+        Load = "load",
+        /// The links in trouble.
+        Worst = "worst",
+        /// Status line and keys.
+        Footer = "footer",
+    }
+);
+
+impl PaneKind {
+    /// The least useful size of the inside, in cells.
+    const fn least(self) -> (u16, u16) {
+        match self {
+            Self::Header => (60, 1),
+            Self::Footer => (40, 1),
+            Self::Links => (58, 4),
+            Self::Rlocs => (34, 4),
+            Self::Proposals => (36, 2),
+            Self::Log => (30, 2),
+            Self::Nodes => (26, 2),
+            Self::Counters => (70, 7),
+            Self::Load | Self::Worst => (30, 3),
+        }
+    }
+}
+
+words!(
+    /// How a pane is set off from its neighbours.
+    Frame {
+        /// A line all around, shared with neighbours.
+        Box = "box",
+        /// A title line above.
+        Rule = "rule",
+        /// Nothing.
+        None = "none",
+    }
+);
+
+words!(
+    /// A column of the links table, after mark and user.
+    Column {
+        /// The data centre, and whether the link carries traffic.
+        Via = "via",
+        /// Newest RTT.
+        Rtt = "rtt",
+        /// 95th percentile of the RTT.
+        P95 = "p95",
+        /// Jitter.
+        Jitter = "jitter",
+        /// Lost probes.
+        Loss = "loss",
+        /// What is left of the RTT bound.
+        Margin = "margin",
+        /// Share of the window in which the link was up.
+        Availability = "availability",
+        /// SLA class.
+        Sla = "sla",
+        /// The user's locator.
+        Rloc = "rloc",
+        /// The last two minutes.
+        History = "history",
+    }
+);
 
 /// Which layout a console uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +168,12 @@ pub enum Arrangement {
 impl Arrangement {
     /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `compact`), or the path of a layout file.
     pub fn parse(text: &str) -> Result<Self, Vec<Finding>> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "noc" | "wall" | "compact" => Ok(Self::Fixed(Layout { name: text.to_owned() })),
-            path => load(Path::new(path)).map(Self::Fixed),
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        match built_in().into_iter().find(|layout| layout.name == text) {
+            Some(layout) => Ok(Self::Fixed(layout)),
+            None => load(Path::new(text)).map(Self::Fixed),
         }
     }
 }
@@ -47,23 +195,71 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
         }
-        f.write_str(&self.message)
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {}", self.message)
     }
 }
 
 /// Reads a layout file.
 pub fn load(path: &Path) -> Result<Layout, Vec<Finding>> {
     let file = path.display().to_string();
-    std::fs::read_to_string(path).map(|_| Layout { name: file.clone() }).map_err(|error| {
-        vec![Finding { file, line: 0, column: 0, field: String::new(), message: error.to_string() }]
-    })
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("{error}; built-in layouts are noc, wall and compact");
+        vec![Finding { file: file.clone(), line: 0, column: 0, field: String::new(), message }]
+    })?;
+    Layout::read(&file, &text)
 }
 
 /// What is wrong in a layout file; nothing if it can be used.
 pub fn check(path: &Path) -> Vec<Finding> {
     load(path).err().unwrap_or_default()
 }
+
+/// The layouts every console has: `noc`, `wall`, `compact`. A test reads all three.
+pub(crate) fn built_in() -> Vec<Layout> {
+    BUILT_IN.iter().filter_map(|(file, text)| Layout::read(file, text).ok()).collect()
+}
+
+const BUILT_IN: [(&str, &str); 3] = [
+    ("noc.yaml", include_str!("../../../layouts/noc.yaml")),
+    ("wall.yaml", include_str!("../../../layouts/wall.yaml")),
+    ("compact.yaml", include_str!("../../../layouts/compact.yaml")),
+];
+
+impl Layout {
+    /// Reads the text of a layout file; `file` is only for the findings.
+    fn read(file: &str, text: &str) -> Result<Self, Vec<Finding>> {
+        raw::read(text).map_err(|troubles| {
+            troubles.into_iter().map(|trouble| trouble.into_finding(file, text)).collect()
+        })
+    }
+
+    /// The name, for the status line.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a screen of this size has room for it.
+    pub(crate) fn fits(&self, area: Rect) -> bool {
+        area.width >= self.min.0 && area.height >= self.min.1
+    }
+
+    /// The panes on a screen of this size, in reading order.
+    pub(crate) fn place(&self, area: Rect) -> Vec<Placed<'_>> {
+        room::place(&self.screen, area)
+    }
+
+    /// All panes, in reading order.
+    pub(crate) fn panes(&self) -> Vec<&Pane> {
+        self.place(Rect::new(0, 0, self.min.0, self.min.1)).into_iter().map(|placed| placed.pane).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

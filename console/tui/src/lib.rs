@@ -12,11 +12,28 @@
 //! | [`terminal`] | the shell: raw mode, threads, signals, at most 30 frames a second; [`run`] |
 //! | [`input`] | what goes in ([`Input`]) and what comes out ([`Effect`]) |
 //! | [`layout`] | where panes stand: `layouts/*.yaml` |
+//! | `app` | state, as data, and how inputs change it |
+//! | `keymap` | the only source of keys, of the footer's hints and of help |
+//! | `view` | from state to screen; one file a pane |
+//! | `theme`, `charts`, `figures` | what things look like |
+//! | [`headless`] | the same console without a terminal, for pictures and tests |
+//! | [`plain`] | the same rows as text, for `pacao ctl` off a terminal |
 
+mod app;
+mod charts;
+mod figures;
+#[cfg(test)]
+mod fixture;
+pub mod headless;
 pub mod input;
+mod keymap;
 pub mod layout;
+pub mod plain;
 pub mod terminal;
+mod theme;
+mod view;
 
 pub use input::{Effect, Feed, Gone, Inbox, Input, channel};
 pub use layout::{Arrangement, Finding, Layout};
-pub use terminal::{Colour, Ending, EnginePort, Glyphs, OnLost, Options, TerminalError, run};
+pub use terminal::{Ending, EnginePort, OnLost, Options, TerminalError, run};
+pub use theme::{Colour, Glyphs};

@@ -1,8 +1,29 @@
 //! The shell of the console: the terminal, its threads, signals and the frame clock.
 
-use proto::{Command, RequestId};
+use std::io::IsTerminal;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::{Arrangement, Effect, Inbox};
+use chrono::{FixedOffset, Local, Offset};
+use proto::{Command, RequestId, Timestamp};
+
+use crate::app::{App, Setup, update};
+use crate::theme::Theme;
+use crate::view::Scroll;
+use crate::{Arrangement, Colour, Effect, Glyphs, Inbox, Input};
+
+mod screen;
+mod watch;
+
+use screen::Screen;
+use watch::Watch;
+
+/// At most this many frames a second are drawn.
+const FRAMES: u32 = 30;
+/// Time between ticks.
+const TICK: Duration = Duration::from_millis(250);
+/// At most this many inputs are taken between two frames, so that a flood of them cannot starve the screen.
+const DRAIN: usize = 4_096;
 
 /// How the console is to behave. [`Options::from_environment`] fills in what the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,28 +42,10 @@ pub struct Options {
     pub guide: Option<String>,
 }
 
-/// Whether colours are used. Marks, words and reverse video carry the meaning in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    /// The terminal's sixteen.
-    Sixteen,
-    /// None (`NO_COLOR`).
-    Never,
-}
-
-/// Which characters can be drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Glyphs {
-    /// Box drawing and block elements.
-    Unicode,
-    /// ASCII only (the locale is not UTF-8, or `TERM=linux`).
-    Ascii,
-}
-
 /// What to do when the engine is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLost {
-    /// Keep showing the last data, greyed, until `Input::Back` (a host that reconnects), or until the operator quits.
+    /// Keep showing the last data, greyed, until a snapshot comes (a host that reconnects), or until the operator quits.
     Wait,
     /// End at once with [`Ending::Lost`].
     Leave,
@@ -107,6 +110,9 @@ pub enum TerminalError {
         /// `input` or `output`.
         which: &'static str,
     },
+    /// The terminal cannot move its cursor.
+    #[error("TERM=dumb cannot show a screen; use `pacao ctl` or `pacao serve`, or set TERM to what the terminal is")]
+    Dumb,
     /// An operation on the terminal failed.
     #[error("{operation} failed on the terminal")]
     Io {
@@ -117,18 +123,133 @@ pub enum TerminalError {
     },
 }
 
-/// Runs the console on this process's terminal until it ends, and puts the terminal back as it was: at return, at a panic
-/// of any thread, and at SIGINT, SIGTERM and SIGHUP.
+/// Runs the console on this process's terminal until it ends, and puts the terminal back as it was: at return, at a panic,
+/// and at SIGINT, SIGTERM and SIGHUP. Those signals do nothing else from then on, unless the host handles them too.
+///
+/// Blocks; a host with an async runtime calls it from a blocking thread. Panic messages of other threads are held back
+/// and printed once the terminal is restored.
 pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Result<Ending, TerminalError> {
-    let _ = options;
-    while let Ok(input) = inbox.inputs.recv() {
-        if let crate::Input::Close { why } = input {
-            return Ok(Ending::Closed { why });
-        }
-        if let Some(Effect::Ask(request, command)) = None {
-            engine.ask(request, command);
+    for (which, is_terminal) in
+        [("input", std::io::stdin().is_terminal()), ("output", std::io::stdout().is_terminal())]
+    {
+        if !is_terminal {
+            return Err(TerminalError::NotATerminal { which });
         }
     }
-    drop(inbox.feed);
-    Ok(Ending::Quit)
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return Err(TerminalError::Dumb);
+    }
+    let mut clock = Clock::start();
+    let Inbox { feed, inputs } = inbox;
+    let mut screen = Screen::enter()?;
+    let watch = Watch::start(&feed)?;
+    drop(feed);
+    let mut app = App::new(setup(options, screen.size(), &clock), clock.now());
+    let mut scroll = Scroll::default();
+
+    let frame_gap = Duration::from_secs(1) / FRAMES;
+    let mut ticked = Instant::now();
+    let mut drawn: Option<Instant> = None;
+    let mut pending = Pending::Draw;
+    loop {
+        let until_tick = TICK.saturating_sub(ticked.elapsed());
+        let until_frame = drawn.map_or(Duration::ZERO, |drawn| frame_gap.saturating_sub(drawn.elapsed()));
+        let wait = if pending == Pending::Nothing { until_tick } else { until_frame.min(until_tick) };
+        let mut batch = Vec::new();
+        match inputs.recv_timeout(wait) {
+            Ok(input) => batch.push(input),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Our own threads feed the channel as long as they live; without them nothing can come any more.
+            Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Signal(signal_hook::consts::SIGHUP)),
+        }
+        batch.extend(inputs.try_iter().take(DRAIN));
+        if ticked.elapsed() >= TICK {
+            ticked = Instant::now();
+            batch.extend(clock.zone_change().map(Input::Zone));
+            batch.push(Input::Tick);
+        }
+        for input in batch {
+            if input == Input::Signal(signal_hook::consts::SIGCONT) {
+                // Stopped and continued: whoever had the terminal meanwhile has changed its modes.
+                screen.enter_again()?;
+                pending = Pending::Redraw;
+                continue;
+            }
+            for effect in update(&mut app, input, clock.now()) {
+                match effect {
+                    Effect::Ask(request, command) => engine.ask(request, command),
+                    Effect::Draw => pending = pending.max(Pending::Draw),
+                    Effect::Redraw => pending = Pending::Redraw,
+                    Effect::Bell => screen.ring(),
+                    Effect::Quit(ending) => {
+                        watch.stop();
+                        return Ok(ending);
+                    }
+                }
+            }
+        }
+        if pending > Pending::Nothing && drawn.is_none_or(|drawn| drawn.elapsed() >= frame_gap) {
+            if screen.draw(&app, &mut scroll, pending == Pending::Redraw).is_err() {
+                // Nobody is there to be told.
+                watch.stop();
+                return Ok(Ending::Signal(signal_hook::consts::SIGHUP));
+            }
+            drawn = Some(Instant::now());
+            pending = Pending::Nothing;
+        }
+    }
+}
+
+/// What the screen still owes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pending {
+    Nothing,
+    Draw,
+    Redraw,
+}
+
+fn setup(options: Options, size: (u16, u16), clock: &Clock) -> Setup {
+    let request_prefix =
+        format!("{}-{:x}-{:x}", options.operator, std::process::id(), clock.now().micros());
+    Setup {
+        operator: options.operator,
+        theme: Theme { colour: options.colour, glyphs: options.glyphs },
+        arrangement: options.layout,
+        on_lost: options.on_lost,
+        guide: options.guide,
+        size,
+        zone: clock.zone,
+        request_prefix,
+    }
+}
+
+/// The time of day, which never goes backwards, and its distance from UTC.
+struct Clock {
+    base: Timestamp,
+    since: Instant,
+    zone: FixedOffset,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { base: wall(), since: Instant::now(), zone: Local::now().offset().fix() }
+    }
+
+    fn now(&self) -> Timestamp {
+        // The monotonic clock stands still while the machine sleeps; the wall clock may be set back.
+        (self.base + self.since.elapsed().into()).max(wall())
+    }
+
+    fn zone_change(&mut self) -> Option<FixedOffset> {
+        let zone = Local::now().offset().fix();
+        (zone != self.zone).then(|| {
+            self.zone = zone;
+            zone
+        })
+    }
+}
+
+fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(proto::Span::from(since_epoch).micros())
 }

@@ -1,0 +1,259 @@
+//! Questions before deeds. *Cancel* has the focus at first, and no key counts until the keys have been still for a moment:
+//! neither a paste storm nor a fat finger does anything.
+
+use proto::{Command, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict};
+
+use super::world::World;
+use crate::figures;
+
+/// Keys must have been still for this long before a dialog takes one.
+const STILL: Span = Span::millis(200);
+
+/// A question on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Dialog {
+    pub(crate) title: String,
+    /// Name and text of each fact. A fact without a name goes on across the dialog.
+    pub(crate) facts: Vec<(&'static str, String)>,
+    /// *Cancel* is the first.
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) focus: usize,
+    /// Why the question no longer stands; then only *Cancel* can be pressed.
+    pub(crate) void: Option<String>,
+    /// What the question is about, for when that changes.
+    about: Option<(ProposalId, u32)>,
+    opened_at: Timestamp,
+    armed_at: Timestamp,
+}
+
+/// A button.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) label: String,
+    pub(crate) deed: Deed,
+    /// Why it cannot be pressed.
+    pub(crate) hindrance: Option<String>,
+}
+
+/// What a button does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Deed {
+    /// Nothing.
+    Cancel,
+    /// Asks the engine; the text is for the status line.
+    Ask(Command, String),
+    /// Ends the console.
+    Quit,
+}
+
+impl Choice {
+    fn cancel() -> Self {
+        Self { label: "Cancel".to_owned(), deed: Deed::Cancel, hindrance: None }
+    }
+}
+
+impl Dialog {
+    fn new(title: String, now: Timestamp) -> Self {
+        Self {
+            title,
+            facts: Vec::new(),
+            choices: vec![Choice::cancel()],
+            focus: 0,
+            void: None,
+            about: None,
+            opened_at: now,
+            armed_at: now + STILL,
+        }
+    }
+
+    /// Approve or reject this proposal, as it is on the screen.
+    pub(crate) fn decide(proposal: &Proposal, verdict: Verdict, world: &World, now: Timestamp) -> Self {
+        let (word, done) = match verdict {
+            Verdict::Approve => ("Approve", "approving"),
+            Verdict::Reject => ("Reject", "rejecting"),
+        };
+        let Proposal { id, revision, user, vm, .. } = proposal;
+        let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
+        let mut dialog = Self::new(format!("{word} #{} r{revision}", id.0), now);
+        dialog.about = Some((*id, *revision));
+        dialog.facts = vec![
+            ("switch", format!("{user} → {vm}")),
+            ("entry", format!("{from} → {to}")),
+            ("why", why(proposal, world)),
+            ("gain", gain(proposal)),
+        ];
+        dialog.facts.push(match verdict {
+            Verdict::Approve => ("then", format!("traffic of {user} enters by {to}: Change-Priority goes out now")),
+            Verdict::Reject => ("then", format!("traffic stays on {from}; not proposed again for the cool-down")),
+        });
+        dialog.choices.push(Choice {
+            label: word.to_owned(),
+            deed: Deed::Ask(
+                Command::Decide { proposal: *id, revision: *revision, verdict },
+                format!("{done} #{} r{revision}", id.0),
+            ),
+            hindrance: None,
+        });
+        dialog
+    }
+
+    /// Choose the mode.
+    pub(crate) fn mode(current: Mode, now: Timestamp) -> Self {
+        let mut dialog = Self::new("Mode".to_owned(), now);
+        dialog.facts = vec![("now", current.to_string())];
+        for (mode, what) in [
+            (Mode::Observe, "measures and shows; proposes nothing"),
+            (Mode::Recommend, "proposes; staff decide"),
+            (Mode::Auto, "proposes, and switches by itself"),
+        ] {
+            dialog.choices.push(Choice {
+                label: format!("{mode:<11}{what}"),
+                deed: Deed::Ask(Command::SetMode { mode }, format!("setting mode {mode}")),
+                hindrance: (mode == current).then(|| format!("the mode is {mode} already")),
+            });
+        }
+        dialog
+    }
+
+    /// Choose another entry for a user.
+    pub(crate) fn switch(user: &UserName, world: &World, now: Timestamp) -> Self {
+        let mut dialog = Self::new(format!("Switch {user}"), now);
+        let rows = world.rlocs.get(user).map(Vec::as_slice).unwrap_or_default();
+        let width = rows.iter().map(|row| figures::cells(world.label(&row.dc))).max().unwrap_or(0).min(20);
+        for row in rows {
+            let link = world.links.get(&proto::LinkId { user: user.clone(), dc: row.dc.clone() });
+            let enters = link.is_some_and(|link| link.row.carries.contains(&row.vm));
+            let label = world.label(&row.dc);
+            if enters {
+                dialog.facts.push(("entry", format!("{} by {label} now", row.vm)));
+            }
+            let rtt = link.and_then(|link| link.row.rtt).map(|rtt| rtt.last);
+            let state = link.map_or(proto::LinkState::Stale, |link| link.row.state);
+            dialog.choices.push(Choice {
+                label: format!(
+                    "{} by {} {} ms  {} {}",
+                    row.vm,
+                    figures::left(label, width),
+                    figures::aligned(rtt, 8),
+                    state.mark(),
+                    state.word()
+                ),
+                deed: Deed::Ask(
+                    Command::Switch { user: user.clone(), vm: row.vm.clone(), to: row.dc.clone() },
+                    format!("switching {user} to {label}"),
+                ),
+                hindrance: enters.then(|| format!("{user} already enters by {label}")),
+            });
+        }
+        dialog.facts.push(("then", "Change-Priority goes out now, whatever the engine thinks of it".to_owned()));
+        dialog
+    }
+
+    /// Leave while something is under way.
+    pub(crate) fn quit(world: &World, now: Timestamp) -> Option<Self> {
+        let under_way: Vec<(&'static str, String)> = world
+            .proposals
+            .values()
+            .filter(|proposal| matches!(proposal.state, ProposalState::Executing { .. }))
+            .map(|proposal| {
+                let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
+                ("under way", format!("#{} {} {from} → {to}", proposal.id.0, proposal.user))
+            })
+            .collect();
+        if under_way.is_empty() {
+            return None;
+        }
+        let mut dialog = Self::new("Quit".to_owned(), now);
+        dialog.facts = under_way;
+        dialog.facts.push(("then", "the console ends; a separate engine carries on".to_owned()));
+        dialog.choices.push(Choice { label: "Quit".to_owned(), deed: Deed::Quit, hindrance: None });
+        Some(dialog)
+    }
+
+    /// When it came up, by our clock.
+    pub(crate) fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// Whether a key counts now. One that comes too early puts the moment off.
+    pub(crate) fn takes_key(&mut self, now: Timestamp) -> bool {
+        if now >= self.armed_at {
+            return true;
+        }
+        self.armed_at = now + STILL;
+        false
+    }
+
+    /// Moves the focus by this many buttons, around the ends.
+    pub(crate) fn turn(&mut self, by: isize) {
+        let count = isize::try_from(self.choices.len()).unwrap_or(1).max(1);
+        let focus = (isize::try_from(self.focus).unwrap_or(0) + by).rem_euclid(count);
+        self.focus = usize::try_from(focus).unwrap_or(0);
+    }
+
+    /// Puts the focus on the only thing to confirm; with several, or none, it stays where it is and nothing is to be pressed.
+    pub(crate) fn only_deed(&self) -> Option<&Choice> {
+        match self.choices.as_slice() {
+            [_, only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether the button can be pressed.
+    pub(crate) fn hindrance<'a>(&'a self, choice: &'a Choice) -> Option<&'a str> {
+        let void = self.void.as_deref().filter(|_| choice.deed != Deed::Cancel);
+        void.or(choice.hindrance.as_deref())
+    }
+
+    /// Looks again at what the question is about. Once it no longer stands, it stays so: what was on the screen is over.
+    pub(crate) fn follow(&mut self, world: &World) {
+        let (Some((id, revision)), None) = (self.about, &self.void) else {
+            return;
+        };
+        let void = match world.proposals.get(&id) {
+            None => Some(format!("#{} is gone", id.0)),
+            Some(proposal) if proposal.state != ProposalState::Open => {
+                Some(format!("#{} is {} now", id.0, proposal.state.word()))
+            }
+            Some(proposal) if proposal.revision != revision => {
+                Some(format!("#{} is at revision {} now: look again", id.0, proposal.revision))
+            }
+            Some(_) => None,
+        };
+        if let Some(void) = void {
+            self.close_off(void);
+        }
+    }
+
+    /// Takes all buttons but *Cancel* away from reach.
+    pub(crate) fn close_off(&mut self, why: String) {
+        self.void = Some(why);
+        self.focus = 0;
+    }
+}
+
+/// The reason of a proposal as a sentence.
+pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
+    let reason = &proposal.reason;
+    let to = world.label(&proposal.to);
+    let (word, unit) = (reason.criterion.word(), reason.criterion.unit());
+    if reason.criterion == proto::proposal::Criterion::Manual {
+        return "asked for by staff".to_owned();
+    }
+    format!(
+        "{word} {} {unit} > {} {unit} for {}; {} {unit} by {to}",
+        figures::short(reason.measured),
+        figures::short(reason.bound),
+        figures::length(reason.broken_for),
+        figures::short(reason.expected),
+    )
+}
+
+/// The gain of a proposal as a sentence.
+pub(crate) fn gain(proposal: &Proposal) -> String {
+    if proposal.reason.criterion == proto::proposal::Criterion::Manual {
+        return "none claimed".to_owned();
+    }
+    let unit = proposal.reason.criterion.unit();
+    format!("{} {unit} ({:.0} %)", figures::short(proposal.gain), proposal.gain_share * 100.0)
+}

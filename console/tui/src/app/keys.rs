@@ -1,0 +1,340 @@
+//! What the operator does.
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+use proto::{Severity, Timestamp, Verdict};
+
+use super::dialog::{Choice, Deed, Dialog};
+use super::table::Filter;
+use super::{App, Field, Frozen};
+use crate::keymap::{Context, Intent, hindrance, intent};
+use crate::layout::PaneKind;
+use crate::{Effect, Ending};
+
+/// A filter is not longer than this, in characters.
+const FILTER: usize = 200;
+
+impl App {
+    pub(super) fn key(&mut self, key: &KeyEvent) -> Vec<Effect> {
+        if key.kind == KeyEventKind::Release {
+            return Vec::new();
+        }
+        self.table.touched = Some(self.now);
+        let context = self.context();
+        let meant = intent(key, context);
+        match (meant, context) {
+            (Some(Intent::Leave), _) => vec![Effect::Quit(Ending::Quit)],
+            (Some(Intent::Redraw), _) => vec![Effect::Redraw],
+            (meant, Context::Field) => self.field_key(meant, key),
+            (meant, Context::Dialog) => self.dialog_key(meant),
+            (Some(meant), Context::Help) => self.help_key(meant),
+            (Some(meant), _) => self.act(meant),
+            (None, _) => Vec::new(),
+        }
+    }
+
+    /// Where keys go now.
+    pub(crate) fn context(&self) -> Context {
+        if self.dialog.is_some() {
+            Context::Dialog
+        } else if self.help.is_some() {
+            Context::Help
+        } else if self.field.is_some() {
+            Context::Field
+        } else {
+            Context::Screen
+        }
+    }
+
+    fn act(&mut self, meant: Intent) -> Vec<Effect> {
+        if let Some(why) = hindrance(self, meant) {
+            return if meant == Intent::ClearFilter { self.home() } else { self.say(Severity::Warning, why) };
+        }
+        match meant {
+            Intent::Approve => self.ask_decision(Verdict::Approve),
+            Intent::Reject => self.ask_decision(Verdict::Reject),
+            Intent::Switch => {
+                let chosen = self.table.selected().map(|link| link.user.clone());
+                self.dialog = chosen.zip(self.live.as_ref()).map(|(user, world)| Dialog::switch(&user, world, self.now));
+            }
+            Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
+            Intent::Up => self.scroll(Scroll::Up(1)),
+            Intent::Down => self.scroll(Scroll::Down(1)),
+            Intent::PageUp => self.scroll(Scroll::Up(self.page())),
+            Intent::PageDown => self.scroll(Scroll::Down(self.page())),
+            Intent::First => self.scroll(Scroll::First),
+            Intent::Last => self.scroll(Scroll::Last),
+            Intent::FocusNext => self.focus(1),
+            Intent::FocusPrevious => self.focus(-1),
+            Intent::Filter => {
+                let before = self.table.filter.clone();
+                self.focus = PaneKind::Links;
+                self.field = Some(Field { text: before.text().to_owned(), before });
+            }
+            Intent::ClearFilter => self.filter(Filter::All),
+            Intent::Sort => self.sort(),
+            Intent::Reverse => {
+                self.table.direction = self.table.direction.other();
+                self.rebuild();
+            }
+            Intent::Freeze => self.freeze(),
+            Intent::Layout => return self.next_layout(),
+            Intent::Help => self.help = Some(0),
+            Intent::Quit => return self.quit(),
+            _ => {}
+        }
+        vec![Effect::Draw]
+    }
+
+    fn ask_decision(&mut self, verdict: Verdict) {
+        let dialog = match (self.selected_proposal(), &self.live) {
+            (Some(proposal), Some(world)) => Some(Dialog::decide(proposal, verdict, world, self.now)),
+            _ => None,
+        };
+        self.dialog = dialog;
+    }
+
+    fn quit(&mut self) -> Vec<Effect> {
+        self.dialog = self.live.as_ref().and_then(|world| Dialog::quit(world, self.now));
+        if self.dialog.is_some() { vec![Effect::Draw] } else { vec![Effect::Quit(Ending::Quit)] }
+    }
+
+    /// The first press after a pause sorts anew; presses in a row go through the columns.
+    fn sort(&mut self) {
+        let Some(world) = self.shown() else { return };
+        let mut anew = self.table.clone();
+        anew.rebuild(world);
+        if anew.order == self.table.order {
+            anew.sort = self.table.sort.next();
+            anew.direction = super::table::Direction::Natural;
+            anew.rebuild(world);
+        }
+        let text = format!("sorted by {}", anew.sort.word());
+        self.table = anew;
+        self.say(Severity::Info, text);
+    }
+
+    fn rebuild(&mut self) {
+        if let Some(world) = self.frozen.as_ref().map(|frozen| &frozen.world).or(self.live.as_ref()) {
+            self.table.rebuild(world);
+        }
+    }
+
+    fn filter(&mut self, filter: Filter) {
+        self.table.filter = filter;
+        self.rebuild();
+    }
+
+    fn freeze(&mut self) {
+        self.frozen = match self.frozen.take() {
+            Some(_) => None,
+            None => {
+                let at = self.live_now();
+                self.live.clone().map(|world| Frozen { world, at })
+            }
+        };
+        self.table.touched = None;
+        self.follow();
+    }
+
+    /// Back to the first pane, at its live end.
+    fn home(&mut self) -> Vec<Effect> {
+        self.focus = PaneKind::Links;
+        (self.log_back, self.rlocs_down, self.proposal) = (0, 0, None);
+        vec![Effect::Draw]
+    }
+
+    fn next_layout(&mut self) -> Vec<Effect> {
+        let current = self.layout().and_then(|shown| self.layouts.iter().position(|layout| layout == shown));
+        let screen = self.screen();
+        let count = self.layouts.len();
+        let next = (1..count)
+            .map(|step| (current.unwrap_or(0) + step) % count.max(1))
+            .find(|index| self.layouts.get(*index).is_some_and(|layout| layout.fits(screen)));
+        let Some((index, name)) =
+            next.and_then(|index| self.layouts.get(index).map(|layout| (index, layout.name.clone())))
+        else {
+            return self.say(Severity::Warning, "no other layout fits into this window".to_owned());
+        };
+        self.chosen = Some(index);
+        if !self.focusable().contains(&self.focus) {
+            self.focus = PaneKind::Links;
+        }
+        self.say(Severity::Info, format!("layout {name}"));
+        vec![Effect::Redraw]
+    }
+
+    fn focus(&mut self, by: isize) {
+        let panes = self.focusable();
+        let at = panes.iter().position(|pane| *pane == self.focus).and_then(|at| isize::try_from(at).ok());
+        let next = at.unwrap_or(-1) + by;
+        let count = isize::try_from(panes.len()).unwrap_or(0).max(1);
+        let next = usize::try_from(next.rem_euclid(count)).unwrap_or(0);
+        if let Some(pane) = panes.get(next) {
+            self.focus = *pane;
+        }
+    }
+
+    /// Rows of the pane with the focus.
+    fn page(&self) -> usize {
+        let placed = self.layout().map(|layout| layout.place(self.screen())).unwrap_or_default();
+        let pane = placed.iter().find(|placed| placed.pane.kind == self.focus);
+        pane.map_or(10, |placed| usize::from(placed.inside().height.saturating_sub(1))).max(1)
+    }
+
+    fn scroll(&mut self, scroll: Scroll) {
+        match self.focus {
+            PaneKind::Links => {
+                let last = self.table.order.len().saturating_sub(1);
+                let to = scroll.from(self.table.position(), last);
+                self.table.move_to(to);
+                self.rlocs_down = 0;
+            }
+            PaneKind::Proposals => {
+                let Some(world) = self.shown() else { return };
+                let ids: Vec<_> = world.proposals_by_urgency().iter().map(|proposal| proposal.id).collect();
+                let at = self.selected_proposal().map(|proposal| proposal.id);
+                let at = ids.iter().position(|id| Some(*id) == at).unwrap_or(0);
+                self.proposal = ids.get(scroll.from(at, ids.len().saturating_sub(1))).copied();
+            }
+            PaneKind::Log => {
+                let last = self.shown().map_or(0, |world| world.log.len().saturating_sub(1));
+                self.log_back = scroll.from(self.log_back, last);
+            }
+            PaneKind::Rlocs => {
+                let user = self.table.selected().map(|link| link.user.clone());
+                let rows = user.and_then(|user| self.shown()?.rlocs.get(&user)).map_or(0, Vec::len);
+                self.rlocs_down = scroll.from(self.rlocs_down, rows.saturating_sub(1));
+            }
+            _ => {}
+        }
+    }
+
+    fn help_key(&mut self, meant: Intent) -> Vec<Effect> {
+        let line = self.help.unwrap_or(0);
+        let page = usize::from(self.size.1).saturating_sub(4).max(1);
+        let last = crate::keymap::BINDINGS.len() + 12;
+        self.help = match meant {
+            Intent::Up => Some(Scroll::Up(1).from(line, last)),
+            Intent::Down => Some(Scroll::Down(1).from(line, last)),
+            Intent::PageUp => Some(Scroll::Up(page).from(line, last)),
+            Intent::PageDown => Some(Scroll::Down(page).from(line, last)),
+            _ => None,
+        };
+        vec![Effect::Draw]
+    }
+
+    fn dialog_key(&mut self, meant: Option<Intent>) -> Vec<Effect> {
+        let now: Timestamp = self.now;
+        let Some(dialog) = &mut self.dialog else {
+            return Vec::new();
+        };
+        // Keys without a meaning here count as noise too: a paste storm is made of them.
+        if !dialog.takes_key(now) {
+            return Vec::new();
+        }
+        match meant {
+            Some(Intent::NextChoice) => dialog.turn(1),
+            Some(Intent::PreviousChoice) => dialog.turn(-1),
+            Some(Intent::Press) => {
+                let choice = dialog.choices.get(dialog.focus).cloned();
+                return self.press(choice);
+            }
+            Some(Intent::Confirm) => {
+                let choice = dialog.only_deed().cloned();
+                return self.press(choice);
+            }
+            Some(Intent::Cancel) => self.dialog = None,
+            _ => return Vec::new(),
+        }
+        vec![Effect::Draw]
+    }
+
+    fn press(&mut self, choice: Option<Choice>) -> Vec<Effect> {
+        let (Some(dialog), Some(choice)) = (&self.dialog, choice) else {
+            return Vec::new();
+        };
+        if let Some(why) = dialog.hindrance(&choice).map(str::to_owned) {
+            return self.say(Severity::Warning, why);
+        }
+        self.dialog = None;
+        match choice.deed {
+            Deed::Cancel => vec![Effect::Draw],
+            Deed::Ask(command, what) => self.ask(command, what),
+            Deed::Quit => vec![Effect::Quit(Ending::Quit)],
+        }
+    }
+
+    fn field_key(&mut self, meant: Option<Intent>, key: &KeyEvent) -> Vec<Effect> {
+        let Some(field) = &mut self.field else {
+            return Vec::new();
+        };
+        match meant {
+            Some(Intent::Keep) => {
+                self.field = None;
+                if let Filter::Bad { why, .. } = &self.table.filter {
+                    let text = format!("all rows are shown: {why}");
+                    self.filter(Filter::All);
+                    return self.say(Severity::Warning, text);
+                }
+                return vec![Effect::Draw];
+            }
+            Some(Intent::Cancel) => {
+                let before = field.before.clone();
+                self.field = None;
+                self.filter(before);
+                return vec![Effect::Draw];
+            }
+            Some(Intent::Erase) => {
+                field.text.pop();
+            }
+            Some(Intent::EraseAll) => field.text.clear(),
+            _ => {
+                let plain = crossterm::event::KeyModifiers::SHIFT;
+                match key.code {
+                    crossterm::event::KeyCode::Char(letter) if plain.contains(key.modifiers) => {
+                        return self.paste(letter.encode_utf8(&mut [0; 4]));
+                    }
+                    _ => return Vec::new(),
+                }
+            }
+        }
+        self.refilter()
+    }
+
+    /// Text goes into a text field and nowhere else.
+    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
+        let Some(field) = &mut self.field else {
+            return Vec::new();
+        };
+        let room = FILTER.saturating_sub(field.text.chars().count());
+        field.text.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+        self.refilter()
+    }
+
+    fn refilter(&mut self) -> Vec<Effect> {
+        if let Some(field) = &self.field {
+            self.filter(Filter::parse(&field.text));
+        }
+        vec![Effect::Draw]
+    }
+}
+
+/// A movement.
+#[derive(Clone, Copy)]
+enum Scroll {
+    Up(usize),
+    Down(usize),
+    First,
+    Last,
+}
+
+impl Scroll {
+    fn from(self, at: usize, last: usize) -> usize {
+        match self {
+            Self::Up(by) => at.saturating_sub(by),
+            Self::Down(by) => at.saturating_add(by).min(last),
+            Self::First => 0,
+            Self::Last => last,
+        }
+    }
+}

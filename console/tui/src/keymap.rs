@@ -1,0 +1,267 @@
+//! The only source of keys: what a key means, what the footer shows, what help says, and why a key does nothing now.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::App;
+use crate::layout::PaneKind;
+
+/// What the operator wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Approve,
+    Reject,
+    Switch,
+    Mode,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    FocusNext,
+    FocusPrevious,
+    Filter,
+    ClearFilter,
+    Sort,
+    Reverse,
+    Freeze,
+    Layout,
+    Help,
+    Quit,
+    Leave,
+    Redraw,
+    /// In a dialog: the next button.
+    NextChoice,
+    /// In a dialog: the button before.
+    PreviousChoice,
+    /// In a dialog: the button with the focus.
+    Press,
+    /// In a dialog with one thing to confirm: that.
+    Confirm,
+    /// In a dialog, help or text field: away with it.
+    Cancel,
+    /// In a text field: done.
+    Keep,
+    /// In a text field: the last letter.
+    Erase,
+    /// In a text field: all of it.
+    EraseAll,
+}
+
+/// Where keys are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// Anywhere at all.
+    Always,
+    /// On the panes.
+    Screen,
+    /// In a dialog.
+    Dialog,
+    /// On the help page.
+    Help,
+    /// In a text field.
+    Field,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) context: Context,
+    keys: &'static [(KeyModifiers, KeyCode)],
+    pub(crate) intent: Intent,
+    /// A word for the footer; empty if it does not belong there.
+    pub(crate) hint: &'static str,
+    /// A line for help.
+    pub(crate) help: &'static str,
+}
+
+const PLAIN: KeyModifiers = KeyModifiers::NONE;
+const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
+
+const fn letter(letter: char) -> (KeyModifiers, KeyCode) {
+    (PLAIN, KeyCode::Char(letter))
+}
+
+const fn control(letter: char) -> (KeyModifiers, KeyCode) {
+    (CONTROL, KeyCode::Char(letter))
+}
+
+const fn key(code: KeyCode) -> (KeyModifiers, KeyCode) {
+    (PLAIN, code)
+}
+
+macro_rules! bindings {
+    ($($context:ident [$($key:expr),+] $intent:ident $hint:literal $help:literal;)+) => {
+        &[$(Binding {
+            context: Context::$context,
+            keys: &[$($key),+],
+            intent: Intent::$intent,
+            hint: $hint,
+            help: $help,
+        },)+]
+    };
+}
+
+/// All keys, in the order in which footer and help show them.
+pub(crate) const BINDINGS: &[Binding] = bindings! {
+    Screen [letter('a')] Approve "approve" "approve the selected proposal; a dialog asks first";
+    Screen [letter('r')] Reject "reject" "reject the selected proposal; a dialog asks first";
+    Screen [letter('w')] Switch "switch" "make the selected user enter by a data centre of your choice";
+    Screen [letter('m')] Mode "mode" "choose the mode: observe, recommend or auto";
+    Screen [letter('/')] Filter "filter" "show rows that match a regular expression; after ! hide them";
+    Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; back to the first pane";
+    Screen [letter('s')] Sort "sort" "sort by the next column (once: sort anew)";
+    Screen [letter('S')] Reverse "" "reverse the order";
+    Screen [letter('f')] Freeze "freeze" "freeze the display; once more: show what is now";
+    Screen [key(KeyCode::Tab)] FocusNext "pane" "next pane";
+    Screen [key(KeyCode::BackTab)] FocusPrevious "" "previous pane";
+    Screen [letter('k'), key(KeyCode::Up)] Up "" "row up";
+    Screen [letter('j'), key(KeyCode::Down)] Down "" "row down";
+    Screen [key(KeyCode::PageUp), control('b')] PageUp "" "page up";
+    Screen [key(KeyCode::PageDown), control('f')] PageDown "" "page down";
+    Screen [key(KeyCode::Home), letter('g')] First "" "first row";
+    Screen [key(KeyCode::End), letter('G')] Last "" "last row";
+    Screen [letter('l')] Layout "layout" "next layout";
+    Screen [letter('?')] Help "help" "this page";
+    Screen [letter('q')] Quit "quit" "quit; asks first while a switch is under way";
+    Always [control('c')] Leave "" "quit at once";
+    Always [control('l')] Redraw "" "draw the screen anew";
+    Dialog [key(KeyCode::Tab), key(KeyCode::Right), key(KeyCode::Down), letter('l'), letter('j')]
+        NextChoice "choose" "next button";
+    Dialog [key(KeyCode::BackTab), key(KeyCode::Left), key(KeyCode::Up), letter('h'), letter('k')]
+        PreviousChoice "" "previous button";
+    Dialog [key(KeyCode::Enter)] Press "press" "press the button with the focus; Cancel has it at first";
+    Dialog [letter('y')] Confirm "yes" "press the other button, if there is just one";
+    Dialog [key(KeyCode::Esc), letter('n'), letter('q')] Cancel "cancel" "close the dialog; nothing happens";
+    Help [key(KeyCode::Esc), letter('?'), letter('q'), key(KeyCode::Enter)] Cancel "close" "close this page";
+    Help [letter('k'), key(KeyCode::Up)] Up "" "line up";
+    Help [letter('j'), key(KeyCode::Down)] Down "scroll" "line down";
+    Help [key(KeyCode::PageUp)] PageUp "" "page up";
+    Help [key(KeyCode::PageDown), letter(' ')] PageDown "" "page down";
+    Field [key(KeyCode::Enter)] Keep "keep" "keep the filter";
+    Field [key(KeyCode::Esc)] Cancel "as before" "the filter as it was before";
+    Field [key(KeyCode::Backspace), control('h')] Erase "" "erase the last letter";
+    Field [control('u')] EraseAll "" "erase all";
+};
+
+/// What a key means here.
+pub(crate) fn intent(event: &KeyEvent, context: Context) -> Option<Intent> {
+    let modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SUPER);
+    let pressed = (modifiers, event.code);
+    BINDINGS
+        .iter()
+        .filter(|binding| binding.context == context || binding.context == Context::Always)
+        .find(|binding| binding.keys.contains(&pressed))
+        .map(|binding| binding.intent)
+}
+
+impl Binding {
+    /// Its first key, for the footer.
+    pub(crate) fn key(&self) -> String {
+        self.keys.first().map(name).unwrap_or_default()
+    }
+
+    /// All its keys, for help.
+    pub(crate) fn keys(&self) -> String {
+        self.keys.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn name((modifiers, code): &(KeyModifiers, KeyCode)) -> String {
+    let name = match code {
+        KeyCode::Char(' ') => "Space".to_owned(),
+        KeyCode::Char(letter) if modifiers.contains(CONTROL) => letter.to_ascii_uppercase().to_string(),
+        KeyCode::Char(letter) => letter.to_string(),
+        KeyCode::BackTab => "S-Tab".to_owned(),
+        KeyCode::PageUp => "PgUp".to_owned(),
+        KeyCode::PageDown => "PgDn".to_owned(),
+        other => format!("{other}"),
+    };
+    if modifiers.contains(CONTROL) { format!("^{name}") } else { name }
+}
+
+/// Why an intent can do nothing now, in words that say what would change that; `None` if it can.
+pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
+    match intent {
+        Intent::Approve | Intent::Reject => hands_tied(app).or_else(|| no_proposal(app)),
+        Intent::Switch => hands_tied(app).or_else(|| no_user(app)),
+        Intent::Mode => hands_tied(app),
+        Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => {
+            Some(format!("there is no links table on this screen; {} changes the layout", key_of(Intent::Layout)))
+        }
+        Intent::ClearFilter if app.table.filter.text().is_empty() => Some("there is no filter".to_owned()),
+        Intent::Freeze if app.live.is_none() => Some("there is nothing to freeze yet".to_owned()),
+        _ => None,
+    }
+}
+
+/// What keeps the console from asking anything of the engine.
+fn hands_tied(app: &App) -> Option<String> {
+    if let Some(why) = app.unreachable() {
+        Some(why)
+    } else if app.frozen.is_some() {
+        Some(format!("the display is frozen; {} shows what is now", key_of(Intent::Freeze)))
+    } else if !app.has_hands() {
+        Some(format!("this layout is for looking only; {} changes it", key_of(Intent::Layout)))
+    } else if app.is_tiny() {
+        Some("the window is too small to show what would be done".to_owned())
+    } else {
+        None
+    }
+}
+
+fn no_proposal(app: &App) -> Option<String> {
+    match app.selected_proposal() {
+        None => Some("there is no proposal".to_owned()),
+        Some(proposal) if proposal.state != proto::ProposalState::Open => {
+            Some(format!("#{} is {}; only open proposals can be decided", proposal.id.0, proposal.state.word()))
+        }
+        Some(_) => None,
+    }
+}
+
+fn no_user(app: &App) -> Option<String> {
+    let Some(link) = app.table.selected() else {
+        return Some("there is no link to choose a user by".to_owned());
+    };
+    let rows = app.shown().and_then(|world| world.rlocs.get(&link.user));
+    rows.is_none_or(Vec::is_empty).then(|| format!("{} uses no VM", link.user))
+}
+
+/// The key of an intent on the panes, for sentences.
+pub(crate) fn key_of(intent: Intent) -> String {
+    let on_screen = |binding: &&Binding| matches!(binding.context, Context::Screen | Context::Always);
+    BINDINGS.iter().filter(on_screen).find(|binding| binding.intent == intent).map(Binding::key).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for (index, binding) in BINDINGS.iter().enumerate() {
+            for other in BINDINGS.iter().skip(index + 1) {
+                let meet = binding.context == other.context
+                    || [binding.context, other.context].contains(&Context::Always);
+                let shared = binding.keys.iter().any(|key| other.keys.contains(key));
+                assert!(!(meet && shared), "{:?} and {:?} share a key", binding.intent, other.intent);
+            }
+        }
+    }
+
+    #[test]
+    fn capital_letters_come_with_and_without_shift() {
+        for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
+            let event = KeyEvent::new(KeyCode::Char('S'), modifiers);
+            assert_eq!(intent(&event, Context::Screen), Some(Intent::Reverse));
+        }
+    }
+
+    #[test]
+    fn alt_and_control_letters_are_not_the_plain_letters() {
+        for modifiers in [KeyModifiers::ALT, KeyModifiers::CONTROL] {
+            assert_eq!(intent(&KeyEvent::new(KeyCode::Char('a'), modifiers), Context::Screen), None);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Rows as aligned text, for `pacao ctl` and whatever is not a terminal: ASCII, no escape codes, a heading first.
+
+use std::collections::BTreeMap;
+
+use chrono::FixedOffset;
+use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, SiteName, Snapshot};
+
+use crate::figures::clock;
+
+/// The links: user, data centre, state, what is carried, and the figures of the window.
+pub fn links(snapshot: &Snapshot) -> String {
+    let labels = labels(snapshot);
+    let mut table = Table::new(&[
+        ("S", Side::Left),
+        ("STATE", Side::Left),
+        ("USER", Side::Left),
+        ("VIA", Side::Left),
+        ("CARRIES", Side::Left),
+        ("RTT ms", Side::Right),
+        ("p95 ms", Side::Right),
+        ("JITTER ms", Side::Right),
+        ("LOSS %", Side::Right),
+        ("SLA ms", Side::Right),
+        ("AGE s", Side::Right),
+    ]);
+    let mut rows: Vec<&LinkRow> = snapshot.links.iter().collect();
+    rows.sort_by_key(|row| (crate::app::table::gravity(row), &row.link));
+    for row in rows {
+        let carries: Vec<&str> = row.carries.iter().map(proto::VmName::as_str).collect();
+        table.row([
+            row.state.mark().to_string(),
+            row.state.word().to_owned(),
+            row.link.user.to_string(),
+            label(&labels, &row.link.dc),
+            if carries.is_empty() { "-".to_owned() } else { carries.join(",") },
+            figure(row.rtt.map(|rtt| rtt.last), 2),
+            figure(row.rtt.map(|rtt| rtt.p95), 2),
+            figure(row.jitter_ms, 2),
+            figure(row.loss_pct, 1),
+            row.margin_ms.map_or_else(missing, |margin| format!("{margin:+.1}")),
+            figure(row.heard_at.map(|heard| snapshot.at.since(heard).as_secs_f64()), 1),
+        ]);
+    }
+    table.text("no links yet: they appear once forwarders report probes")
+}
+
+/// The locators of every user's VMs, as that user is told to use them.
+pub fn rlocs(snapshot: &Snapshot) -> String {
+    let labels = labels(snapshot);
+    let mut table = Table::new(&[
+        ("USER", Side::Left),
+        ("VM", Side::Left),
+        ("EID", Side::Left),
+        ("DC", Side::Left),
+        ("RLOC", Side::Left),
+        ("PRI", Side::Right),
+        ("WGT", Side::Right),
+        ("RTT ms", Side::Right),
+        ("USE", Side::Left),
+        ("HOME", Side::Left),
+    ]);
+    let links: BTreeMap<&LinkId, &LinkRow> = snapshot.links.iter().map(|row| (&row.link, row)).collect();
+    let mut rows: Vec<_> = snapshot.rlocs.iter().collect();
+    rows.sort_by_key(|row| (&row.user, &row.vm, row.priority.0, &row.dc));
+    for row in rows {
+        let link = links.get(&LinkId { user: row.user.clone(), dc: row.dc.clone() });
+        let carries = link.is_some_and(|link| link.carries.contains(&row.vm));
+        table.row([
+            row.user.to_string(),
+            row.vm.to_string(),
+            row.eid.to_string(),
+            label(&labels, &row.dc),
+            row.rloc.to_string(),
+            row.priority.0.to_string(),
+            row.weight.0.to_string(),
+            figure(link.and_then(|link| link.rtt).map(|rtt| rtt.last), 2),
+            if carries { "in use" } else { "-" }.to_owned(),
+            if row.home { "home" } else { "-" }.to_owned(),
+        ]);
+    }
+    table.text("no locators: the session gives no user a VM")
+}
+
+/// The proposals, newest last; times of day at this distance from UTC.
+pub fn proposals(snapshot: &Snapshot, zone: FixedOffset) -> String {
+    let labels = labels(snapshot);
+    let mut table = Table::new(&[
+        ("ID", Side::Right),
+        ("REV", Side::Right),
+        ("STATE", Side::Left),
+        ("USER", Side::Left),
+        ("VM", Side::Left),
+        ("FROM", Side::Left),
+        ("TO", Side::Left),
+        ("GAIN", Side::Right),
+        ("UNIT", Side::Left),
+        ("SHARE", Side::Right),
+        ("OPENED", Side::Left),
+        ("THEN", Side::Left),
+    ]);
+    for proposal in &snapshot.proposals {
+        table.row([
+            proposal.id.0.to_string(),
+            proposal.revision.to_string(),
+            proposal.state.word().to_owned(),
+            proposal.user.to_string(),
+            proposal.vm.to_string(),
+            label(&labels, &proposal.from),
+            label(&labels, &proposal.to),
+            figure(Some(proposal.gain), 1),
+            match proposal.reason.criterion.unit() {
+                "" => "-".to_owned(),
+                unit => unit.to_owned(),
+            },
+            format!("{:.0}%", proposal.gain_share * 100.0),
+            clock(proposal.opened_at, zone),
+            then(proposal, snapshot, zone),
+        ]);
+    }
+    table.text("no proposals")
+}
+
+fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
+    let name = |by: &Actor| match by {
+        Actor::Operator { name } => name.clone(),
+        Actor::Engine => "the engine".to_owned(),
+    };
+    match &proposal.state {
+        ProposalState::Open => {
+            format!("expires in {:.0} s", proposal.expires_at.since(snapshot.at).as_secs_f64().ceil())
+        }
+        ProposalState::Executing { by, since } => format!("approved {} by {}", clock(*since, zone), name(by)),
+        ProposalState::Confirmed { by, receipt } => format!(
+            "{} by {}, signalling {:.1} ms",
+            clock(receipt.confirmed_at, zone),
+            name(by),
+            receipt.signalling.as_millis_f64()
+        ),
+        ProposalState::Failed { at, why, .. } | ProposalState::Superseded { at, why } => {
+            format!("{}: {why}", clock(*at, zone))
+        }
+        ProposalState::Rejected { by, at } => format!("{} by {}", clock(*at, zone), name(by)),
+        ProposalState::Expired { at } => clock(*at, zone),
+    }
+}
+
+fn labels(snapshot: &Snapshot) -> BTreeMap<&SiteName, &str> {
+    snapshot.nodes.iter().map(|node| (&node.site, node.label.as_str())).collect()
+}
+
+fn label(labels: &BTreeMap<&SiteName, &str>, site: &SiteName) -> String {
+    labels.get(site).map_or_else(|| site.to_string(), |label| (*label).to_owned())
+}
+
+fn figure(figure: Option<f64>, decimals: usize) -> String {
+    figure.filter(|figure| figure.is_finite()).map_or_else(missing, |figure| format!("{figure:.decimals$}"))
+}
+
+fn missing() -> String {
+    "-".to_owned()
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// A table whose columns are as wide as what is in them.
+struct Table<'a> {
+    columns: &'a [(&'static str, Side)],
+    rows: Vec<Vec<String>>,
+}
+
+impl<'a> Table<'a> {
+    fn new(columns: &'a [(&'static str, Side)]) -> Self {
+        Self { columns, rows: Vec::new() }
+    }
+
+    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        // A newline or an escape code in a name or reason must not break the table, or reach a terminal.
+        let clean = |cell: String| cell.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        self.rows.push(cells.into_iter().map(clean).collect());
+    }
+
+    fn text(self, none: &str) -> String {
+        if self.rows.is_empty() {
+            return format!("{none}\n");
+        }
+        let head: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut text = String::new();
+        for line in lines {
+            let cells = line.iter().zip(self.columns).zip(&widths).map(|((cell, (_, side)), width)| match side {
+                Side::Left => format!("{cell:<width$}"),
+                Side::Right => format!("{cell:>width$}"),
+            });
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}

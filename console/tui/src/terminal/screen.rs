@@ -1,0 +1,141 @@
+//! The terminal itself: taken over, drawn on, and given back however the console ends.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::{ResetColor, force_color_output};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use super::TerminalError;
+use crate::app::App;
+use crate::view::{Scroll, draw};
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync + 'static>;
+
+/// Whether the terminal is ours at the moment. One process has one terminal.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, taken over. Dropping gives it back.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    previous: Option<Arc<Hook>>,
+    held_back: Arc<Mutex<Vec<String>>>,
+}
+
+impl Screen {
+    pub(super) fn enter() -> Result<Self, TerminalError> {
+        // Colours are taken out of the buffer where they are not wanted. Under NO_COLOR the library would send empty colour
+        // sequences instead, which terminals read as "reset everything", reverse video too.
+        force_color_output(true);
+        take().map_err(|source| TerminalError::Io { operation: "taking over", source })?;
+        // From here on, whatever goes wrong gives the terminal back.
+        let held_back = Arc::new(Mutex::new(Vec::new()));
+        let previous = Some(hook_in(std::thread::current().id(), Arc::clone(&held_back)));
+        let writer = BufWriter::with_capacity(1 << 16, io::stdout());
+        match Terminal::new(CrosstermBackend::new(writer)) {
+            Ok(terminal) => Ok(Self { terminal, previous, held_back }),
+            Err(source) => {
+                give_back();
+                Err(TerminalError::Io { operation: "asking for its size", source })
+            }
+        }
+    }
+
+    /// Takes the terminal over once more, after somebody else had it.
+    pub(super) fn enter_again(&mut self) -> Result<(), TerminalError> {
+        let again = |source| TerminalError::Io { operation: "taking over again", source };
+        disable_raw_mode().map_err(again)?;
+        take().map_err(again)
+    }
+
+    /// Columns and rows.
+    pub(super) fn size(&self) -> (u16, u16) {
+        self.terminal.size().map_or((80, 24), |size| (size.width, size.height))
+    }
+
+    /// Draws; `anew` clears the terminal first. What is sent is the difference, as one synchronised update.
+    pub(super) fn draw(&mut self, app: &App, scroll: &mut Scroll, anew: bool) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if anew {
+            self.terminal.clear()?;
+        }
+        self.terminal.draw(|frame| draw(app, scroll, frame))?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Rings the bell. A terminal that cannot is none the worse.
+    pub(super) fn ring(&mut self) {
+        let backend = self.terminal.backend_mut();
+        let _ = backend.write_all(b"\x07").and_then(|()| backend.flush());
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+        if std::thread::panicking() {
+            return;
+        }
+        drop(std::panic::take_hook());
+        if let Some(previous) = self.previous.take() {
+            std::panic::set_hook(Box::new(move |info| previous(info)));
+        }
+        if let Ok(mut held_back) = self.held_back.lock() {
+            for message in held_back.drain(..) {
+                let _ = writeln!(io::stderr(), "{message}");
+            }
+        }
+    }
+}
+
+/// Gives the terminal back before the message of a panic of the console's own thread; holds messages of other threads back,
+/// which would otherwise be written across the screen.
+fn hook_in(console: ThreadId, held_back: Arc<Mutex<Vec<String>>>) -> Arc<Hook> {
+    let previous: Arc<Hook> = Arc::new(std::panic::take_hook());
+    let next = Arc::clone(&previous);
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == console {
+            give_back();
+            next(info);
+        } else if let Ok(mut held_back) = held_back.lock() {
+            held_back.push(info.to_string());
+        }
+    }));
+    previous
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let taken = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide);
+    if taken.is_err() {
+        give_back();
+    }
+    taken
+}
+
+/// Gives the terminal back, once. Errors are of no use to anybody here: a terminal that is gone needs nothing back.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let _ = execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            DisableBracketedPaste,
+            ResetColor,
+            LeaveAlternateScreen,
+            Show
+        );
+        let _ = disable_raw_mode();
+    }
+}

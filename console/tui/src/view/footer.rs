@@ -1,0 +1,97 @@
+//! The status line, and the keys that count now, from the live keymap.
+
+use proto::Severity;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::line;
+use super::row::Row;
+use crate::app::table::Filter;
+use crate::app::{App, Status};
+use crate::figures;
+use crate::keymap::{BINDINGS, Binding, Intent, hindrance};
+use crate::theme::Role;
+
+pub(super) struct Props<'a> {
+    status: Option<&'a Status>,
+    /// The filter being typed, and what is wrong with it.
+    field: Option<(&'a str, Option<&'a str>)>,
+    hints: Vec<Hint>,
+}
+
+struct Hint {
+    key: String,
+    word: &'static str,
+    intent: Intent,
+    role: Role,
+}
+
+pub(super) fn props(app: &App) -> Props<'_> {
+    let context = app.context();
+    let hint = |binding: &Binding| Hint {
+        key: binding.key(),
+        word: binding.hint,
+        intent: binding.intent,
+        role: if hindrance(app, binding.intent).is_some() { Role::Quiet } else { Role::Key },
+    };
+    let trouble = match &app.table.filter {
+        Filter::Bad { why, .. } => Some(why.as_str()),
+        Filter::All | Filter::Matching { .. } => None,
+    };
+    let shown = |binding: &&Binding| binding.context == context && !binding.hint.is_empty();
+    Props {
+        status: app.status.as_ref(),
+        field: app.field.as_ref().map(|field| (field.text.as_str(), trouble)),
+        hints: BINDINGS.iter().filter(shown).map(hint).collect(),
+    }
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
+    let top = top(props, usize::from(area.width));
+    if area.height < 2 {
+        top.unwrap_or_else(|| hints(props, usize::from(area.width))).draw(frame, line(area, 0));
+    } else {
+        if let Some(top) = top {
+            top.draw(frame, line(area, 0));
+        }
+        hints(props, usize::from(area.width)).draw(frame, line(area, 1));
+    }
+}
+
+/// What is being typed, or else the last word.
+fn top(props: &Props<'_>, width: usize) -> Option<Row> {
+    if let Some((text, trouble)) = props.field {
+        let row = Row::new().add(" filter /", Role::Key).add(text.to_owned(), Role::Strong).add(" ", Role::Selected);
+        return Some(match trouble {
+            Some(why) => row.add(format!("  x {why}"), Role::Bad),
+            None => row.add("  a regular expression; ! before it hides", Role::Quiet),
+        });
+    }
+    let status = props.status?;
+    let role = match status.severity {
+        Severity::Info => Role::Good,
+        Severity::Warning => Role::Warning,
+        Severity::Error => Role::Bad,
+    };
+    let text = figures::fit(&status.text, width.saturating_sub(3));
+    Some(Row::new().add(format!(" {} ", status.severity.mark()), role).add(text, Role::Strong))
+}
+
+/// As many keys as fit; the way to help and the way out are always among them.
+fn hints(props: &Props<'_>, width: usize) -> Row {
+    let taken = |hint: &Hint| figures::cells(&hint.key) + hint.word.len() + 3;
+    let kept = |hint: &&Hint| matches!(hint.intent, Intent::Help | Intent::Quit);
+    let mut room = width.saturating_sub(1 + props.hints.iter().filter(kept).map(taken).sum::<usize>());
+    let mut row = Row::new().add(" ", Role::Text);
+    for hint in &props.hints {
+        if !kept(&hint) {
+            match room.checked_sub(taken(hint)) {
+                Some(left) => room = left,
+                None => continue,
+            }
+        }
+        let word = if hint.role == Role::Key { Role::Text } else { Role::Quiet };
+        row = row.add(hint.key.clone(), hint.role).add(format!(" {}  ", hint.word), word);
+    }
+    row
+}

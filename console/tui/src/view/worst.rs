@@ -1,0 +1,72 @@
+//! The links in trouble, gravest first. For a wall: there is no cursor.
+
+use proto::{LinkState, Timestamp};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::chrome::{Focus, Title};
+use super::line;
+use super::links::role;
+use super::row::Row;
+use crate::app::App;
+use crate::app::table::gravity;
+use crate::app::world::{Link, World};
+use crate::charts::sparkline;
+use crate::figures::{aligned, cells, left};
+use crate::theme::Role;
+
+pub(super) struct Props<'a> {
+    world: Option<&'a World>,
+    /// Gravest first.
+    links: Vec<&'a Link>,
+    now: Timestamp,
+}
+
+pub(super) fn props(app: &App) -> Props<'_> {
+    let world = app.shown();
+    let troubled = |link: &&Link| link.row.state != LinkState::Ok;
+    let mut links: Vec<&Link> =
+        world.map(|world| world.links.values().filter(troubled).collect()).unwrap_or_default();
+    links.sort_by(|one, other| gravity(&one.row).cmp(&gravity(&other.row)));
+    Props { world, links, now: app.engine_now() }
+}
+
+impl Props<'_> {
+    pub(super) fn title(&self) -> Title {
+        let all = self.world.map_or(0, |world| world.links.len());
+        let note = format!("{} of {}", self.links.len(), crate::figures::count(all, "link"));
+        Title { text: "Links in trouble".to_owned(), note, focus: Focus::Elsewhere }
+    }
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
+    let Some(world) = props.world else { return };
+    if props.links.is_empty() {
+        let text = match world.links.len() {
+            0 => "  no links yet: they appear once forwarders report probes".to_owned(),
+            all => format!("  o all {all} links are within their bounds"),
+        };
+        return Row::new().add(text, Role::Good).draw(frame, line(area, 0));
+    }
+    let user = props.links.iter().map(|link| link.row.link.user.as_str().len()).max().unwrap_or(0).clamp(4, 16);
+    let via = props.links.iter().map(|link| cells(world.label(&link.row.link.dc))).max().unwrap_or(0).clamp(3, 14);
+    let head = format!("   {} {}   {}   RTT ms  LOSS %", left("STATE", 6), left("USER", user), left("VIA", via));
+    let history = usize::from(area.width).saturating_sub(head.len() + 2);
+    let head = Row::new().add(head, Role::Heading);
+    let head = if history >= 10 { head.add("  LAST 2 MIN", Role::Heading) } else { head };
+    head.draw(frame, line(area, 0));
+    for (index, link) in props.links.iter().take(usize::from(area.height)).enumerate() {
+        let row = &link.row;
+        let tone = role(row.state);
+        let in_use = if row.carries.is_empty() { "  " } else { "▶ " };
+        let mut text = Row::new()
+            .add(format!(" {} {} ", row.state.mark(), left(row.state.word(), 6)), tone)
+            .add(format!("{} ", left(row.link.user.as_str(), user)), tone)
+            .add(format!("{in_use}{}", left(world.label(&row.link.dc), via)), Role::Text)
+            .add(format!(" {} {}", aligned(row.rtt.map(|rtt| rtt.last), 8), aligned(row.loss_pct, 7)), Role::Text);
+        if history >= 10 {
+            text.push(format!("  {}", sparkline(link.history.iter(), props.now, history)), tone);
+        }
+        text.draw(frame, line(area, index + 1));
+    }
+}
