@@ -141,10 +141,9 @@ impl Cache {
 
     /// Takes a mapping in, in place of the one of the same prefix.
     pub(crate) fn insert(&mut self, prefix: EidPrefix, mapping: Mapping) {
-        if self.mappings.len() >= MOST_MAPPINGS && !self.mappings.contains_key(&prefix) {
-            if let Some(oldest) = self.timers.first() {
-                self.remove(&oldest);
-            }
+        let full = self.mappings.len() >= MOST_MAPPINGS && !self.mappings.contains_key(&prefix);
+        if let Some(oldest) = self.timers.first().filter(|_| full) {
+            self.remove(&oldest);
         }
         let kept: Vec<Rloc> = match &mapping.content {
             Content::Locators(locators) => {

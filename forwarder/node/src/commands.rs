@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::database::Standing;
 use crate::deliveries::{Asker, Order};
 use crate::input::{ClientId, Effect, To};
+use crate::mobility::News;
 use crate::node::Machines;
 
 /// A locator set larger than this does not fit a datagram with its headers.
@@ -188,9 +189,14 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
     }
     match tell {
         Tell::ChangePriority if !told.is_empty() => {
-            machines
-                .mobility
-                .tell_clients(eid, &told, Some(order), &machines.xtr, cx);
+            for client in told {
+                let news = News {
+                    eid,
+                    client,
+                    order: Some(order),
+                };
+                machines.mobility.tell_client(news, &machines.xtr, cx);
+            }
         }
         Tell::ChangePriority | Tell::Nobody => order.report(ChangeOutcome::Stored, cx),
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{AuthField, MapRequest};
-use lisp_wire::{Algorithm, CONTROL_PORT, EidPrefix, EmitError, Key, Message, Rloc};
+use lisp_wire::{Algorithm, CONTROL_PORT, EidPrefix, Key, Message, Rloc};
 use proto::{NodeReport, Timestamp};
 
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::input::{Effect, To};
 use crate::nonces::Nonces;
 
 /// DSCP of control messages: CS6, network control (RFC 4594 section 3.2), so that a full link does not delay repair.
-const CONTROL_DSCP: u8 = 48;
+pub(crate) const CONTROL_DSCP: u8 = 48;
 /// A Map-Request holds this many ITR-RLOCs at most (RFC 9301 section 5.2).
 const MOST_ITR_RLOCS: usize = 32;
 
@@ -74,29 +74,23 @@ impl Context<'_> {
     /// Sends to any port, in any class.
     pub(crate) fn send_to(&mut self, message: &Message, to: SocketAddr, dscp: u8) {
         let mut bytes = Vec::new();
-        let emitted = message.emit(&mut bytes);
-        self.send_bytes(emitted, bytes, to, dscp);
+        match message.emit(&mut bytes) {
+            Ok(()) => self.send_bytes(bytes, to, dscp),
+            Err(_) => self.count(Counter::Unsendable),
+        }
     }
 
     /// Signs and sends.
     pub(crate) fn send_signed(&mut self, message: &Message, key: &Key, to: SocketAddr) {
         let mut bytes = Vec::new();
-        let emitted = message.emit_signed(key, &mut bytes);
-        self.send_bytes(emitted, bytes, to, CONTROL_DSCP);
+        match message.emit_signed(key, &mut bytes) {
+            Ok(()) => self.send_bytes(bytes, to, CONTROL_DSCP),
+            Err(_) => self.count(Counter::Unsendable),
+        }
     }
 
-    /// Sends bytes that were made before, unless they could not be made.
-    pub(crate) fn send_bytes(
-        &mut self,
-        emitted: Result<(), EmitError>,
-        bytes: Vec<u8>,
-        to: SocketAddr,
-        dscp: u8,
-    ) {
-        if emitted.is_err() {
-            self.count(Counter::Unsendable);
-            return;
-        }
+    /// Sends what was made before.
+    pub(crate) fn send_bytes(&mut self, bytes: Vec<u8>, to: SocketAddr, dscp: u8) {
         self.count(Counter::Sent);
         let from = self.own_toward(to.ip()).map(|own| own.0);
         self.effects.push(Effect::Send {

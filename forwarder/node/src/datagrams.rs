@@ -56,7 +56,7 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         Message::ChangePriority(message) => {
             machines
                 .mobility
-                .receive(&message, bytes, from, &mut machines.xtr, cx);
+                .receive(&message, datagram, &mut machines.xtr, cx);
         }
         // Map-Notifies of ours acknowledge registrations, and are not themselves acknowledged.
         Message::MapNotifyAck(_) => cx.count(Counter::Unsolicited),

@@ -11,7 +11,7 @@ use lisp_wire::{
 use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
-use crate::context::{Context, Memory, unsigned};
+use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
 use crate::timers::Timers;
@@ -259,7 +259,7 @@ impl Deliveries {
             self.timers.set(nonce, cx.now + wait);
             cx.count(Counter::ChangesSent);
             let bytes = delivery.bytes.clone();
-            cx.send_bytes(Ok(()), bytes, SocketAddr::new(peer.0, CONTROL_PORT), 48);
+            cx.send_bytes(bytes, SocketAddr::new(peer.0, CONTROL_PORT), CONTROL_DSCP);
             return;
         }
         self.silent.insert(peer);

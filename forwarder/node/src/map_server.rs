@@ -105,7 +105,14 @@ impl MapServer {
             cx.remember(Memory::Soon);
         }
         for record in &register.records {
-            self.take(record, registrant, register, from.ip(), cx);
+            let registration = Registration {
+                record: record.clone(),
+                from: from.ip(),
+                proxy_reply: register.proxy_reply,
+                at: cx.now,
+                nonce: register.nonce,
+            };
+            self.take(registrant, registration, cx);
         }
         cx.count(Counter::RegistersAccepted);
         if register.want_notify {
@@ -119,34 +126,25 @@ impl MapServer {
         }
     }
 
-    fn take(
-        &mut self,
-        record: &MappingRecord,
-        registrant: Registrant,
-        register: &MapRegister,
-        from: IpAddr,
-        cx: &mut Context<'_>,
-    ) {
-        let key = (record.eid, registrant);
-        if record.ttl == Ttl::DEREGISTER {
+    fn take(&mut self, registrant: Registrant, registration: Registration, cx: &mut Context<'_>) {
+        let eid = registration.record.eid;
+        let key = (eid, registrant);
+        if registration.record.ttl == Ttl::DEREGISTER {
             self.timers.cancel(&key);
             self.forget(&key);
             return;
         }
         let room = self.timers.len() < MOST_REGISTRATIONS;
-        let registrants = self.registrations.entry(record.eid).or_default();
-        if !registrants.contains_key(&registrant) && (registrants.len() >= MOST_REGISTRANTS || !room) {
+        let known = self.registrations.get(&eid);
+        let new = known.is_none_or(|registrants| !registrants.contains_key(&registrant));
+        if new && (!room || known.is_some_and(|registrants| registrants.len() >= MOST_REGISTRANTS)) {
             cx.count(Counter::Full);
             return;
         }
-        let registration = Registration {
-            record: record.clone(),
-            from,
-            proxy_reply: register.proxy_reply,
-            at: cx.now,
-            nonce: register.nonce,
-        };
-        registrants.insert(registrant, registration);
+        self.registrations
+            .entry(eid)
+            .or_default()
+            .insert(registrant, registration);
         self.timers.set(key, cx.now + LIFE);
     }
 
@@ -237,17 +235,16 @@ impl MapServer {
         if self.askers.len() >= MOST_ASKERS {
             return 0;
         }
-        let asker = self
+        let entry = self
             .askers
             .entry((asked, client))
             .or_insert(Asker { at: now, times: 0 });
-        asker.times = if now.since(asker.at) > INSISTING || asker.at == now {
-            0
-        } else {
-            asker.times + 1
+        let new = entry.at == now || now.since(entry.at) > INSISTING;
+        *entry = Asker {
+            at: now,
+            times: if new { 0 } else { entry.times + 1 },
         };
-        asker.at = now;
-        asker.times
+        entry.times
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {

@@ -19,6 +19,7 @@ use crate::config::{Config, Legacy, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::database::Standing;
+use crate::datagrams::Datagram;
 use crate::deliveries::{Deliveries, Order, Parcel, addressee_of};
 use crate::input::Effect;
 use crate::replay::ReplayGuard;
@@ -58,27 +59,29 @@ impl Mobility {
     pub(crate) fn receive(
         &mut self,
         message: &ChangePriority,
-        datagram: &[u8],
-        from: SocketAddr,
+        datagram: &Datagram<'_>,
         xtr: &mut Xtr,
         cx: &mut Context<'_>,
     ) {
-        let config = cx.config;
-        let taken = self
-            .authenticate(message, datagram, config)
-            .and_then(|authentic| self.take(message, &authentic, xtr, cx).map(|()| authentic));
-        let authentic = match taken {
+        let Datagram { from, bytes, .. } = *datagram;
+        let authentic = match self.authenticate(message, bytes, cx.config) {
             Ok(authentic) => authentic,
+            Err(refusal) => return cx.count(refusal),
+        };
+        // Acknowledgements are not acknowledged, and the type-5 form has none.
+        let answered =
+            message.form == ChangePriorityForm::SharedExtension && message.purpose != Purpose::Acknowledge;
+        match self.take(message, &authentic, xtr, cx) {
+            Ok(()) if answered => acknowledge(message, authentic.key, from, cx),
+            Ok(()) => {}
             Err(refusal) => {
                 cx.count(refusal);
-                if refusal == Counter::Replay {
-                    self.acknowledge_again(message, datagram, from, cx);
+                // The acknowledgement of the last message may have been lost, and its sender repeats it. It is refused
+                // like any replay; to say once more that it was taken tells nobody anything but its own nonce.
+                if answered && self.guard.is_last(authentic.sender, message.nonce) {
+                    acknowledge(message, authentic.key, from, cx);
                 }
-                return;
             }
-        };
-        if message.form == ChangePriorityForm::SharedExtension && message.purpose != Purpose::Acknowledge {
-            acknowledge(message, authentic.key, from, cx);
         }
     }
 
@@ -222,63 +225,41 @@ impl Mobility {
         own.enter_elsewhere(&record.locators, cx.config);
         own.standing = Standing::Elsewhere;
         for client in own.requesters(cx.now) {
-            let record = own.record(record.eid, own.told(&[client]).to_vec());
-            self.deliveries.send(
-                Parcel {
-                    peer: client,
-                    purpose: Purpose::UpdateCache,
-                    record,
-                    change: None,
+            self.tell_client(
+                News {
+                    eid: record.eid,
+                    client,
+                    order: None,
                 },
+                xtr,
                 cx,
             );
         }
     }
 
-    /// Tells clients what they are to have in their map caches.
-    pub(crate) fn tell_clients(
-        &mut self,
-        eid: EidPrefix,
-        clients: &[Rloc],
-        order: Option<Order>,
-        xtr: &Xtr,
-        cx: &mut Context<'_>,
-    ) {
+    /// Tells a client what it is to have in its map cache.
+    pub(crate) fn tell_client(&mut self, news: News, xtr: &Xtr, cx: &mut Context<'_>) {
+        let News { eid, client, order } = news;
         let Some((_, own)) = xtr.database.covering(&eid) else {
             return;
         };
-        for client in clients {
-            let record = own.record(eid, own.told(&[*client]).to_vec());
-            self.deliveries.send(
-                Parcel {
-                    peer: *client,
-                    purpose: Purpose::UpdateCache,
-                    record,
-                    change: order,
-                },
-                cx,
-            );
-        }
-    }
-
-    /// The acknowledgement of the last message was lost, and its sender repeats it. It is refused like any replay, but
-    /// saying so once more harms nobody: the sender's own nonce is all it tells.
-    fn acknowledge_again(
-        &self,
-        message: &ChangePriority,
-        datagram: &[u8],
-        from: SocketAddr,
-        cx: &mut Context<'_>,
-    ) {
-        let config = cx.config;
-        let Ok(authentic) = self.authenticate(message, datagram, config) else {
-            return;
+        let record = own.record(eid, own.told(&[client]).to_vec());
+        let parcel = Parcel {
+            peer: client,
+            purpose: Purpose::UpdateCache,
+            record,
+            change: order,
         };
-        let shared = message.form == ChangePriorityForm::SharedExtension;
-        if shared && self.guard.is_last(authentic.sender, message.nonce) {
-            acknowledge(message, authentic.key, from, cx);
-        }
+        self.deliveries.send(parcel, cx);
     }
+}
+
+/// A mapping that a client is to be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    pub(crate) eid: EidPrefix,
+    pub(crate) client: Rloc,
+    pub(crate) order: Option<Order>,
 }
 
 /// Whether an update may be applied. An EID that nobody here speaks to may be named; an answer that is on its way may

@@ -198,10 +198,13 @@ impl Machines {
         self.xtr.tick(cx);
         self.server.tick(cx.now);
         self.mobility.deliveries.tick(cx);
-        if cx.config.has(Role::Itr) {
-            if let Some(rlocs) = self.xtr.cache.changed_locators() {
-                self.probing.follow_cache(&rlocs, cx);
-            }
+        if let Some(rlocs) = self
+            .xtr
+            .cache
+            .changed_locators()
+            .filter(|_| cx.config.has(Role::Itr))
+        {
+            self.probing.follow_cache(&rlocs, cx);
         }
         self.probing.tick(&self.xtr.cache, cx);
         for (rloc, reach) in self.probing.take_reaches() {

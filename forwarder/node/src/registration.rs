@@ -65,12 +65,12 @@ impl Registrations {
                     eids: chunk.to_vec(),
                     attempts: 0,
                 };
-                self.attempt(open, database, cx);
+                self.attempt(&open, database, cx);
             }
         }
     }
 
-    fn attempt(&mut self, open: Open, database: &Database, cx: &mut Context<'_>) {
+    fn attempt(&mut self, open: &Open, database: &Database, cx: &mut Context<'_>) {
         let Some(server) = cx.config.map_servers.get(open.server) else {
             return;
         };
@@ -89,14 +89,12 @@ impl Registrations {
         let nonce = send_register(server, records, cx);
         if let Some(wait) = WAITS.get(open.attempts) {
             self.timers.set(Due::Retry(nonce), cx.now + *wait);
-            self.open.insert(
-                nonce,
-                Open {
-                    attempts: open.attempts + 1,
-                    eids,
-                    ..open
-                },
-            );
+            let again = Open {
+                server: open.server,
+                eids,
+                attempts: open.attempts + 1,
+            };
+            self.open.insert(nonce, again);
         }
     }
 
@@ -126,7 +124,9 @@ impl Registrations {
         for server in &cx.config.map_servers {
             for chunk in eids.chunks(RECORDS_EACH) {
                 let mut records: Vec<_> = chunk.iter().filter_map(|eid| database.record(eid)).collect();
-                records.iter_mut().for_each(|record| record.ttl = Ttl::DEREGISTER);
+                for record in &mut records {
+                    record.ttl = Ttl::DEREGISTER;
+                }
                 send_register(server, records, cx);
             }
         }
@@ -142,7 +142,7 @@ impl Registrations {
                 Due::Round => self.round(database, cx),
                 Due::Retry(nonce) => {
                     if let Some(open) = self.open.remove(&nonce) {
-                        self.attempt(open, database, cx);
+                        self.attempt(&open, database, cx);
                     }
                 }
             }

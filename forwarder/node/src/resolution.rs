@@ -53,6 +53,16 @@ struct Open {
     nonces: Vec<Nonce>,
 }
 
+/// A record that is believed.
+#[derive(Clone, Copy, Debug)]
+struct Accepted<'a> {
+    /// Under which prefix it is kept; longer than the record's own where that would hide EIDs of this node.
+    eid: EidPrefix,
+    /// What was asked.
+    asked: Eid,
+    record: &'a MappingRecord,
+}
+
 /// What made us ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -148,23 +158,20 @@ impl Resolutions {
         }
         cx.count(Counter::SolicitsFollowed);
         self.solicited.retain(|_, at| cx.now.since(*at) < SOLICITED_EVERY);
-        match self.solicited.get(&eid) {
+        if let Some(last) = self.solicited.get(&eid) {
             // Too soon after the last, but not lost: this may have been the last change.
-            Some(last) => {
-                self.open.insert(
-                    eid,
-                    Open {
-                        source: None,
-                        why: Why::Solicited,
-                        nonces: Vec::new(),
-                    },
-                );
-                self.timers.set(eid, *last + SOLICITED_EVERY);
-            }
-            None => {
-                self.solicited.insert(eid, cx.now);
-                self.ask(eid, None, Why::Solicited, cx);
-            }
+            self.open.insert(
+                eid,
+                Open {
+                    source: None,
+                    why: Why::Solicited,
+                    nonces: Vec::new(),
+                },
+            );
+            self.timers.set(eid, *last + SOLICITED_EVERY);
+        } else {
+            self.solicited.insert(eid, cx.now);
+            self.ask(eid, None, Why::Solicited, cx);
         }
     }
 
@@ -274,29 +281,23 @@ impl Resolutions {
             if !main_eid.covers(&record.eid) {
                 cx.count(Counter::Mismatch);
             } else if let Some(eid) = apart_from_own(record, asked, cx) {
-                accepted.push((eid, record));
+                accepted.push(Accepted { eid, asked, record });
             } else {
                 cx.count(Counter::OwnEid);
             }
         }
-        if !accepted.iter().any(|(eid, _)| eid.contains(&asked)) {
+        if !accepted.iter().any(|accepted| accepted.eid.contains(&asked)) {
             return;
         }
         self.close(&asked);
-        for (eid, record) in accepted {
+        for accepted in accepted {
             cx.count(Counter::RepliesAccepted);
-            self.learn(eid, record, asked, cache, cx);
+            self.learn(accepted, cache, cx);
         }
     }
 
-    fn learn(
-        &mut self,
-        eid: EidPrefix,
-        record: &MappingRecord,
-        asked: Eid,
-        cache: &mut Cache,
-        cx: &mut Context<'_>,
-    ) {
+    fn learn(&mut self, accepted: Accepted<'_>, cache: &mut Cache, cx: &mut Context<'_>) {
+        let Accepted { eid, asked, record } = accepted;
         let content = if record.locators.is_empty() {
             Content::Negative(record.action)
         } else {
