@@ -58,7 +58,9 @@ pub enum Type5 {
     /// Without H and C it is a Map-Notify-Ack.
     #[default]
     MapNotifyAck,
-    /// It is always a Change-Priority, for receivers that speak the thesis's form.
+    /// It is always a Change-Priority, for receivers that speak the thesis's form. Such a receiver should share a
+    /// key for it that signs nothing else: the bytes of an acknowledgement could otherwise be shown to it as a
+    /// Change-Priority.
     ChangePriority,
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with bytes that claim to be LISP, and with values that no bytes can say.
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// Which part of a datagram an error speaks of.
@@ -45,12 +46,35 @@ pub enum Part {
     DataHeader,
 }
 
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("first word"),
+            Self::Nonce => f.write_str("nonce"),
+            Self::Authentication => f.write_str("authentication"),
+            Self::SourceEid => f.write_str("source EID"),
+            Self::ItrRloc(index) => write!(f, "ITR-RLOC {index}"),
+            Self::EidRecord(index) => write!(f, "EID record {index}"),
+            Self::Record(index) => write!(f, "record {index}"),
+            Self::Locator { record, locator } => write!(f, "locator {locator} of record {record}"),
+            Self::CarriedRecord => f.write_str("carried record"),
+            Self::CarriedLocator(index) => write!(f, "locator {index} of the carried record"),
+            Self::XtrId => f.write_str("xTR-ID"),
+            Self::Trailer => f.write_str("xTR-ID and Site-ID"),
+            Self::InnerIp => f.write_str("inner IP header"),
+            Self::InnerUdp => f.write_str("inner UDP header"),
+            Self::InnerMessage => f.write_str("inner message"),
+            Self::DataHeader => f.write_str("data header"),
+        }
+    }
+}
+
 /// Bytes that are no message. Nothing of such a datagram is used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
     /// The datagram ends too early.
-    #[error("{part:?} is cut short: it needs {need} bytes, {have} are left")]
+    #[error("{part}: cut short, it needs {need} bytes and {have} are left")]
     Truncated {
         /// Where.
         part: Part,
@@ -78,7 +102,7 @@ pub enum WireError {
         number: u16,
     },
     /// An address family that cannot stand here (IANA "Address Family Numbers").
-    #[error("{part:?}: address family {afi} is not understood")]
+    #[error("{part}: address family {afi} is not understood")]
     AddressFamily {
         /// Where.
         part: Part,
@@ -86,7 +110,7 @@ pub enum WireError {
         afi: u16,
     },
     /// A canonical address that cannot stand here (IANA "LCAF Types").
-    #[error("{part:?}: canonical address type {kind} is not understood")]
+    #[error("{part}: canonical address type {kind} is not understood")]
     Lcaf {
         /// Where.
         part: Part,
@@ -94,7 +118,7 @@ pub enum WireError {
         kind: u8,
     },
     /// The length of a canonical address does not fit what it holds.
-    #[error("{part:?}: canonical address of {length} bytes, but it holds {holds}")]
+    #[error("{part}: canonical address of {length} bytes, but it holds {holds}")]
     LcafLength {
         /// Where.
         part: Part,
@@ -104,7 +128,7 @@ pub enum WireError {
         holds: usize,
     },
     /// An instance-id has 24 bits.
-    #[error("{part:?}: instance-id {number} has more than 24 bits")]
+    #[error("{part}: instance-id {number} has more than 24 bits")]
     InstanceId {
         /// Where.
         part: Part,
@@ -112,7 +136,7 @@ pub enum WireError {
         number: u32,
     },
     /// The mask is longer than the address.
-    #[error("{part:?}: mask length {length} is too long for {address}")]
+    #[error("{part}: mask length {length} is too long for {address}")]
     MaskLength {
         /// Where.
         part: Part,
@@ -122,13 +146,13 @@ pub enum WireError {
         length: u8,
     },
     /// A message of this kind must have at least one of these.
-    #[error("{part:?}: there is none, and there must be one")]
+    #[error("{part}: there must be one, and there is none")]
     Missing {
         /// What is missing.
         part: Part,
     },
     /// An action without a meaning (IANA "LISP ACT Values").
-    #[error("{part:?}: action {number} is not assigned")]
+    #[error("{part}: action {number} is not assigned")]
     Action {
         /// Where.
         part: Part,
@@ -150,7 +174,7 @@ pub enum WireError {
         length: u16,
     },
     /// Flags that exclude each other.
-    #[error("{part:?}: the flags {flags:#04x} contradict each other")]
+    #[error("{part}: the flags {flags:#04x} contradict each other")]
     Flags {
         /// Where.
         part: Part,
@@ -161,7 +185,7 @@ pub enum WireError {
     #[error("LISP-SEC is not spoken here")]
     LispSec,
     /// Two counts of the same thing.
-    #[error("{part:?}: the header counts {header} locators, the record {record}")]
+    #[error("{part}: the header counts {header} locators, the record {record}")]
     Counts {
         /// Which record.
         part: Part,
@@ -171,7 +195,7 @@ pub enum WireError {
         record: u8,
     },
     /// A length or protocol field of the inner headers contradicts the datagram.
-    #[error("{part:?}: {field} says {says}, but it is {is}")]
+    #[error("{part}: {field} says {says}, but it is {is}")]
     Inner {
         /// Which header.
         part: Part,
@@ -183,13 +207,13 @@ pub enum WireError {
         is: u32,
     },
     /// A checksum of the inner headers is wrong.
-    #[error("{part:?}: the checksum is wrong")]
+    #[error("{part}: the checksum is wrong")]
     Checksum {
         /// Which header.
         part: Part,
     },
     /// Locators where the message's purpose allows none, or none where it needs them.
-    #[error("{part:?}: {count} locators are not what this message's purpose allows")]
+    #[error("{part}: {count} locators are not what this message's purpose allows")]
     LocatorCount {
         /// Which record.
         part: Part,
@@ -252,4 +276,40 @@ pub enum EmitError {
         /// IANA "LISP Packet Types".
         number: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_where_what_and_how_much() {
+        let part = Part::Locator {
+            record: 2,
+            locator: 0,
+        };
+        let cut = WireError::Truncated {
+            part,
+            need: 12,
+            have: 3,
+        };
+        assert_eq!(
+            cut.to_string(),
+            "locator 0 of record 2: cut short, it needs 12 bytes and 3 are left"
+        );
+        let inner = WireError::Inner {
+            part: Part::InnerUdp,
+            field: "length",
+            says: 9,
+            is: 40,
+        };
+        assert_eq!(inner.to_string(), "inner UDP header: length says 9, but it is 40");
+        let count = EmitError::Count {
+            what: "locators",
+            count: 256,
+            least: 0,
+            most: 255,
+        };
+        assert_eq!(count.to_string(), "256 locators, but a message has 0 to 255");
+    }
 }

@@ -9,6 +9,20 @@
 //! | [`authentication`] | [`Key`], [`Message::emit_signed`], [`verify`]: who may be believed |
 //! | [`data_header`] | [`DataHeader`]: the 8 bytes before each encapsulated packet (RFC 9300) |
 //! | [`error`] | [`WireError`], [`EmitError`]: what can be wrong, and where |
+//!
+//! ```
+//! use lisp_wire::{Algorithm, AuthField, Key, MapNotify, Message, Nonce, verify};
+//!
+//! let key = Key::new(1, Algorithm::HmacSha256, b"shared with the peer")?;
+//! let notify = MapNotify { nonce: Nonce(7), auth: AuthField::unsigned(), records: vec![], xtr: None };
+//! let mut datagram = Vec::new();
+//! Message::MapNotify(notify).emit_signed(&key, &mut datagram)?;
+//!
+//! let keys = [key];
+//! assert_eq!(verify(&datagram, &keys)?.id, 1);
+//! assert!(matches!(Message::parse(&datagram)?, Message::MapNotify(notify) if notify.nonce == Nonce(7)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod address;
 pub mod authentication;

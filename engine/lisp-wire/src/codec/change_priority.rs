@@ -33,8 +33,8 @@ use crate::MappingRecord;
 use crate::error::{EmitError, Part, WireError};
 use crate::message::{AuthField, ChangePriority, ChangePriorityForm, Nonce, Purpose, XtrId};
 
-/// The sub-type of Change-Priority: 3152, near enough to "CP", in the range that IANA gives away first come,
-/// first served ("LISP Shared Extension Message Type Sub-types"). It is not registered.
+/// The sub-type of Change-Priority, 3152, from the range that is given away first come, first served (IANA "LISP
+/// Shared Extension Message Type Sub-types"). It is not registered.
 pub const SUB_TYPE: u16 = 0xc50;
 
 /// Bits of the first word, shared-extension form.
