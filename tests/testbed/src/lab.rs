@@ -3,7 +3,8 @@
 mod line_process;
 mod node_file;
 mod node_process;
-mod run_dir;
+mod nodes;
+pub(crate) mod run_dir;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
@@ -24,8 +25,8 @@ use crate::namespace::{Namespace, NamespaceError};
 pub(crate) use line_process::LineProcess;
 pub use line_process::LineProcessError;
 pub use node_file::NodeFileError;
-use node_process::NodeProcess;
 pub use node_process::NodeProcessError;
+pub(crate) use nodes::Nodes;
 use run_dir::RunDir;
 pub use run_dir::RunDirError;
 use wiring::Wiring;
@@ -109,7 +110,7 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Lab {
     // Fields are dropped in this order: processes first, then what they run in, then their files.
-    forwarders: Mutex<BTreeMap<Node, NodeProcess>>,
+    forwarders: Mutex<Nodes>,
     line: Mutex<LineProcess>,
     wiring: Wiring,
     dir: RunDir,
@@ -143,30 +144,15 @@ impl Lab {
         } else {
             options.forwarder
         };
-        let keys = node_file::Keys::draw(fabric)?;
-        let mut forwarders = BTreeMap::new();
-        for (node, namespace) in &wiring.nodes {
-            let (socket, state) = (
-                dir.inner("control")?.join(format!("{node}.sock")),
-                dir.inner("state")?.join(node.to_string()),
-            );
-            dir.inner(&format!("state/{node}"))?;
-            let text = node_file::text(fabric, &keys, node, (&socket, &state))?;
-            let config = dir.write(&format!("{node}.yaml"), &text)?;
-            let log = dir.path().join(format!("{node}.log"));
-            let process =
-                NodeProcess::start(node.clone(), command.clone(), (config, socket, log), namespace)?;
-            forwarders.insert(node.clone(), process);
-        }
-        let of = forwarders.len();
-        for (up, (node, process)) in forwarders.iter_mut().enumerate() {
-            process.wait_until_it_answers(options.patience)?;
+        let mut forwarders = Nodes::start(fabric, &command, &wiring.nodes, &dir)?;
+        let of = forwarders.count();
+        forwarders.wait(options.patience, &mut |node, up| {
             progress(Progress::ForwarderUp {
                 node: node.clone(),
-                up: up + 1,
+                up,
                 of,
             });
-        }
+        })?;
         Ok(Self {
             forwarders: Mutex::new(forwarders),
             line: Mutex::new(line),
@@ -181,8 +167,8 @@ impl Lab {
     /// Control sockets of the data centres' forwarders.
     pub fn controls(&self) -> BTreeMap<SiteName, PathBuf> {
         let forwarders = self.forwarders();
-        let controls = forwarders.iter().filter_map(|(node, process)| match node {
-            Node::Site(site) => Some((site.clone(), process.socket().to_owned())),
+        let controls = forwarders.controls().filter_map(|(node, socket)| match node {
+            Node::Site(site) => Some((site.clone(), socket)),
             Node::User(_) | Node::MapServer => None,
         });
         controls.collect()
@@ -191,8 +177,8 @@ impl Lab {
     /// Control sockets of the user sites' forwarders.
     pub fn user_controls(&self) -> BTreeMap<UserName, PathBuf> {
         let forwarders = self.forwarders();
-        let controls = forwarders.iter().filter_map(|(node, process)| match node {
-            Node::User(user) => Some((user.clone(), process.socket().to_owned())),
+        let controls = forwarders.controls().filter_map(|(node, socket)| match node {
+            Node::User(user) => Some((user.clone(), socket)),
             Node::Site(_) | Node::MapServer => None,
         });
         controls.collect()
@@ -249,15 +235,14 @@ impl Lab {
 
     /// Kills a forwarder, without giving it a chance to say goodbye. Does nothing if it is dead already.
     pub fn kill_forwarder(&self, node: &Node) -> Result<(), LabError> {
-        let mut forwarders = self.forwarders();
-        Ok(found(forwarders.get_mut(node), node)?.kill()?)
+        Ok(self.forwarders().get(node)?.kill()?)
     }
 
     /// Starts a killed forwarder again and waits until it answers.
     pub fn restart_forwarder(&self, node: &Node) -> Result<(), LabError> {
         let namespace = self.node_host(node)?;
         let mut forwarders = self.forwarders();
-        let process = found(forwarders.get_mut(node), node)?;
+        let process = forwarders.get(node)?;
         process.restart(namespace)?;
         Ok(process.wait_until_it_answers(self.patience)?)
     }
@@ -306,6 +291,14 @@ impl Lab {
         self.dir.path()
     }
 
+    /// Process ids of the forwarders that run.
+    pub fn pids(&self) -> BTreeMap<Node, u32> {
+        self.forwarders()
+            .pids()
+            .map(|(node, pid)| (node.clone(), pid))
+            .collect()
+    }
+
     /// What the delay line did so far.
     pub fn line_stats(&self) -> Result<LineStats, LabError> {
         Ok(self.line().stats()?)
@@ -319,11 +312,7 @@ impl Lab {
     /// Processes that ended without being told to, by name, with how they ended and the last words of their logs.
     pub fn casualties(&self) -> Vec<(String, String)> {
         let line = self.line().casualty().map(|why| ("delay-line".to_owned(), why));
-        let mut forwarders = self.forwarders();
-        let dead = forwarders
-            .iter_mut()
-            .filter_map(|(node, process)| Some((node.to_string(), process.casualty()?)));
-        line.into_iter().chain(dead).collect()
+        line.into_iter().chain(self.forwarders().casualties()).collect()
     }
 
     /// Ends everything and says what could not be cleaned up. Dropping does the same silently.
@@ -349,7 +338,7 @@ impl Lab {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forwarders(&self) -> std::sync::MutexGuard<'_, BTreeMap<Node, NodeProcess>> {
+    fn forwarders(&self) -> std::sync::MutexGuard<'_, Nodes> {
         self.forwarders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -274,6 +274,27 @@ pub(crate) fn clamp_window(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()>
     )
 }
 
+/// The window a TCP socket advertises now, bytes; `None` on kernels that do not tell (before 6.2).
+pub(crate) fn advertised_window(socket: BorrowedFd<'_>) -> Option<u32> {
+    // linux/tcp.h, struct tcp_info: tcpi_rcv_wnd. libc's struct ends before it.
+    const AT: usize = 232;
+    let mut info = [0_u8; 240];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: the option writes at most `length` bytes to `info`; both live over the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    checked(result).ok()?;
+    let bytes = info.get(..length as usize)?.get(AT..AT + 4)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
 fn set(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the pointer is to a c_int that lives over the call, with its own size.
     checked(unsafe {

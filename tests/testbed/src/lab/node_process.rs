@@ -59,6 +59,14 @@ impl NodeProcess {
         &self.socket
     }
 
+    /// Its process id, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        match &self.life {
+            Life::Running(child) => Some(child.id()),
+            Life::Killed | Life::Ended(_) => None,
+        }
+    }
+
     /// Starts it if it does not run.
     pub(super) fn restart(&mut self, namespace: &Namespace) -> Result<(), NodeProcessError> {
         if self.runs() {

@@ -17,7 +17,7 @@ const MAKING: Duration = Duration::from_secs(60);
 
 /// A directory that only its owner can read, locked while the lab runs.
 #[derive(Debug)]
-pub(super) struct RunDir {
+pub(crate) struct RunDir {
     path: PathBuf,
     /// Closed, and so unlocked, by the kernel when the process ends. Children do not inherit it.
     lock: Option<Flock<File>>,
@@ -25,7 +25,7 @@ pub(super) struct RunDir {
 
 impl RunDir {
     /// A new one below `base`.
-    pub(super) fn create(base: &Path) -> Result<Self, RunDirError> {
+    pub(crate) fn create(base: &Path) -> Result<Self, RunDirError> {
         let failed = |path: &Path, source| RunDirError::Create {
             path: path.to_owned(),
             source,
@@ -55,7 +55,7 @@ impl RunDir {
     }
 
     /// Removes what killed labs of this user left below `base`. Returns how many directories.
-    pub(super) fn sweep(base: &Path) -> Result<usize, RunDirError> {
+    pub(crate) fn sweep(base: &Path) -> Result<usize, RunDirError> {
         let failed = |source| RunDirError::Sweep {
             path: base.to_owned(),
             source,
@@ -88,12 +88,12 @@ impl RunDir {
         Ok(removed)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A directory inside.
-    pub(super) fn inner(&self, name: &str) -> Result<PathBuf, RunDirError> {
+    pub(crate) fn inner(&self, name: &str) -> Result<PathBuf, RunDirError> {
         let path = self.path.join(name);
         DirBuilder::new()
             .mode(0o700)
@@ -107,7 +107,7 @@ impl RunDir {
     }
 
     /// A file inside that only its owner can read.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, RunDirError> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, RunDirError> {
         let path = self.path.join(name);
         let failed = |source| RunDirError::Create {
             path: path.clone(),
@@ -124,7 +124,7 @@ impl RunDir {
     }
 
     /// Removes it.
-    pub(super) fn remove(mut self) -> Result<(), RunDirError> {
+    pub(crate) fn remove(mut self) -> Result<(), RunDirError> {
         let removed = fs::remove_dir_all(&self.path);
         self.lock = None;
         removed.map_err(|source| RunDirError::Remove {
@@ -144,7 +144,7 @@ impl Drop for RunDir {
 }
 
 /// Where run directories go unless told otherwise: `$XDG_RUNTIME_DIR` if it is ours, else the system's temporary directory.
-pub(super) fn base() -> PathBuf {
+pub(crate) fn base() -> PathBuf {
     let own = nix::unistd::geteuid().as_raw();
     std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
