@@ -2,14 +2,14 @@
 
 mod listener;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use node::ClientId;
-use proto::{NodeCommand, NodeFrame, NodeReport, ReportFrame};
+use proto::{NodeFrame, NodeReport, ReportFrame};
 
 pub use listener::ListenError;
 pub(crate) use listener::Listener;
@@ -37,7 +37,6 @@ pub(crate) enum Happening {
 pub(crate) struct Clients {
     listener: Listener,
     connected: BTreeMap<ClientId, Client>,
-    subscribed: BTreeSet<ClientId>,
     next: u64,
 }
 
@@ -55,7 +54,6 @@ impl Clients {
         Self {
             listener,
             connected: BTreeMap::new(),
-            subscribed: BTreeSet::new(),
             next: 0,
         }
     }
@@ -81,19 +79,6 @@ impl Clients {
             client.flush();
             client.read(*id, &mut happenings);
         }
-        for happening in &happenings {
-            if let Happening::Asked {
-                client,
-                frame:
-                    NodeFrame {
-                        command: NodeCommand::Subscribe,
-                        ..
-                    },
-            } = happening
-            {
-                self.subscribed.insert(*client);
-            }
-        }
         self.part(&mut happenings);
         happenings
     }
@@ -105,11 +90,11 @@ impl Clients {
         }
     }
 
-    /// Sends a report to all who subscribed.
-    pub(crate) fn publish(&mut self, frame: &ReportFrame) {
+    /// Sends a report to several clients.
+    pub(crate) fn publish(&mut self, subscribers: impl Iterator<Item = ClientId>, frame: &ReportFrame) {
         let line = line(frame);
-        for id in &self.subscribed {
-            if let Some(client) = self.connected.get_mut(id) {
+        for id in subscribers {
+            if let Some(client) = self.connected.get_mut(&id) {
                 client.queue(&line);
             }
         }
@@ -153,7 +138,6 @@ impl Clients {
         self.connected.retain(|id, client| {
             let Some(why) = &client.end else { return true };
             tracing::debug!(client = id.0, %why, "control: connection closed");
-            self.subscribed.remove(id);
             happenings.push(Happening::Gone(*id));
             false
         });

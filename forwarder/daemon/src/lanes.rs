@@ -23,11 +23,11 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Opens the pools, on the first locator of each family.
-    pub(crate) fn open(rlocs: impl Iterator<Item = IpAddr> + Clone) -> Result<Self, SystemError> {
+    pub(crate) fn open(rlocs: &[IpAddr]) -> Result<Self, SystemError> {
         let pool = |rloc: Option<IpAddr>| rloc.map_or(Ok(Vec::new()), pool);
         Ok(Self {
-            v4: pool(rlocs.clone().find(IpAddr::is_ipv4))?,
-            v6: pool(rlocs.clone().find(IpAddr::is_ipv6))?,
+            v4: pool(rlocs.iter().copied().find(IpAddr::is_ipv4))?,
+            v6: pool(rlocs.iter().copied().find(IpAddr::is_ipv6))?,
         })
     }
 

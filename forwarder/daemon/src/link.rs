@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use datapath::{Counters, Fate, Held};
 use lisp_wire::Eid;
@@ -144,10 +144,7 @@ impl Ear {
 
     /// The next word.
     pub(crate) fn next(&self) -> Option<Word> {
-        match self.words.try_recv() {
-            Ok(word) => Some(word),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.words.try_recv().ok()
     }
 
     /// Gives a buffer back.

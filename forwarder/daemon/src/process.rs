@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 
 use datapath::{Decapsulator, Encapsulator};
 use lisp_wire::InstanceId;
-use node::{Input, Node};
+use node::{Effect, Input, Node};
 use offload::{Capability, Role, SystemError, Tun, UdpSocket, capabilities};
 
 use crate::clients::{Clients, ListenError, Listener};
@@ -90,6 +90,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let outer = config.outer();
     let data = config
         .tun
+        .as_ref()
         .map(|tun| DataSide::open(tun.mtu(outer), tun, &rlocs))
         .transpose()?;
     // Interfaces, routes and queues past the limit are made; all that could still be needed is CAP_NET_ADMIN.
@@ -103,6 +104,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let name = config.node.name.clone();
     let (mut node, mut effects) = Node::new(config.node, clock.now(), seed);
     if let Some(state) = remembered {
+        // The node begins without a past; what it would write now must not replace what it is about to be told.
+        effects.retain(|effect| !matches!(effect, Effect::Remember(_)));
         effects.extend(node.handle(Input::Remembered(state), clock.now()));
     }
     let release = data.as_ref().map(|data| data.release(&shared));
@@ -162,11 +165,11 @@ struct DataSide {
 }
 
 impl DataSide {
-    fn open(mtu: u16, config: TunConfig, rlocs: &[IpAddr]) -> Result<Self, RunError> {
+    fn open(mtu: u16, config: &TunConfig, rlocs: &[IpAddr]) -> Result<Self, RunError> {
         let bind = |rloc: &IpAddr| UdpSocket::bind(SocketAddr::new(*rloc, DATA_PORT), Role::DataIn);
         let sockets = rlocs.iter().map(bind).collect::<Result<_, _>>()?;
-        let lanes = Arc::new(Lanes::open(rlocs.iter().copied())?);
-        let tun = Arc::new(interface::establish(&config, mtu)?);
+        let lanes = Arc::new(Lanes::open(rlocs)?);
+        let tun = Arc::new(interface::establish(config, mtu)?);
         Ok(Self {
             tun,
             lanes,

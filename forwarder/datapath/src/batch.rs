@@ -79,7 +79,7 @@ impl PacketBatch {
         if self.filled.len() == self.capacity {
             return None;
         }
-        let end = (HEADROOM + length).min(self.stride);
+        let end = HEADROOM.saturating_add(length).min(self.stride);
         self.filled.push(Filled {
             start: HEADROOM,
             end,
@@ -141,11 +141,17 @@ impl PacketBatch {
             .unwrap_or_default()
     }
 
-    /// Takes bytes off the front, and off the end what exceeds `length` after that.
-    pub(crate) fn narrow(&mut self, slot: Slot, front: usize, length: usize) {
+    /// Takes bytes off the front.
+    pub(crate) fn strip(&mut self, slot: Slot, front: usize) {
         if let Some(filled) = self.filled.get_mut(usize::from(slot.0)) {
-            filled.start = (filled.start + front).min(filled.end);
-            filled.end = filled.end.min(filled.start + length);
+            filled.start = filled.end.min(filled.start.saturating_add(front));
+        }
+    }
+
+    /// Takes bytes off the end, so that at most `length` are left.
+    pub(crate) fn trim(&mut self, slot: Slot, length: usize) {
+        if let Some(filled) = self.filled.get_mut(usize::from(slot.0)) {
+            filled.end = filled.end.min(filled.start.saturating_add(length));
         }
     }
 

@@ -84,7 +84,7 @@ impl Decapsulator {
         if header.iid() != self.iid {
             return Err(Fate::WrongInstance);
         }
-        batch.narrow(slot, DATA_HEADER_LEN, usize::MAX - DATA_HEADER_LEN);
+        batch.strip(slot, DATA_HEADER_LEN);
         let outer = batch.outer(slot);
         let packet = batch.packet_mut(slot);
         let inner = Inner::parse(packet).map_err(|_| Fate::DecapMalformed)?;
@@ -109,7 +109,7 @@ impl Decapsulator {
         if outer.ttl < inner.ttl {
             inner::set_ttl(packet, outer.ttl);
         }
-        batch.narrow(slot, 0, inner.length);
+        batch.trim(slot, inner.length);
         Ok(if local {
             Way::Local { length: inner.length }
         } else {

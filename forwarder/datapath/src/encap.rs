@@ -206,7 +206,7 @@ impl Encapsulator {
         let header = DataHeader::of(self.iid).emit();
         let limit = routes.limits.inner(to);
         if inner.length <= usize::from(limit) {
-            batch.narrow(slot, 0, inner.length);
+            batch.trim(slot, inner.length);
             batch.prepend(slot, header);
             out.datagrams.push(datagram(Place::Batch(slot)));
         } else if inner.fragmentation == Fragmentation::Allowed {

@@ -30,7 +30,7 @@ pub enum ListenError {
 /// A listening socket with its file.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    listener: UnixListener,
+    socket: UnixListener,
     path: PathBuf,
     allow_uids: Vec<u32>,
 }
@@ -39,7 +39,7 @@ impl Listener {
     /// Listens at the configured path. To be called before threads are started: it sets the file mask for a moment.
     pub(crate) fn open(config: &ControlConfig) -> Result<Self, ListenError> {
         let path = config.socket.clone();
-        let listener = listen(&path).map_err(|source| match source.kind() {
+        let socket = listen(&path).map_err(|source| match source.kind() {
             ErrorKind::AddrInUse => ListenError::Taken { path: path.clone() },
             _ => ListenError::System {
                 path: path.clone(),
@@ -47,7 +47,7 @@ impl Listener {
             },
         })?;
         Ok(Self {
-            listener,
+            socket,
             path,
             allow_uids: config.allow_uids.clone(),
         })
@@ -60,7 +60,7 @@ impl Listener {
     /// The next connection that waits, made not to block.
     pub(super) fn accept(&self) -> Option<UnixStream> {
         loop {
-            match self.listener.accept() {
+            match self.socket.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => return Some(stream),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -76,7 +76,7 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        self.socket.as_fd()
     }
 }
 

@@ -35,6 +35,7 @@ fn a_client_is_heard_line_by_line_and_told_what_it_got_wrong() {
         panic!("{happenings:?}");
     };
     assert_eq!((id, frame.request), (client, 3));
+    let id = *id;
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let refused: ReportFrame = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(refused.reply_to, Some(4));
@@ -43,10 +44,13 @@ fn a_client_is_heard_line_by_line_and_told_what_it_got_wrong() {
         .unwrap();
     let happenings = clients.serve();
     assert!(matches!(happenings.as_slice(), [Happening::Asked { frame, .. }] if frame.request == 5));
-    clients.publish(&ReportFrame {
-        reply_to: None,
-        report: NodeReport::Done,
-    });
+    clients.publish(
+        std::iter::once(id),
+        &ReportFrame {
+            reply_to: None,
+            report: NodeReport::Done,
+        },
+    );
     let told: ReportFrame = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(told.report, NodeReport::Done);
     drop((stream, lines));

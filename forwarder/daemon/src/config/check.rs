@@ -204,12 +204,14 @@ fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriorit
     })
 }
 
-/// The same over restarts, and different for every name and locator.
+/// The same over restarts of one build, and different for every name and locator.
 fn derived_id(name: &str, rlocs: &[OwnRloc]) -> XtrId {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         (salt, name).hash(&mut hasher);
-        rlocs.iter().for_each(|own| own.rloc.0.hash(&mut hasher));
+        for own in rlocs {
+            own.rloc.0.hash(&mut hasher);
+        }
         u128::from(hasher.finish())
     };
     XtrId(half(0) << 64 | half(1))

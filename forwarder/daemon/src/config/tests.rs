@@ -6,6 +6,7 @@ use proto::Span;
 
 use super::*;
 
+// The first line is empty: a line number is one more than it looks.
 const WHOLE: &str = r#"
 name: telco
 xtr_id: 0x1
@@ -82,14 +83,14 @@ fn an_error_names_file_line_field_and_what_would_be_right() {
         (
             "register_every: 60s",
             "register_every: soon",
-            ":10:",
+            ":9:",
             "register_every",
             "10s, 500ms or 2m",
         ),
         (
             "register_every: 60s",
             "register_every: 60ms",
-            ":10:",
+            ":9:",
             "register_every",
             "at least 1s",
         ),
@@ -145,7 +146,7 @@ fn an_error_names_file_line_field_and_what_would_be_right() {
         (
             "secret: \"battery staple\"",
             "mac: whole",
-            ":13:",
+            ":12:",
             "keys.change",
             "needs a secret or a secret_file",
         ),
@@ -173,7 +174,6 @@ fn an_error_names_file_line_field_and_what_would_be_right() {
     ];
     for (right, wrong, line, field, advice) in cases {
         assert!(WHOLE.contains(right), "{right}");
-        // The constant begins with an empty line; the file would not.
         let said = refusal(&WHOLE.replace(right, wrong));
         let file_and_line = format!("/etc/pacao/telco.yaml{line}");
         for part in [file_and_line.as_str(), field, advice] {

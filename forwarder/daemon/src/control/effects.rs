@@ -78,7 +78,7 @@ impl Control {
         let frame = ReportFrame { reply_to, report };
         match to {
             To::Client(client) => clients.tell(client, &frame),
-            To::Subscribers => clients.publish(&frame),
+            To::Subscribers => clients.publish(self.node.subscribers(), &frame),
         }
     }
 
