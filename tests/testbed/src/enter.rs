@@ -36,12 +36,12 @@ pub fn enter() -> Result<Privilege, EnterError> {
 
 fn become_root_inside() -> Result<(), EnterError> {
     let (uid, gid) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).map_err(
-        |errno| match errno {
-            Errno::EINVAL => EnterError::Threads,
-            _ => EnterError::UserNamespace { source: errno.into() },
-        },
-    )?;
+    // No mount namespace: nothing is mounted, and with one the paths of this program and of the working directory could no
+    // longer be told.
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+        Errno::EINVAL => EnterError::Threads,
+        _ => EnterError::UserNamespace { source: errno.into() },
+    })?;
     // user_namespaces(7): without privilege outside, the gid map may be written only once setgroups is denied.
     let maps = [
         ("setgroups", "deny".to_owned()),

@@ -1,12 +1,13 @@
 //! The testbed's own program: what a lab starts, for tests of the testbed that do not need the console.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand};
 use engine::Session;
-use testbed::{Fabric, Lab, LabOptions};
+use testbed::{Fabric, Lab, LabOptions, Node};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +39,9 @@ enum Verb {
         /// The forwarder's program.
         #[arg(long)]
         forwarder: PathBuf,
+        /// Send packets over the WAN between each user and each data centre, and print the round trips.
+        #[arg(long)]
+        echo: bool,
     },
 }
 
@@ -53,7 +57,11 @@ fn main() -> ExitCode {
         Verb::Guard(passed) => return testbed::guard::main_with_args(passed.arguments),
         Verb::Traffic(passed) => return testbed::traffic::main_with_args(passed.arguments),
         Verb::Measure => measure(),
-        Verb::Lab { session, forwarder } => lab(&session, forwarder),
+        Verb::Lab {
+            session,
+            forwarder,
+            echo,
+        } => lab(&session, forwarder, if echo { Trial::Echo } else { Trial::None }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,16 +81,54 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    Echo,
+    None,
+}
+
 #[expect(clippy::print_stdout, reason = "the answer")]
-fn lab(session: &std::path::Path, forwarder: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
-    testbed::enter()?;
+fn lab(session: &Path, forwarder: PathBuf, trial: Trial) -> Result<(), Box<dyn std::error::Error>> {
+    let privilege = testbed::enter()?;
+    println!("privilege: {privilege:?}");
     let fabric = Fabric::of(&Session::read(session)?).ok_or("the session has no lab: part")?;
     let options = LabOptions {
         forwarder: vec![forwarder.into()],
         ..LabOptions::this_program()?
     };
     let lab = Lab::start(&fabric, options, &mut |progress| println!("{progress:?}"))?;
-    println!("{}", lab.directory().display());
+    println!("directory: {}", lab.directory().display());
+    if trial == Trial::Echo {
+        for (site, rloc) in &fabric.sites {
+            let mut command = lab.traffic();
+            command
+                .args(["serve", "--listen", &format!("{}:5001", rloc.0)])
+                .stdout(Stdio::piped());
+            let mut server = lab.node_host(&Node::Site(site.clone()))?.spawn(command)?;
+            first_line(&mut server)?;
+            for user in fabric.users.keys() {
+                let mut command = lab.traffic();
+                command
+                    .args(["echo", "--seconds", "0.2", &format!("{}:5001", rloc.0)])
+                    .stdout(Stdio::piped());
+                let output = lab
+                    .node_host(&Node::User(user.clone()))?
+                    .spawn(command)?
+                    .wait_with_output()?;
+                print!("{user} {site} {}", String::from_utf8_lossy(&output.stdout));
+            }
+            server.kill()?;
+            server.wait()?;
+        }
+    }
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(lab.stop()?)
+}
+
+fn first_line(child: &mut Child) -> std::io::Result<String> {
+    let mut text = String::new();
+    if let Some(output) = &mut child.stdout {
+        BufReader::new(output).read_line(&mut text)?;
+    }
+    Ok(text)
 }
