@@ -1,1 +1,63 @@
-fn main() {}
+//! The pacao program: the command line over engine, console, forwarder and lab.
+//!
+//! | module | verb |
+//! |---|---|
+//! | [`demo`] | `demo`: the whole thing on this machine |
+//! | [`run`], [`serve`], [`attach`] | the engine with a console, without one, and a console without an engine |
+//! | [`ctl`] | one question to an engine or a forwarder |
+//! | [`lab`] | a session's fabric in namespaces |
+//! | [`drill`], [`bench`] | measured claims, as [`checks`] |
+//! | [`replay`], [`check`] | recordings and files |
+//!
+//! `forwarder`, `delay-line`, `guard` and `traffic` are processes of their own: thin mains over other crates.
+
+mod attach;
+mod bench;
+mod check;
+mod checks;
+mod cli;
+mod ctl;
+mod demo;
+mod drill;
+mod lab;
+mod lines;
+mod replay;
+mod run;
+mod screen;
+mod serve;
+mod session_file;
+mod told;
+mod traffic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Bench, Cli, Drill, Verb};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Forwarder(passed) => return pacao_forwarder::main_with_args(passed.args),
+        Verb::DelayLine(passed) => return testbed::delay_line::main_with_args(passed.args),
+        Verb::Guard(passed) => return testbed::guard::main_with_args(passed.args),
+        Verb::Traffic(passed) => return testbed::traffic::main_with_args(passed.args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Run(args) => run::run(args),
+        Verb::Serve(args) => serve::run(args),
+        Verb::Attach(args) => attach::run(args),
+        Verb::Ctl(args) => ctl::run(args),
+        Verb::Lab(args) => lab::run(&args),
+        Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
+        Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Check(args) => check::run(&args),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pacao: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -3,5 +3,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`product`] | the `pacao` binary under test, its children and their output |
+//! | [`fabric`] | a lab with the binary under test, and questions to its forwarders |
+//! | [`patience`] | waiting for a condition instead of for a time |
 
+pub mod fabric;
+pub mod patience;
 pub mod product;

@@ -1,0 +1,3 @@
+//! Measurements against named peers.
+
+pub mod forward;

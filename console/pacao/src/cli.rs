@@ -1,0 +1,369 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use proto::{Mode, SiteName, Span, UserName, VmName};
+
+/// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pacao",
+    version,
+    about,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show a whole fabric on this machine: a link goes bad, you approve, the traffic moves.
+    Demo(DemoArgs),
+    /// Run the engine and the console on a session.
+    Run(RunArgs),
+    /// Run the engine alone: JSON lines on standard output, a WebSocket on loopback for consoles.
+    Serve(ServeArgs),
+    /// Show the console of an engine that runs already.
+    Attach(AttachArgs),
+    /// Ask a running engine, or a forwarder, from the command line.
+    Ctl(CtlArgs),
+    /// Build a session's fabric in network namespaces and keep it until Ctrl-C.
+    Lab(LabArgs),
+    /// Run a drill with known figures and judge the outcome.
+    #[command(subcommand)]
+    Drill(Drill),
+    /// Measure against a named peer, in one run.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Repeat the decisions of a recording and say whether they are the same.
+    Replay(ReplayArgs),
+    /// Check sessions and layouts: every error with its line and column.
+    Check(CheckArgs),
+    /// A LISP node of a site, as its own process.
+    #[command(disable_help_flag = true)]
+    Forwarder(Passed),
+    /// The delay line of a lab (started by the lab).
+    #[command(hide = true, disable_help_flag = true)]
+    DelayLine(Passed),
+    /// Ties a program's life to this one's (started by the lab).
+    #[command(hide = true, disable_help_flag = true)]
+    Guard(Passed),
+    /// Traffic of a lab (started by the lab).
+    #[command(hide = true, disable_help_flag = true)]
+    Traffic(Passed),
+}
+
+/// Arguments handed on as they are.
+#[derive(Args, Debug)]
+pub struct Passed {
+    /// For the program itself.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<std::ffi::OsString>,
+}
+
+/// `pacao demo`
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Play without hands: the engine approves by itself.
+    #[arg(long)]
+    pub auto: bool,
+    /// Print lines instead of showing the console (with --auto; otherwise staff decide by `pacao ctl`).
+    #[arg(long)]
+    pub headless: bool,
+    /// Seconds from the start to the stress.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..=3600))]
+    pub stress_after: u64,
+    /// What the stress adds to the round trip, in milliseconds.
+    #[arg(long, default_value_t = 400, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=1900))]
+    pub impair: u64,
+    /// Seconds from the stress to the end, with --auto or --headless.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(15..=3600))]
+    pub watch: u64,
+    /// The session to play, instead of the built-in one; it needs a `lab:` part.
+    #[arg(long, value_name = "FILE")]
+    pub session: Option<PathBuf>,
+    /// Where to keep the recording; default: demo.jsonl in the state directory.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// End with one JSON object of measured checks.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// How the console looks.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ScreenArgs {
+    /// Layout: noc, wall, compact, or a file; default: by the size of the terminal.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub layout: Option<String>,
+}
+
+/// `pacao run`
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// What an engine needs to know.
+#[derive(Args, Debug)]
+pub struct EngineArgs {
+    /// The session file.
+    pub session: PathBuf,
+    /// Begin in this mode, whatever the session or the record says.
+    #[arg(long, value_parser = mode)]
+    pub mode: Option<Mode>,
+    /// Where recordings, token and endpoint are kept; default: the state directory of the session.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Where consoles may connect; loopback only.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+}
+
+/// `pacao serve`
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// End when the process that started this one ends.
+    #[arg(long, hide = true)]
+    pub die_with_parent: bool,
+}
+
+/// Which engine to talk to.
+#[derive(Args, Clone, Debug)]
+pub struct EngineAt {
+    /// ws://127.0.0.1:PORT; default: the only engine of yours that runs.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The session's name, where several engines run.
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// State directory, as given to the engine: endpoint and token are read there.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// File with the token; needed where the engine's state directory cannot be read.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// `pacao attach`
+#[derive(Args, Debug)]
+pub struct AttachArgs {
+    /// ws://127.0.0.1:PORT, as `serve` printed it; default: the only engine of yours that runs.
+    #[arg(value_name = "URL")]
+    pub at: Option<String>,
+    #[command(flatten)]
+    pub engine: EngineAt,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// `pacao ctl`
+#[derive(Args, Debug)]
+pub struct CtlArgs {
+    #[command(flatten)]
+    pub engine: EngineAt,
+    /// One JSON value instead of a table.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to ask.
+    #[command(subcommand)]
+    pub ask: Ask,
+}
+
+/// What to ask.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Every user and data centre: RTT, jitter, loss, state.
+    Links,
+    /// Locators of each user's view of each VM: priority and weight.
+    Rlocs,
+    /// Proposals, open ones first.
+    Proposals,
+    /// The event log.
+    Log,
+    /// Approve a proposal. Without --revision: as it stands now.
+    Approve(DecideArgs),
+    /// Reject a proposal.
+    Reject(DecideArgs),
+    /// Make a user enter by another data centre.
+    Switch {
+        /// The user.
+        user: UserName,
+        /// The VM.
+        vm: VmName,
+        /// The data centre.
+        to: SiteName,
+    },
+    /// Show the mode, or set it.
+    Mode {
+        /// observe, recommend or auto.
+        #[arg(value_parser = mode)]
+        mode: Option<Mode>,
+    },
+    /// Ask a forwarder over its control socket.
+    Node {
+        /// The socket.
+        socket: PathBuf,
+        /// What to show.
+        what: NodePart,
+    },
+}
+
+/// Which proposal.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// Its number.
+    pub proposal: u64,
+    /// Refuse if the proposal is at another revision.
+    #[arg(long)]
+    pub revision: Option<u32>,
+}
+
+/// Parts of a forwarder.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NodePart {
+    /// Remote mappings.
+    MapCache,
+    /// Mappings registered here.
+    Registrations,
+    /// Own mappings.
+    Database,
+    /// Who asked lately.
+    Requesters,
+    /// Probed locators.
+    Probes,
+    /// Packets and messages by fate.
+    Counters,
+}
+
+/// `pacao lab`
+#[derive(Args, Debug)]
+pub struct LabArgs {
+    /// A session with a `lab:` part.
+    pub session: PathBuf,
+}
+
+/// `pacao drill`
+#[derive(Debug, Subcommand)]
+pub enum Drill {
+    /// Table 5.1 of the thesis: a download, the user's link is stressed, the entry moves (or not).
+    #[command(name = "table-5-1")]
+    Table51(Table51Args),
+}
+
+/// `pacao drill table-5-1`
+#[derive(Args, Debug)]
+pub struct Table51Args {
+    /// What the stress adds to the round trip, milliseconds, one run each.
+    #[arg(long, value_delimiter = ',', default_values_t = [100_u64, 200, 400, 1000], value_name = "MS,MS..")]
+    pub impair: Vec<u64>,
+    /// legacy: the RLOC stays. pacao1: the engine switches. undisturbed runs are always measured beside them.
+    #[arg(long, value_delimiter = ',', default_values = ["legacy", "pacao1"], value_name = "MODE,MODE")]
+    pub mode: Vec<DrillMode>,
+    /// Divide all times of the table (450 s, S' = 10 s) by this.
+    #[arg(long, default_value_t = 10.0, value_name = "FACTOR")]
+    pub compress: f64,
+    /// Kill the engine (-9) half-way through the stress and start another on its record.
+    #[arg(long)]
+    pub kill_engine: bool,
+    /// Write the report, with the volume over time, here.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who chooses the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DrillMode {
+    /// Nobody: the locator is fixed.
+    Legacy,
+    /// The engine, by RLOC switching.
+    Pacao1,
+}
+
+/// `pacao bench`
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
+    Forward(ForwardArgs),
+}
+
+/// `pacao bench forward`
+#[derive(Args, Debug)]
+pub struct ForwardArgs {
+    /// Peers to measure beside: oor (OpenOverlayRouter), vxlan (the kernel's), plain (routing, no tunnel).
+    #[arg(long, value_delimiter = ',', default_values = ["oor", "vxlan"], value_name = "PEER,PEER")]
+    pub peers: Vec<Peer>,
+    /// Rounds; medians are quoted.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub rounds: u32,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub seconds: u32,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tunnels to measure beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// OpenOverlayRouter.
+    Oor,
+    /// Kernel VXLAN.
+    Vxlan,
+    /// No tunnel.
+    Plain,
+}
+
+/// `pacao replay`
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// A recording.
+    pub file: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pacao check`
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Session or layout files.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// One JSON array of findings.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "observe" => Ok(Mode::Observe),
+        "recommend" => Ok(Mode::Recommend),
+        "auto" => Ok(Mode::Auto),
+        _ => Err("use observe, recommend or auto".to_owned()),
+    }
+}
+
+/// The lengths of the thesis's table divided by `factor`.
+pub fn compressed(seconds: f64, factor: f64) -> Span {
+    Span((seconds * 1e6 / factor).round() as u64)
+}

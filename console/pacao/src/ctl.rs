@@ -1,0 +1,145 @@
+//! `pacao ctl`: one question to an engine, or to a forwarder.
+
+mod node;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, FixedOffset};
+use engine::Attachment;
+use proto::{Actor, Command, EngineFrame, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict};
+use serde::Serialize;
+
+use crate::attach::Door;
+use crate::cli::{Ask, CtlArgs, DecideArgs};
+use crate::screen::operator;
+
+/// An engine answers within this long or not at all.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks; `Ok(false)` if the engine refused.
+pub fn run(args: CtlArgs) -> anyhow::Result<bool> {
+    if let Ask::Node { socket, what } = &args.ask {
+        return node::run(socket, *what, args.json);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (mut attachment, _connection) = Door::find(&args.engine)?.enter().await?;
+        let asked = tokio::time::timeout(PATIENCE, ask(&mut attachment, &args));
+        asked.await.context("the engine does not answer")?
+    })
+}
+
+async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
+    let snapshot = snapshot(engine).await?;
+    let command = match &args.ask {
+        Ask::Links => return show(args.json, &snapshot.links, || tui::plain::links(&snapshot)),
+        Ask::Rlocs => return show(args.json, &snapshot.rlocs, || tui::plain::rlocs(&snapshot)),
+        Ask::Proposals => {
+            return show(args.json, &snapshot.proposals, || {
+                tui::plain::proposals(&snapshot, zone())
+            });
+        }
+        Ask::Log => return show(args.json, &snapshot.log, || log(&snapshot)),
+        Ask::Mode { mode: None } => {
+            return show(args.json, &snapshot.mode, || format!("{}\n", snapshot.mode));
+        }
+        Ask::Mode { mode: Some(mode) } => Command::SetMode { mode: *mode },
+        Ask::Approve(which) => decide(&snapshot, which, Verdict::Approve),
+        Ask::Reject(which) => decide(&snapshot, which, Verdict::Reject),
+        Ask::Switch { user, vm, to } => Command::Switch {
+            user: user.clone(),
+            vm: vm.clone(),
+            to: to.clone(),
+        },
+        Ask::Node { .. } => bail!("a forwarder is not asked through an engine"),
+    };
+    let reply = carry(engine, command).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&reply)?);
+    } else {
+        match &reply {
+            Reply::Accepted { what } => println!("o {what}"),
+            Reply::Refused { refusal } => println!("x {refusal}"),
+        }
+    }
+    Ok(matches!(reply, Reply::Accepted { .. }))
+}
+
+fn log(snapshot: &Snapshot) -> String {
+    let line = |entry: &LogEntry| {
+        let at = DateTime::from_timestamp_micros(i64::try_from(entry.at.micros()).unwrap_or_default());
+        let at = at.unwrap_or_default().with_timezone(&zone());
+        format!(
+            "{} {} {}\n",
+            at.format("%H:%M:%S%.3f"),
+            entry.severity.mark(),
+            entry.text
+        )
+    };
+    snapshot.log.iter().map(line).collect()
+}
+
+/// How far local time is from UTC now.
+fn zone() -> FixedOffset {
+    *chrono::Local::now().offset()
+}
+
+fn decide(snapshot: &Snapshot, which: &DecideArgs, verdict: Verdict) -> Command {
+    let proposal = ProposalId(which.proposal);
+    let now = snapshot
+        .proposals
+        .iter()
+        .find(|known| known.id == proposal)
+        .map(|known| known.revision);
+    // An unknown number goes to the engine as it is: its refusal is the clearest error, and it is recorded.
+    Command::Decide {
+        proposal,
+        revision: which.revision.or(now).unwrap_or(0),
+        verdict,
+    }
+}
+
+fn show<T: Serialize>(json: bool, rows: &T, text: impl FnOnce() -> String) -> anyhow::Result<bool> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+    } else {
+        print!("{}", text());
+    }
+    Ok(true)
+}
+
+async fn snapshot(engine: &mut Attachment) -> anyhow::Result<Snapshot> {
+    while let Some(frame) = engine.frames.recv().await {
+        match frame {
+            EngineFrame::Snapshot { snapshot } => return Ok(snapshot),
+            EngineFrame::Bye { why } => bail!("the engine let go: {why}"),
+            _ => {}
+        }
+    }
+    bail!("the engine said nothing")
+}
+
+async fn carry(engine: &mut Attachment, command: Command) -> anyhow::Result<Reply> {
+    let id = RequestId(format!(
+        "ctl-{}-{:x}",
+        std::process::id(),
+        crate::traffic::now().micros()
+    ));
+    let by = Actor::Operator { name: operator() };
+    engine
+        .ask
+        .send((id.clone(), command, by))
+        .await
+        .context("the engine is gone")?;
+    while let Some(frame) = engine.frames.recv().await {
+        match frame {
+            EngineFrame::Reply { request, reply } if request == id => return Ok(reply),
+            EngineFrame::Bye { why } => bail!("the engine let go before it answered: {why}"),
+            _ => {}
+        }
+    }
+    bail!("the engine is gone before it answered")
+}

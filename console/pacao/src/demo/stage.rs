@@ -1,0 +1,192 @@
+//! What a demo stands on: the fabric, the engine, the download of a user, and that of a twin whose entry stays.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use engine::paths::{Root, StateDir, StatePaths};
+use engine::session::Session;
+use engine::{Attachment, EngineHandle};
+use proto::{SiteName, Span, UserName, VmName};
+use testbed::{Fabric, Lab, LabOptions, Progress};
+use tokio::runtime::Runtime;
+
+use crate::cli::DemoArgs;
+use crate::session_file::{SessionFile, TABLE_5_1};
+use crate::traffic::{Outcome, Server, Traffic};
+
+/// The receiver window of both downloads, bytes (thesis section 5.4).
+pub const WINDOW: u32 = 163_840;
+
+/// The twin's name, locator and EIDs.
+const TWIN: (&str, &str, &str) = ("fixed-rloc", "172.16.250.1", "10.250.1.0/24");
+
+/// Everything that runs.
+pub struct Stage {
+    pub lab: Lab,
+    /// The user whose link goes bad.
+    pub user: UserName,
+    /// The same user over again, unknown to the engine: what would have been.
+    pub twin: UserName,
+    /// The entry at the start.
+    pub from: SiteName,
+    /// Labels of the data centres.
+    pub labels: BTreeMap<SiteName, String>,
+    /// S' and S''' of the session.
+    pub slots: (Span, Span),
+    /// Where the engine's record is.
+    pub record: PathBuf,
+    /// The session's name, for `pacao ctl --session`.
+    pub session: String,
+    /// The round trip over the entry at the start, undisturbed.
+    pub base_rtt: Span,
+    runtime: Runtime,
+    engine: EngineHandle,
+    traffic: Traffic,
+    twin_traffic: Traffic,
+    _server: Server,
+}
+
+/// What the downloads and echoes came to.
+pub struct Volumes {
+    /// The user's.
+    pub user: Outcome,
+    /// The twin's.
+    pub twin: Outcome,
+}
+
+impl Stage {
+    /// Builds the fabric, starts the engine, waits until every link is measured, begins the downloads.
+    pub fn build(args: &DemoArgs) -> anyhow::Result<Self> {
+        let (text, name) = match &args.session {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                (text, path.display().to_string())
+            }
+            None => (TABLE_5_1.to_owned(), "table-5-1".to_owned()),
+        };
+        let plain = Session::parse(&text, &name)?;
+        let Some((user, vm, from)) = first_user(&plain) else {
+            bail!("{name}: the demo needs a user with a VM");
+        };
+        let mut file = SessionFile::parse(&text)?;
+        file.add_twin(user.as_str(), TWIN.0, TWIN.1, TWIN.2)?;
+        let with_twin = Session::parse(&file.text()?, &name)?;
+        let fabric =
+            Fabric::of(&with_twin).with_context(|| format!("{name}: the demo needs a `lab:` part"))?;
+        let wan = &with_twin.lab.as_ref().context("no lab part")?.wan;
+        let base_rtt = wan.between(user.as_str(), from.as_str()).rtt;
+
+        eprintln!("building {} in network namespaces", plain.name);
+        let lab = Lab::start(&fabric, LabOptions::this_program()?, &mut |progress| {
+            eprintln!("  {}", words(&progress))
+        })?;
+        let mut session = plain;
+        session.controls = lab.controls();
+        session.config.mode = super::mode(args);
+        let slots = (session.config.slots.decide, session.config.slots.probe);
+        let labels = session
+            .config
+            .sites
+            .iter()
+            .map(|(name, site)| (name.clone(), site.label.clone()))
+            .collect();
+
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        session.name = format!("demo-{}", session.name);
+        session.config.session.clone_from(&session.name);
+        let name = session.name.clone();
+        let paths = StatePaths::new(&Root::User, &name)?;
+        let mut record = paths.record();
+        if let Some(given) = &args.record {
+            record.clone_from(given);
+        }
+        let mut options = engine::Options::new(StateDir::open(paths)?);
+        options.record.clone_from(&record);
+        options.start = engine::Start::Fresh;
+        options.console = Some(([127, 0, 0, 1], 0).into());
+        let engine = runtime.block_on(engine::spawn(session, options))?;
+
+        let server = Server::start(&lab, &vm)?;
+        let twin = UserName::new(TWIN.0)?;
+        let traffic = Traffic::start(&lab, &user, &server, WINDOW, None)?;
+        let twin_traffic = Traffic::start(&lab, &twin, &server, WINDOW, None)?;
+        Ok(Self {
+            lab,
+            user,
+            twin,
+            from,
+            labels,
+            slots,
+            record,
+            session: name,
+            base_rtt,
+            runtime,
+            engine,
+            traffic,
+            twin_traffic,
+            _server: server,
+        })
+    }
+
+    /// Another console's end of the engine.
+    pub fn attach(&self) -> anyhow::Result<Attachment> {
+        Ok(self.runtime.block_on(self.engine.attach())?)
+    }
+
+    /// Becomes true at Ctrl-C.
+    pub fn interrupted(&self) -> Arc<AtomicBool> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&flag);
+        self.runtime.spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                set.store(true, Ordering::Relaxed);
+            }
+        });
+        flag
+    }
+
+    /// Bytes downloaded by the user and by the twin.
+    pub fn volumes(&self) -> (u64, u64) {
+        (self.traffic.bytes(), self.twin_traffic.bytes())
+    }
+
+    /// The name for people.
+    pub fn label<'a>(&'a self, site: &'a SiteName) -> &'a str {
+        self.labels.get(site).map_or(site.as_str(), String::as_str)
+    }
+
+    /// Ends traffic, engine and fabric, in this order.
+    pub fn end(self) -> anyhow::Result<Volumes> {
+        let volumes = Volumes {
+            user: self.traffic.stop()?,
+            twin: self.twin_traffic.stop()?,
+        };
+        self.runtime.block_on(self.engine.shutdown())?;
+        self.lab.stop()?;
+        Ok(volumes)
+    }
+}
+
+fn first_user(session: &Session) -> Option<(UserName, VmName, SiteName)> {
+    session.config.users.iter().find_map(|(name, user)| {
+        let (vm, entry) = user.vms.iter().next()?;
+        Some((name.clone(), vm.clone(), entry.clone()))
+    })
+}
+
+fn words(progress: &Progress) -> String {
+    match progress {
+        Progress::Swept { directories } => {
+            format!("removed {directories} run directories of labs that were killed")
+        }
+        Progress::Wired { namespaces } => format!("{namespaces} namespaces wired"),
+        Progress::LineUp => "the delay line carries packets".to_owned(),
+        Progress::ForwarderUp { node, up, of } => format!("forwarder {up}/{of}: {node}"),
+    }
+}

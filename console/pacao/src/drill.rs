@@ -1,0 +1,3 @@
+//! Drills with figures known beforehand.
+
+pub mod table_5_1;

@@ -1,0 +1,26 @@
+//! `pacao run`: the engine and its console in one process.
+
+use tui::Ending;
+
+use crate::cli::RunArgs;
+use crate::screen::{self, Screen};
+use crate::serve;
+
+/// Runs until the operator quits; the engine ends with its console (`pacao serve` is the one that stays).
+pub fn run(args: RunArgs) -> anyhow::Result<bool> {
+    screen::present()?;
+    // Before anything starts: a bad layout must not leave half an engine.
+    screen::layout(&args.screen)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let engine = runtime.block_on(serve::start(args.engine))?;
+    let attachment = runtime.block_on(engine.attach())?;
+    let ending = Screen::new(&args.screen, attachment)?.show(|_| {});
+    runtime.block_on(engine.shutdown())?;
+    if let Ending::Lost { why } = ending? {
+        anyhow::bail!("the engine was lost: {why}");
+    }
+    Ok(true)
+}

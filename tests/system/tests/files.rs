@@ -1,0 +1,141 @@
+//! What a person meets before anything runs: help, wrong words, broken files.
+
+use std::process::{Command, Output};
+
+use system_tests::product::pacao;
+
+fn run(mut command: Command) -> (Output, String) {
+    let output = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output, text)
+}
+
+fn workspace(path: &str) -> String {
+    format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn what_is_shipped_is_good() {
+    let mut files = Vec::new();
+    for folder in ["sessions", "layouts"] {
+        for entry in std::fs::read_dir(workspace(folder)).unwrap() {
+            files.push(entry.unwrap().path());
+        }
+    }
+    assert!(files.len() >= 4, "{files:?}");
+    let mut command = pacao(["check"]).unwrap();
+    command.args(&files);
+    let (output, text) = run(command);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
+fn a_broken_session_is_named_by_line_and_field_and_exits_1() {
+    let text = std::fs::read_to_string(workspace("sessions/table-5-1.yaml")).unwrap();
+    let broken = text.replace("home: telco }", "home: nowhere }");
+    assert_ne!(broken, text);
+    let line = 1 + broken.lines().position(|line| line.contains("nowhere")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.yaml");
+    std::fs::write(&path, broken).unwrap();
+    let (output, text) = run(pacao(["check", path.to_str().unwrap()]).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&format!("broken.yaml:{line}:")), "{text}");
+    assert!(
+        text.contains("nowhere") && text.contains("telco"),
+        "names what is wrong and what would do: {text}"
+    );
+}
+
+#[test]
+fn a_broken_session_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.yaml");
+    std::fs::write(&path, "version: 1\nname: x\nnonsense: true\n").unwrap();
+    let state = folder.path().join("state");
+    let mut command = pacao(["serve"]).unwrap();
+    command.arg(&path).arg("--state").arg(&state);
+    let (output, text) = run(command);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("broken.yaml") && text.contains("nonsense"),
+        "{text}"
+    );
+    assert!(!state.exists(), "nothing was made");
+}
+
+#[test]
+fn wrong_words_get_help_and_exit_2() {
+    for args in [
+        vec!["fly"],
+        vec!["ctl", "links", "--colour"],
+        vec!["drill", "table-9-9"],
+        vec!["demo", "--impair", "0"],
+    ] {
+        let mut command = pacao([]).unwrap();
+        command.args(&args);
+        let (output, text) = run(command);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(
+            text.contains("--help") || text.contains("Usage"),
+            "{args:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn every_verb_has_help() {
+    let (_, text) = run(pacao(["--help"]).unwrap());
+    for verb in [
+        "demo",
+        "run",
+        "serve",
+        "attach",
+        "ctl",
+        "lab",
+        "drill",
+        "bench",
+        "replay",
+        "check",
+        "forwarder",
+    ] {
+        assert!(text.contains(&format!("\n  {verb}")), "{verb} is not in: {text}");
+        let (output, help) = run(pacao([verb, "--help"]).unwrap());
+        assert!(output.status.success(), "{verb}: {help}");
+        assert!(help.contains("Usage"), "{verb}: {help}");
+    }
+}
+
+#[test]
+fn asking_an_engine_that_does_not_run_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = pacao(["ctl", "links", "--state"]).unwrap();
+    command.arg(folder.path());
+    let (output, text) = run(command);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("no engine of yours runs"), "{text}");
+}
+
+#[test]
+fn a_console_without_a_terminal_says_what_to_use_instead() {
+    let (output, text) = run(pacao(["run", &workspace("sessions/table-5-1.yaml")]).unwrap());
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("not a terminal") && text.contains("serve"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_recording_that_was_changed_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("record.jsonl");
+    std::fs::write(&path, "{\"format\":\"something else\"}\n").unwrap();
+    let (output, text) = run(pacao(["replay", path.to_str().unwrap()]).unwrap());
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("record.jsonl") && text.contains('1'), "{text}");
+}
