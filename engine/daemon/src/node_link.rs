@@ -1,7 +1,7 @@
 //! The control connection to one forwarder: JSON lines, [`NodeFrame`] down, [`ReportFrame`] up.
 //!
-//! The link connects, says `Subscribe`, and brings `NodeUp` and the forwarder's `Hello` to the shell; then reports as
-//! they come. Any failure is `NodeDown` with the reason, and a new connection after a pause.
+//! The link connects, waits for the forwarder's `Hello`, and brings `NodeUp` and the `Hello` to the shell; then reports
+//! as they come. Any failure is `NodeDown` with the reason, and a new connection after a pause.
 
 mod frames;
 
@@ -36,9 +36,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// A command must be taken within this.
 const WRITING: Duration = Duration::from_secs(2);
 
-/// Commands that wait for the forwarder at most; when they are full the shell drops the connection.
-const COMMANDS: usize = 256;
-
 /// Where a forwarder is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -71,14 +68,32 @@ impl Address {
     }
 }
 
+/// One forwarder of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Its site.
+    pub(crate) site: SiteName,
+    /// Where it is reached.
+    pub(crate) address: Address,
+    /// Commands that wait for it at most; when they are full the shell drops the connection. A forwarder that has just
+    /// come is told every view at once, so this grows with the session.
+    pub(crate) commands: usize,
+}
+
 /// Keeps one forwarder connected; ends when the shell does.
-pub(crate) async fn run(site: SiteName, address: Address, arrivals: mpsc::Sender<Arrival>) {
+pub(crate) async fn run(peer: Peer, arrivals: mpsc::Sender<Arrival>) {
+    let Peer {
+        site,
+        address,
+        commands,
+    } = peer;
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
     while !arrivals.is_closed() {
         let mut link = Link {
             site: &site,
             arrivals: &arrivals,
+            commands,
             greeted: false,
         };
         let why = link.live(&address).await;
@@ -97,7 +112,10 @@ pub(crate) async fn run(site: SiteName, address: Address, arrivals: mpsc::Sender
             told = why.to_string();
             tracing::warn!(%site, %address, why = told, "forwarder not reached");
         }
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = arrivals.closed() => return,
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -105,6 +123,7 @@ pub(crate) async fn run(site: SiteName, address: Address, arrivals: mpsc::Sender
 struct Link<'a> {
     site: &'a SiteName,
     arrivals: &'a mpsc::Sender<Arrival>,
+    commands: usize,
     greeted: bool,
 }
 
@@ -148,7 +167,7 @@ impl Link<'_> {
             Ok(Err(error)) => return error,
             Err(_) => return LinkError::NoGreeting,
         };
-        let (commands, to_send) = mpsc::channel(COMMANDS);
+        let (commands, to_send) = mpsc::channel(self.commands);
         self.greeted = true;
         let up = Arrival::NodeUp {
             site: self.site.clone(),
@@ -164,6 +183,7 @@ impl Link<'_> {
         tokio::select! {
             error = self.listen(lines) => error,
             error = speak(write, to_send) => error,
+            () = self.arrivals.closed() => LinkError::EngineGone,
         }
     }
 
@@ -207,15 +227,11 @@ async fn speak(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
     mut commands: mpsc::Receiver<NodeCommand>,
 ) -> LinkError {
-    let mut next = Some(NodeCommand::Subscribe);
     for request in 1.. {
-        let command = match next.take() {
-            Some(command) => command,
-            None => match timeout(HEARTBEAT, commands.recv()).await {
-                Ok(Some(command)) => command,
-                Ok(None) => return LinkError::Dropped,
-                Err(_) => NodeCommand::Show { what: Show::Counters },
-            },
+        let command = match timeout(HEARTBEAT, commands.recv()).await {
+            Ok(Some(command)) => command,
+            Ok(None) => return LinkError::Dropped,
+            Err(_) => NodeCommand::Show { what: Show::Counters },
         };
         let line = match frames::line(&NodeFrame { request, command }) {
             Ok(line) => line,

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use crate::attachment::{ASKS, Ask, Attachment, FRAMES};
 use crate::clock::Clock;
 use crate::console_link::{self, ConsoleLinkError, Endpoint};
-use crate::node_link;
+use crate::node_link::{self, Address, Peer};
 use crate::paths::StateDir;
 use crate::record::{Header, RecordError};
 use crate::recorder::{Recorder, resume};
@@ -36,6 +36,12 @@ use run::Shell;
 
 /// Inputs that wait for the core at most.
 pub const INPUTS: usize = 4096;
+
+/// Commands that wait for one forwarder at most, besides
+const COMMANDS: usize = 256;
+
+/// this many for each user and VM: a view can change a few times while a forwarder is busy.
+const VIEWS: usize = 4;
 
 /// How an engine is run.
 #[derive(Debug)]
@@ -171,12 +177,18 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
         start,
         console,
     } = options;
-    let mut links = Vec::new();
+    let pairs: usize = session.config.users.values().map(|user| user.vms.len()).sum();
+    let commands = COMMANDS + VIEWS * pairs;
+    let mut peers = Vec::new();
     for site in session.config.sites.keys() {
         let Some(path) = session.controls.get(site) else {
             return Err(EngineError::NoControl { site: site.clone() });
         };
-        links.push((site.clone(), node_link::Address::Unix(path.clone())));
+        peers.push(Peer {
+            site: site.clone(),
+            address: Address::Unix(path.clone()),
+            commands,
+        });
     }
     let config = session.config;
     let opened = tokio::task::spawn_blocking(move || open_record(&record, config, start)).await;
@@ -193,11 +205,8 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
         endpoint = Some(server.endpoint().clone());
         tasks.spawn(named("console link", server.run(arrivals.clone())));
     }
-    for (site, address) in links {
-        tasks.spawn(named(
-            "node link",
-            node_link::run(site, address, arrivals.clone()),
-        ));
+    for peer in peers {
+        tasks.spawn(named("node link", node_link::run(peer, arrivals.clone())));
     }
     let (stop, stopped) = oneshot::channel();
     let shell = Shell::new(opened, (inbox, arrivals.downgrade()), tasks, state);

@@ -72,7 +72,7 @@ impl Server {
         let mut consoles = JoinSet::new();
         loop {
             tokio::select! {
-                () = arrivals.closed() => return,
+                () = arrivals.closed() => break,
                 Some(_) = consoles.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) if consoles.len() < MAX_CONSOLES => {
@@ -92,6 +92,8 @@ impl Server {
                 },
             }
         }
+        // Each has a goodbye to pass on.
+        while consoles.join_next().await.is_some() {}
     }
 }
 

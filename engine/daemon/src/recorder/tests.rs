@@ -24,7 +24,13 @@ impl Written {
         let config = Session::parse(SESSION, "two-sites.yaml").unwrap().config;
         let recorder = Recorder::create(&path, &Header::new(config.clone(), START)).unwrap();
         let engine = Engine::new(config, START);
-        let mut written = Self { _folder: folder, path, engine, recorder, now: START };
+        let mut written = Self {
+            _folder: folder,
+            path,
+            engine,
+            recorder,
+            now: START,
+        };
         written.take(Input::Started);
         written
     }
@@ -42,22 +48,37 @@ impl Written {
     /// Two seconds of probes by both forwarders, and a change of mode.
     fn a_while(&mut self) {
         for site in ["north", "south"] {
-            self.take(Input::NodeUp { site: SiteName::new(site).unwrap() });
+            self.take(Input::NodeUp {
+                site: SiteName::new(site).unwrap(),
+            });
         }
         for round in 0..10 {
             for (site, rtt) in [("north", 20_123 + round * 77), ("south", 30_007)] {
                 let sample = ProbeSample {
                     target: lisp_wire::Rloc([172, 16, 1, 1].into()),
                     sent_at: self.now,
-                    outcome: if round == 7 { ProbeOutcome::Lost } else { ProbeOutcome::Rtt(Span(rtt)) },
+                    outcome: if round == 7 {
+                        ProbeOutcome::Lost
+                    } else {
+                        ProbeOutcome::Rtt(Span(rtt))
+                    },
                 };
-                let report = NodeReport::Probes { samples: vec![sample] };
-                self.take(Input::Report { site: SiteName::new(site).unwrap(), report });
+                let report = NodeReport::Probes {
+                    samples: vec![sample],
+                };
+                self.take(Input::Report {
+                    site: SiteName::new(site).unwrap(),
+                    report,
+                });
             }
         }
         let by = Actor::Operator { name: "ada".into() };
         let command = Command::SetMode { mode: Mode::Auto };
-        self.take(Input::Command { request: RequestId(format!("r-{}", self.now.micros())), by, command });
+        self.take(Input::Command {
+            request: RequestId(format!("r-{}", self.now.micros())),
+            by,
+            command,
+        });
     }
 
     fn text(&self) -> String {
@@ -81,7 +102,11 @@ fn a_record_gives_back_the_engine_it_was_written_by() {
     written.recorder.state(written.now, &written.engine).unwrap();
     written.a_while();
     written.recorder.commit().unwrap();
-    assert_eq!(written.resumed().unwrap().engine, written.engine, "from a state and what came later");
+    assert_eq!(
+        written.resumed().unwrap().engine,
+        written.engine,
+        "from a state and what came later"
+    );
 }
 
 #[test]
@@ -100,18 +125,31 @@ fn a_replay_repeats_every_decision_over_states_and_restarts() {
     assert!(report.identical(), "{:?}", report.first_difference);
     assert_eq!((report.starts, report.states), (2, 1));
     assert_eq!(report.inputs, 2 + 3 * 23);
-    assert!(report.decisions >= 3, "at least one reply a change of mode: {}", report.decisions);
+    assert!(
+        report.decisions >= 3,
+        "at least one reply a change of mode: {}",
+        report.decisions
+    );
 }
 
 #[test]
 fn a_record_is_for_its_owner_only_and_never_overwritten() {
     let mut written = Written::new();
     written.recorder.commit().unwrap();
-    assert_eq!(fs::metadata(&written.path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&written.path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let before = written.text();
     let later = START + Span::secs(9);
-    Recorder::create(&written.path, &Header::new(written.engine.config().clone(), later)).unwrap();
-    let aside = written.path.with_file_name(format!("record-until-{}.jsonl", later.micros()));
+    Recorder::create(
+        &written.path,
+        &Header::new(written.engine.config().clone(), later),
+    )
+    .unwrap();
+    let aside = written
+        .path
+        .with_file_name(format!("record-until-{}.jsonl", later.micros()));
     assert_eq!(fs::read_to_string(aside).unwrap(), before);
     assert_eq!(written.text().lines().count(), 1);
 }
@@ -129,9 +167,16 @@ fn wherever_the_writer_was_killed_what_was_whole_before_is_read() {
         let lines = whole[..length].matches('\n').count() as u64;
         let resumed = written.resumed().unwrap();
         let torn = !whole[..length].ends_with('\n');
-        assert_eq!(resumed.torn.map(|torn| torn.line), torn.then_some(lines + 1), "at {length}");
+        assert_eq!(
+            resumed.torn.map(|torn| torn.line),
+            torn.then_some(lines + 1),
+            "at {length}"
+        );
         let report = replay(&written.path).unwrap();
-        assert!(report.identical() && report.torn.is_none(), "the torn line is cut: {report:?}");
+        assert!(
+            report.identical() && report.torn.is_none(),
+            "the torn line is cut: {report:?}"
+        );
     }
 }
 
@@ -148,7 +193,11 @@ fn zeros_of_a_lost_page_at_the_end_are_cut_and_in_the_midst_told() {
     resumed.recorder.commit().unwrap();
     assert!(replay(&written.path).unwrap().identical());
 
-    fs::write(&written.path, format!("{}\0\0\0\0\n{}", whole, whole.lines().nth(1).unwrap())).unwrap();
+    fs::write(
+        &written.path,
+        format!("{}\0\0\0\0\n{}", whole, whole.lines().nth(1).unwrap()),
+    )
+    .unwrap();
     assert!(matches!(written.resumed(), Err(RecordError::Damaged { .. })));
 }
 
@@ -180,7 +229,10 @@ fn a_decision_that_comes_out_otherwise_is_shown() {
     let mut written = Written::new();
     written.take(Input::Tick);
     let notice = proto::Notice::Mode { mode: Mode::Auto };
-    written.recorder.decisions(written.now, &[&Effect::Notify { notice }]).unwrap();
+    written
+        .recorder
+        .decisions(written.now, &[&Effect::Notify { notice }])
+        .unwrap();
     written.take(Input::Tick);
     written.recorder.commit().unwrap();
     let report = replay(&written.path).unwrap();
@@ -193,9 +245,19 @@ fn a_decision_that_comes_out_otherwise_is_shown() {
 fn other_files_are_not_taken_for_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
-    for text in ["", "\n", "{}", "{}\n", "hello\nworld\n", "{\"format\":\"pacao-record\",\"version\":1}\n"] {
+    for text in [
+        "",
+        "\n",
+        "{}",
+        "{}\n",
+        "hello\nworld\n",
+        "{\"format\":\"pacao-record\",\"version\":1}\n",
+    ] {
         fs::write(&path, text).unwrap();
-        assert!(matches!(replay(&path), Err(RecordError::NotARecord { .. })), "{text:?}");
+        assert!(
+            matches!(replay(&path), Err(RecordError::NotARecord { .. })),
+            "{text:?}"
+        );
     }
     assert!(matches!(replay(folder.path()), Err(RecordError::Io { .. })));
 }
@@ -206,7 +268,13 @@ fn a_session_that_changed_does_not_go_on_with_the_old_record() {
     written.recorder.commit().unwrap();
     let mut config = written.engine.config().clone();
     config.mode = Mode::Observe;
-    assert!(resume(&written.path, &config).is_ok(), "the mode is that of the first start");
+    assert!(
+        resume(&written.path, &config).is_ok(),
+        "the mode is that of the first start"
+    );
     config.slots.decide = Span::secs(7);
-    assert!(matches!(resume(&written.path, &config), Err(RecordError::OtherConfig { .. })));
+    assert!(matches!(
+        resume(&written.path, &config),
+        Err(RecordError::OtherConfig { .. })
+    ));
 }

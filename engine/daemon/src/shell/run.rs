@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input, decisions};
 use proto::{
-    Actor, Command, EngineFrame, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity, SiteName,
-    Snapshot, Timestamp,
+    Actor, Command, EngineFrame, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity,
+    SiteName, Snapshot, Timestamp,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::consoles::{ConsoleId, Consoles};
 use super::journal::Journal;
@@ -25,6 +25,9 @@ const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 /// How often slow consoles are looked after.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(100);
+
+/// Links have this long to say goodbye.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The shell's own log lines that a new console still sees.
 const REMARKS: usize = 32;
@@ -91,6 +94,8 @@ impl Shell {
     /// Runs until it is told to stop, or a task dies that never should.
     pub(super) async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<(), EngineError> {
         self.take(Input::Started).await;
+        // Who looks at the record later sees every start, however short the life after it.
+        let _failure_is_told_after_this = self.journal.commit().await;
         let died = loop {
             let deadline = self
                 .engine
@@ -285,7 +290,6 @@ impl Shell {
     }
 
     async fn end(mut self, died: Option<EngineError>) -> Result<(), EngineError> {
-        self.tasks.shutdown().await;
         let now = self.clock.now();
         let finished = match self.journal.state(now, &self.engine) {
             Ok(()) => self.journal.commit().await,
@@ -295,13 +299,15 @@ impl Shell {
             .as_ref()
             .map_or_else(|| "the engine was stopped".to_owned(), ToString::to_string);
         self.consoles.part(&why);
-        // Those that were on their way in.
+        // Those that were on their way in. With the inbox closed the links end by themselves.
         self.inbox.close();
         while let Ok(arrival) = self.inbox.try_recv() {
             if let Arrival::Attach { frames, .. } = arrival {
                 let _gone_again = frames.try_send(EngineFrame::Bye { why: why.clone() });
             }
         }
+        let _the_rest_is_aborted =
+            timeout(GRACE, async { while self.tasks.join_next().await.is_some() {} }).await;
         match died {
             Some(error) => Err(error),
             None => finished.map_err(|why| EngineError::Unfinished { why }),

@@ -31,7 +31,11 @@ impl Medium for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { self.file.sync() }
+        if self.full.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            self.file.sync()
+        }
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
@@ -60,22 +64,44 @@ fn bench() -> Bench {
     let (chain, length): (Chain, u64) = reader.position();
     let full = Arc::new(AtomicBool::new(false));
     let file = std::fs::OpenOptions::new().append(true).open(&record).unwrap();
-    let disk = Disk { file, full: Arc::clone(&full) };
+    let disk = Disk {
+        file,
+        full: Arc::clone(&full),
+    };
     let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
     let journal = Journal::new(recorder);
-    let opened = Opened { engine: Engine::new(config, now), journal, clock, remarks: vec!["taken up".into()] };
+    let opened = Opened {
+        engine: Engine::new(config, now),
+        journal,
+        clock,
+        remarks: vec!["taken up".into()],
+    };
     let (arrivals, inbox) = mpsc::channel(INPUTS);
     let (stop, stopped) = oneshot::channel();
     let shell = Shell::new(opened, (inbox, arrivals.downgrade()), JoinSet::new(), state);
     let mut tasks = JoinSet::new();
     tasks.spawn(shell.run(stopped));
-    let engine = EngineHandle { arrivals, stop: Some(stop), tasks, endpoint: None };
-    Bench { _folder: folder, record, full, engine }
+    let engine = EngineHandle {
+        arrivals,
+        stop: Some(stop),
+        tasks,
+        endpoint: None,
+    };
+    Bench {
+        _folder: folder,
+        record,
+        full,
+        engine,
+    }
 }
 
 async fn set_mode(console: &mut Attachment, request: &str, mode: Mode) -> Reply {
     let by = Actor::Operator { name: "ada".into() };
-    console.ask.send((RequestId(request.into()), Command::SetMode { mode }, by)).await.unwrap();
+    console
+        .ask
+        .send((RequestId(request.into()), Command::SetMode { mode }, by))
+        .await
+        .unwrap();
     until(console, |frame| match frame {
         EngineFrame::Reply { reply, .. } => Some(reply),
         _ => None,
@@ -92,11 +118,15 @@ async fn until<T>(console: &mut Attachment, look: impl Fn(EngineFrame) -> Option
             }
         }
     };
-    timeout(Duration::from_secs(3600), found).await.expect("within the hour")
+    timeout(Duration::from_secs(3600), found)
+        .await
+        .expect("within the hour")
 }
 
 fn remark(frame: EngineFrame, text: &str, grave: Severity) -> Option<()> {
-    let EngineFrame::Notices { notices } = frame else { return None };
+    let EngineFrame::Notices { notices } = frame else {
+        return None;
+    };
     let told = |notice: &Notice| {
         matches!(notice, Notice::Log { entry: LogEntry { text: told, severity, .. } }
             if told.contains(text) && *severity == grave)
@@ -117,19 +147,48 @@ async fn snapshot(engine: &EngineHandle) -> Snapshot {
 async fn what_cannot_be_recorded_is_refused_until_the_disk_is_mended() {
     let bench = bench();
     let mut console = bench.engine.attach().await.unwrap();
-    assert!(matches!(set_mode(&mut console, "1", Mode::Auto).await, Reply::Accepted { .. }));
+    assert!(matches!(
+        set_mode(&mut console, "1", Mode::Auto).await,
+        Reply::Accepted { .. }
+    ));
 
     bench.full.store(true, Ordering::Relaxed);
     let reply = set_mode(&mut console, "2", Mode::Recommend).await;
-    assert!(matches!(reply, Reply::Refused { refusal: Refusal::NotRecorded { .. } }), "{reply:?}");
-    until(&mut console, |frame| remark(frame, "commands are refused", Severity::Error)).await;
+    assert!(
+        matches!(
+            reply,
+            Reply::Refused {
+                refusal: Refusal::NotRecorded { .. }
+            }
+        ),
+        "{reply:?}"
+    );
+    until(&mut console, |frame| {
+        remark(frame, "commands are refused", Severity::Error)
+    })
+    .await;
     let shown = snapshot(&bench.engine).await;
-    assert_eq!(shown.mode, Mode::Observe, "an engine that cannot write takes its hands off");
-    assert!(shown.log.iter().any(|entry| entry.text.contains("commands are refused")));
+    assert_eq!(
+        shown.mode,
+        Mode::Observe,
+        "an engine that cannot write takes its hands off"
+    );
+    assert!(
+        shown
+            .log
+            .iter()
+            .any(|entry| entry.text.contains("commands are refused"))
+    );
 
     bench.full.store(false, Ordering::Relaxed);
-    until(&mut console, |frame| remark(frame, "can be written again", Severity::Warning)).await;
-    assert!(matches!(set_mode(&mut console, "3", Mode::Auto).await, Reply::Accepted { .. }));
+    until(&mut console, |frame| {
+        remark(frame, "can be written again", Severity::Warning)
+    })
+    .await;
+    assert!(matches!(
+        set_mode(&mut console, "3", Mode::Auto).await,
+        Reply::Accepted { .. }
+    ));
     bench.engine.shutdown().await.unwrap();
 
     let report = crate::replay(&bench.record).unwrap();
@@ -153,7 +212,11 @@ async fn a_stopped_engine_says_goodbye_and_lets_its_folder_go() {
     let folder = bench.record.parent().unwrap().parent().unwrap().to_owned();
     StateDir::open(StatePaths::new(&Root::At(folder), "two-sites").unwrap()).unwrap();
     let report = crate::replay(&bench.record).unwrap();
-    assert_eq!((report.starts, report.states), (1, 1), "the last state is written down");
+    assert_eq!(
+        (report.starts, report.states),
+        (1, 1),
+        "the last state is written down"
+    );
 }
 
 #[tokio::test(start_paused = true)]

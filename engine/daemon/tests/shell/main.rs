@@ -1,0 +1,8 @@
+//! The engine's shell from outside: fake forwarders on Unix sockets, real files, real WebSockets.
+//! Slots are short; whatever is waited for is a condition, with a limit that only a hang reaches.
+
+mod bench;
+mod consoles;
+mod forwarder;
+mod record;
+mod switching;
