@@ -2,14 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as a test does")]
 
+#[path = "tshark/frames.rs"]
+mod frames;
 #[path = "wire/samples.rs"]
 mod samples;
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::process::Command;
 
-use lisp_wire::{Algorithm, CONTROL_PORT, DATA_PORT, DataHeader, InstanceId, Key, MacLength, data_header};
+use frames::{capture, ipv4, over_ipv4, over_ipv6, udp};
+use lisp_wire::{
+    Action, Algorithm, AuthField, CONTROL_PORT, DATA_PORT, DataHeader, InstanceId, Key, Locator, MacLength,
+    MapRegister, MapReply, MapRequest, Message, Nonce, SiteId, data_header,
+};
 
 /// What tshark must call the samples. It names no EID where there are several records, and knows neither type 5 nor
 /// type 15.
@@ -136,6 +142,136 @@ fn tshark_reads_the_same_fields_out_of_a_registration() {
 }
 
 #[test]
+fn tshark_sees_each_flag_of_a_request_where_it_is_set() {
+    let set: [fn(&mut MapRequest); 6] = [
+        |request| request.authoritative = true,
+        |request| request.map_reply = Some(samples::record("10.1.0.0/24", &["192.0.2.1"])),
+        |request| request.probe = true,
+        |request| request.solicit = true,
+        |request| request.proxy_itr = true,
+        |request| request.invoked = true,
+    ];
+    let fields =
+        ["auth", "mrp", "probe", "smr", "pitr", "smri"].map(|flag| format!("lisp.mreq.flags.{flag}"));
+    let messages = set.map(|set| {
+        let mut request = samples::request();
+        set(&mut request);
+        Message::MapRequest(request)
+    });
+    assert_one_each("request", &messages, &fields);
+}
+
+#[test]
+fn tshark_sees_each_flag_of_a_reply_a_registration_and_an_envelope_where_it_is_set() {
+    let reply = |probe, echo_nonce| {
+        Message::MapReply(MapReply {
+            nonce: Nonce(1),
+            probe,
+            echo_nonce,
+            records: vec![],
+        })
+    };
+    let replies = [reply(true, false), reply(false, true)];
+    assert_one_each(
+        "reply",
+        &replies,
+        &["lisp.mrep.flags.probe", "lisp.mrep.flags.enlr"].map(str::to_owned),
+    );
+
+    let register = |proxy_reply, want_notify, xtr| {
+        let (nonce, auth) = (Nonce(1), AuthField::unsigned());
+        Message::MapRegister(MapRegister {
+            nonce,
+            proxy_reply,
+            want_notify,
+            auth,
+            records: vec![],
+            xtr,
+        })
+    };
+    let site = Some((samples::XTR, SiteId(1)));
+    let registers = [
+        register(true, false, None),
+        register(false, true, None),
+        register(false, false, site),
+    ];
+    let fields = ["pmr", "wmn", "xtrid"].map(|flag| format!("lisp.mreg.flags.{flag}"));
+    assert_one_each("register-flags", &registers, &fields);
+
+    let mut envelope =
+        samples::encapsulated("10.1.0.7", "10.2.0.9", &Message::MapRequest(samples::request()));
+    if let Message::Encapsulated(envelope) = &mut envelope {
+        envelope.ddt_originated = true;
+    }
+    assert_one_each("envelope", &[envelope], &["lisp.ecm.flags.ddt".to_owned()]);
+}
+
+#[test]
+fn tshark_sees_each_flag_of_a_locator_and_each_action_where_they_are_set() {
+    let reply = |records| {
+        Message::MapReply(MapReply {
+            nonce: Nonce(1),
+            probe: false,
+            echo_nonce: false,
+            records,
+        })
+    };
+    let set: [fn(&mut Locator); 3] = [
+        |locator| locator.local = true,
+        |locator| locator.probed = true,
+        |locator| locator.reachable = true,
+    ];
+    let messages = set.map(|set| {
+        let mut record = samples::record("10.1.0.0/24", &["192.0.2.1"]);
+        (record.locators[0].local, record.locators[0].reachable) = (false, false);
+        set(&mut record.locators[0]);
+        reply(vec![record])
+    });
+    let fields = ["local", "probe", "reach"].map(|flag| format!("lisp.loc.flags.{flag}"));
+    assert_one_each("locator", &messages, &fields);
+
+    let actions = [
+        Action::NoAction,
+        Action::NativelyForward,
+        Action::SendMapRequest,
+        Action::Drop,
+        Action::DropPolicyDenied,
+        Action::DropAuthFailure,
+    ];
+    let frames = actions.map(|action| {
+        let mut record = samples::record("10.1.0.0/24", &[]);
+        (record.action, record.map_version) = (action, 0x0abc);
+        frame(&reply(vec![record]))
+    });
+    let dissected = dissect(
+        "action",
+        &frames,
+        &["lisp.mapping.act", "lisp.mapping.ver", "lisp.mapping.auth"],
+    );
+    let expected: Vec<_> = (0..6)
+        .map(|number| vec![number.to_string(), "2748".into(), "1".into()])
+        .collect();
+    assert_eq!(dissected, expected);
+}
+
+/// Of these flags tshark must see the first set in the first message and no other, and so on.
+fn assert_one_each(name: &str, messages: &[Message], fields: &[String]) {
+    let frames: Vec<_> = messages.iter().map(frame).collect();
+    let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+    let flag = |set| if set { "1" } else { "0" }.to_owned();
+    let expected: Vec<Vec<_>> = (0..messages.len())
+        .map(|message| (0..fields.len()).map(|field| flag(field == message)).collect())
+        .collect();
+    assert_eq!(dissect(name, &frames, &fields), expected, "{fields:?}");
+}
+
+fn frame(message: &Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message.emit(&mut bytes).unwrap();
+    over_ipv4(CONTROL_PORT, &bytes)
+}
+
+#[test]
 fn tshark_finds_the_inner_packet_behind_every_data_header() {
     use data_header::{DataNonce, EchoRequest, MapVersion, Mark};
     let tenant = InstanceId::new(7).unwrap();
@@ -251,84 +387,4 @@ fn dissect(name: &str, frames: &[Vec<u8>], fields: &[&str]) -> Vec<Vec<String>> 
         .collect();
     assert_eq!(lines.len(), frames.len(), "a line for each frame");
     lines
-}
-
-/// A capture file: the classic header, microseconds, Ethernet.
-fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0002_0004, 0, 0, 65_535, 1_u32] {
-        file.extend(word.to_be_bytes());
-    }
-    for (second, frame) in (1_u32..).zip(frames) {
-        for word in [second, 0, frame.len() as u32, frame.len() as u32] {
-            file.extend(word.to_be_bytes());
-        }
-        file.extend(frame);
-    }
-    file
-}
-
-fn over_ipv4(port: u16, payload: &[u8]) -> Vec<u8> {
-    let packet = ipv4(
-        Ipv4Addr::new(192, 0, 2, 1),
-        Ipv4Addr::new(192, 0, 2, 2),
-        &udp(None, port, payload),
-    );
-    [
-        [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00].as_slice(),
-        &packet,
-    ]
-    .concat()
-}
-
-fn over_ipv6(port: u16, payload: &[u8]) -> Vec<u8> {
-    let (from, to) = ("2001:db8:f::1".parse().unwrap(), "2001:db8:f::2".parse().unwrap());
-    let datagram = udp(Some((from, to)), port, payload);
-    let mut packet = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0];
-    packet.extend((datagram.len() as u16).to_be_bytes());
-    packet.extend([17, 64]);
-    packet.extend(from.octets());
-    packet.extend(to.octets());
-    packet.extend(datagram);
-    packet
-}
-
-/// A UDP datagram from an odd port. Over IPv4 the checksum may be left out, over IPv6 not.
-fn udp(ends: Option<(Ipv6Addr, Ipv6Addr)>, port: u16, payload: &[u8]) -> Vec<u8> {
-    let length = (8 + payload.len()) as u16;
-    let mut datagram = [61_000_u16, port, length, 0].map(u16::to_be_bytes).concat();
-    datagram.extend(payload);
-    if let Some((from, to)) = ends {
-        let pseudo = [from.octets(), to.octets()].concat();
-        let sum = sum(&pseudo) + 17 + u64::from(length) + sum(&datagram);
-        datagram[6..8].copy_from_slice(&folded(sum).to_be_bytes());
-    }
-    datagram
-}
-
-fn ipv4(from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
-    let mut header = vec![0x45, 0];
-    header.extend((20 + payload.len() as u16).to_be_bytes());
-    header.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
-    header.extend(from.octets());
-    header.extend(to.octets());
-    let checksum = folded(sum(&header));
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    header.extend(payload);
-    header
-}
-
-/// Written here once more, so that the crate's own checksums have a second opinion beside tshark's.
-fn sum(bytes: &[u8]) -> u64 {
-    bytes
-        .chunks(2)
-        .map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)))
-        .sum()
-}
-
-fn folded(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
