@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn availability_counts_time_not_probes() {
-        let at = |seconds| Timestamp(seconds * 1_000_000);
+        let at = |seconds: u64| Timestamp(seconds * 1_000_000);
         let mut window = Window::default();
         assert!(window.rtt().is_none() && window.loss_pct().is_none());
         window.mark(Up::Yes, at(10));

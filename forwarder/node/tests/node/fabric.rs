@@ -1,0 +1,197 @@
+//! The thesis's first test bed: three data centres that serve one VM, users, a Map-Server that is the Map-Resolver too.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use lisp_wire::message::{SiteId, XtrId};
+use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
+use node::Config;
+use node::config::{
+    ChangePriority, MapServer, NonceRule, OwnEid, OwnRloc, Probing, Role, Scope, ScopedKey, Site,
+};
+use proto::node::Tell;
+use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
+
+use crate::network::Network;
+
+pub(crate) const VM: &str = "10.1.0.7";
+pub(crate) const VM_BLOCK: &str = "10.1.0.7/32";
+pub(crate) const SITE_SECRET: &[u8] = b"one key a site";
+pub(crate) const CP_SECRET: &[u8] = b"the data centres' own";
+
+pub(crate) fn rloc(text: &str) -> Rloc {
+    Rloc(text.parse().unwrap())
+}
+
+pub(crate) fn prefix(text: &str) -> EidPrefix {
+    text.parse().unwrap()
+}
+
+pub(crate) fn key(secret: &[u8]) -> Key {
+    Key::new(1, Algorithm::HmacSha256, secret).unwrap()
+}
+
+pub(crate) fn telco() -> Rloc {
+    rloc("172.16.0.1")
+}
+
+pub(crate) fn marilyn() -> Rloc {
+    rloc("172.16.0.2")
+}
+
+pub(crate) fn lip6() -> Rloc {
+    rloc("172.16.0.3")
+}
+
+pub(crate) fn paris() -> Rloc {
+    rloc("172.16.1.1")
+}
+
+pub(crate) fn lyon() -> Rloc {
+    rloc("172.16.1.2")
+}
+
+pub(crate) fn server() -> Rloc {
+    rloc("172.16.9.1")
+}
+
+/// Locators with priorities 1, 2, 3 and so on.
+pub(crate) fn ranked(rlocs: &[Rloc]) -> Vec<Locator> {
+    (1..)
+        .zip(rlocs)
+        .map(|(rank, rloc)| Locator::unicast(*rloc, Priority(rank), Weight(100)))
+        .collect()
+}
+
+/// A node without any role.
+pub(crate) fn bare(name: &str, own: Rloc) -> Config {
+    let IpAddr::V4(v4) = own.0 else {
+        panic!("the fabric is IPv4")
+    };
+    Config {
+        name: SiteName::new(name).unwrap(),
+        xtr_id: XtrId(u128::from(u32::from(v4))),
+        site_id: SiteId(0),
+        rlocs: vec![OwnRloc {
+            rloc: own,
+            priority: Priority(1),
+            weight: Weight(100),
+        }],
+        roles: BTreeSet::new(),
+        map_resolvers: vec![server()],
+        map_servers: Vec::new(),
+        register_every: Span::secs(60),
+        eids: Vec::new(),
+        sites: Vec::new(),
+        change_priority: ChangePriority {
+            keys: vec![ScopedKey {
+                key: key(CP_SECRET),
+                scope: Scope::Within(vec![prefix("10.1.0.0/16")]),
+            }],
+            ..ChangePriority::default()
+        },
+        probing: Probing::default(),
+    }
+}
+
+pub(crate) fn map_server() -> Config {
+    let site = |text| Site {
+        prefix: prefix(text),
+        keys: vec![key(SITE_SECRET)],
+        accept_more_specifics: true,
+        nonces: NonceRule::Growing,
+    };
+    Config {
+        roles: [Role::MapServer, Role::MapResolver].into(),
+        sites: vec![site("10.1.0.0/16"), site("10.2.1.0/24"), site("10.2.2.0/24")],
+        ..bare("server", server())
+    }
+}
+
+fn xtr(name: &str, own: Rloc) -> Config {
+    Config {
+        roles: [Role::Itr, Role::Etr].into(),
+        map_servers: vec![MapServer {
+            address: server(),
+            key: key(SITE_SECRET),
+            proxy_reply: false,
+        }],
+        ..bare(name, own)
+    }
+}
+
+/// A user's xTR.
+pub(crate) fn user(name: &str, own: Rloc, block: &str) -> Config {
+    let eid = OwnEid {
+        prefix: prefix(block),
+        ttl: Ttl(60),
+        locators: Vec::new(),
+        register: true,
+    };
+    Config {
+        eids: vec![eid],
+        ..xtr(name, own)
+    }
+}
+
+/// A data centre's xTR; the VM lives at the first of the ranked ones.
+pub(crate) fn site(name: &str, own: Rloc) -> Config {
+    let locators = ranked(&[telco(), marilyn(), lip6()]);
+    let eid = OwnEid {
+        prefix: prefix(VM_BLOCK),
+        ttl: Ttl(10),
+        locators,
+        register: own == telco(),
+    };
+    let mut config = Config {
+        eids: vec![eid],
+        ..xtr(name, own)
+    };
+    config.change_priority.group = vec![telco(), marilyn(), lip6()];
+    config
+}
+
+/// Indices of the members.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fabric {
+    pub(crate) server: usize,
+    pub(crate) telco: usize,
+    pub(crate) marilyn: usize,
+    pub(crate) lip6: usize,
+    pub(crate) paris: usize,
+    pub(crate) lyon: usize,
+}
+
+/// The whole fabric, registered.
+pub(crate) fn fabric() -> (Network, Fabric) {
+    fabric_with(|config| config)
+}
+
+/// The whole fabric, each node's configuration changed.
+pub(crate) fn fabric_with(change: impl Fn(Config) -> Config) -> (Network, Fabric) {
+    let mut net = Network::new();
+    let members = Fabric {
+        server: net.add(change(map_server())),
+        telco: net.add(change(site("telco", telco()))),
+        marilyn: net.add(change(site("marilyn", marilyn()))),
+        lip6: net.add(change(site("lip6", lip6()))),
+        paris: net.add(change(user("paris", paris(), "10.2.1.0/24"))),
+        lyon: net.add(change(user("lyon", lyon(), "10.2.2.0/24"))),
+    };
+    for index in [members.telco, members.marilyn, members.lip6] {
+        net.command(index, NodeCommand::Subscribe);
+    }
+    net.run_for(Span::millis(100));
+    (net, members)
+}
+
+/// "Tell this client that the VM is entered by these, the first of them before all."
+pub(crate) fn switch(change: u64, client: Rloc, order: &[Rloc]) -> NodeCommand {
+    NodeCommand::SetLocators {
+        change: ChangeId(change),
+        eid: prefix(VM_BLOCK),
+        audience: Audience::Client { rloc: client },
+        locators: ranked(order),
+        tell: Tell::ChangePriority,
+    }
+}

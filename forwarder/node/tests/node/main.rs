@@ -1,0 +1,19 @@
+//! Several nodes on an in-memory network, in virtual time.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `network` | the network: latency, loss, restarts, a tap on every datagram |
+//! | `fabric` | three data centres, two users, a Map-Server: the thesis's first test bed |
+//! | `resolving` | misses, retries, negative replies, lifetimes, SMR |
+//! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
+//! | `moving` | Change-Priority: switches, migrations, views, loss, peers that do not speak it |
+//! | `probing` | figures, samples, failover |
+//! | `hostile` | forged, replayed, truncated and random datagrams |
+
+mod fabric;
+mod hostile;
+mod moving;
+mod network;
+mod probing;
+mod registering;
+mod resolving;

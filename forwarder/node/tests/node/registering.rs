@@ -1,0 +1,272 @@
+//! Registrations: kept, repeated, expired, withdrawn, and not to be forged.
+
+use lisp_wire::Message;
+use node::Input;
+use node::config::{NonceRule, OwnEid};
+use proto::node::{RegistrationRow, Show};
+use proto::{NodeCommand, NodeReport, Span};
+
+use crate::fabric::{
+    SITE_SECRET, VM, fabric, fabric_with, key, map_server, paris, prefix, server, telco, user,
+};
+use crate::network::{Network, Way};
+
+fn is_register(message: &Message) -> bool {
+    matches!(message, Message::MapRegister(_))
+}
+
+fn is_notify(message: &Message) -> bool {
+    matches!(message, Message::MapNotify(_))
+}
+
+fn registrations(net: &mut Network, index: usize) -> Vec<RegistrationRow> {
+    match net.command(
+        index,
+        NodeCommand::Show {
+            what: Show::Registrations,
+        },
+    ) {
+        NodeReport::Registrations { rows } => rows,
+        other => panic!("registrations were asked for, not {other:?}"),
+    }
+}
+
+fn registered(net: &mut Network, index: usize) -> Vec<String> {
+    registrations(net, index)
+        .iter()
+        .map(|row| row.eid.to_string())
+        .collect()
+}
+
+const ALL: [&str; 3] = ["10.1.0.7/32", "10.2.1.0/24", "10.2.2.0/24"];
+
+#[test]
+fn every_site_is_registered_once_and_stays_so() {
+    let (mut net, at) = fabric();
+    assert_eq!(registered(&mut net, at.server), ALL);
+    assert_eq!(registrations(&mut net, at.server)[0].from, telco());
+    net.run_for(Span::secs(600));
+    assert_eq!(registered(&mut net, at.server), ALL);
+    // One a minute, each acknowledged at once.
+    assert_eq!(net.sent(telco(), is_register), 11);
+    assert_eq!(net.counter(at.telco, "control.map-registers.acknowledged"), 11);
+}
+
+#[test]
+fn a_lost_registration_is_repeated_with_a_higher_nonce_until_it_is_acknowledged() {
+    let mut net = Network::new();
+    let mut lost = 0;
+    net.lose(move |packet| {
+        let lose = lost < 3 && (packet.is(is_register) || packet.is(is_notify));
+        lost += usize::from(lose);
+        lose
+    });
+    let at_server = net.add(map_server());
+    net.add(user("paris", paris(), "10.2.1.0/24"));
+    net.run_for(Span::secs(5));
+    assert_eq!(registered(&mut net, at_server), ["10.2.1.0/24"]);
+    assert_eq!(net.sent(paris(), is_register), 4);
+    let nonces: Vec<_> = net
+        .tap
+        .iter()
+        .filter_map(|packet| match packet.message()? {
+            Message::MapRegister(register) => Some(register.nonce),
+            _ => None,
+        })
+        .collect();
+    assert!(nonces.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn a_map_server_that_restarts_knows_all_again_within_a_period() {
+    let (mut net, at) = fabric();
+    net.run_for(Span::secs(100));
+    net.kill(at.server);
+    net.run_for(Span::secs(10));
+    net.start(at.server);
+    assert!(registered(&mut net, at.server).is_empty());
+    net.run_for(Span::secs(61));
+    assert_eq!(registered(&mut net, at.server), ALL);
+}
+
+#[test]
+fn a_registration_ends_three_minutes_after_the_last_word() {
+    let (mut net, at) = fabric();
+    net.kill(at.paris);
+    net.run_for(Span::secs(178));
+    assert_eq!(registered(&mut net, at.server), ALL);
+    net.run_for(Span::secs(3));
+    assert_eq!(registered(&mut net, at.server), [ALL[0], ALL[2]]);
+}
+
+#[test]
+fn a_node_that_shuts_down_withdraws_what_it_registered() {
+    let (mut net, at) = fabric();
+    net.run_for(Span::secs(1));
+    net.input(at.paris, Input::Shutdown);
+    net.run_for(Span::millis(100));
+    assert_eq!(registered(&mut net, at.server), [ALL[0], ALL[2]]);
+}
+
+#[test]
+fn a_replayed_registration_is_refused_even_after_a_restart() {
+    let (mut net, at) = fabric();
+    let caught = net
+        .tap
+        .iter()
+        .find(|packet| packet.is(is_register) && packet.from.ip() == paris().0)
+        .cloned()
+        .unwrap();
+    net.run_for(Span::secs(1));
+    net.input(at.paris, Input::Shutdown);
+    net.kill(at.paris);
+    net.run_for(Span::secs(2));
+    net.inject(caught.from, server().0, caught.bytes.clone());
+    net.run_for(Span::millis(50));
+    assert_eq!(net.counter(at.server, "control.refused.replay"), 1);
+    net.kill(at.server);
+    net.start(at.server);
+    net.inject("172.16.6.6:4342".parse().unwrap(), server().0, caught.bytes);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.counter(at.server, "control.refused.replay"), 1);
+    assert!(registered(&mut net, at.server).is_empty());
+}
+
+#[test]
+fn the_replay_rule_can_be_waived_for_a_site_by_name() {
+    let (mut net, at) = fabric_with(|mut config| {
+        config
+            .sites
+            .iter_mut()
+            .for_each(|site| site.nonces = NonceRule::Any);
+        config
+    });
+    let caught = net
+        .tap
+        .iter()
+        .find(|packet| packet.is(is_register) && packet.from.ip() == paris().0)
+        .cloned()
+        .unwrap();
+    net.inject(caught.from, server().0, caught.bytes);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.counter(at.server, "control.refused.replay"), 0);
+    assert_eq!(net.counter(at.server, "control.map-registers.accepted"), 4);
+}
+
+#[test]
+fn a_wrong_key_or_a_foreign_eid_registers_nothing() {
+    let mut net = Network::new();
+    let at_server = net.add(map_server());
+    let mut forger = user("forger", paris(), "10.2.1.0/24");
+    forger.map_servers[0].key = key(b"guessed");
+    net.add(forger);
+    let mut thief = user("thief", telco(), "10.2.0.0/16");
+    thief.eids.push(OwnEid {
+        prefix: prefix("10.2.2.0/24"),
+        ..thief.eids[0].clone()
+    });
+    net.add(thief);
+    net.run_for(Span::secs(1));
+    assert!(registered(&mut net, at_server).is_empty());
+    assert!(net.counter(at_server, "control.refused.bad-mac") >= 1);
+    assert!(net.counter(at_server, "control.refused.scope") >= 1);
+}
+
+#[test]
+fn more_specific_eids_need_leave() {
+    for (accept, expected) in [(true, 1), (false, 0)] {
+        let mut net = Network::new();
+        let mut config = map_server();
+        config
+            .sites
+            .iter_mut()
+            .for_each(|site| site.accept_more_specifics = accept);
+        let at_server = net.add(config);
+        net.add(user("paris", paris(), "10.2.1.128/25"));
+        net.run_for(Span::secs(1));
+        assert_eq!(registered(&mut net, at_server).len(), expected);
+    }
+}
+
+#[test]
+fn a_map_server_asked_to_answers_itself() {
+    let (mut net, at) = fabric_with(|mut config| {
+        config
+            .map_servers
+            .iter_mut()
+            .for_each(|server| server.proxy_reply = true);
+        config
+    });
+    net.kill(at.telco);
+    net.miss(at.paris, VM);
+    net.run_for(Span::millis(21));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+    assert_eq!(net.counter(at.server, "control.map-server.proxied"), 1);
+}
+
+#[test]
+fn when_the_registering_etr_is_dead_the_next_locator_is_asked() {
+    let (mut net, at) = fabric();
+    net.kill(at.telco);
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(1));
+    assert!(matches!(net.member(at.paris).way(VM), Way::To(_)));
+}
+
+#[test]
+fn a_node_without_the_role_takes_no_registrations() {
+    let (mut net, at) = fabric();
+    let caught = net
+        .tap
+        .iter()
+        .find(|packet| packet.is(is_register))
+        .cloned()
+        .unwrap();
+    net.inject(caught.from, paris().0, caught.bytes);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.counter(at.paris, "control.refused.no-role"), 1);
+}
+
+#[test]
+fn many_eids_are_registered_in_several_messages() {
+    let mut net = Network::new();
+    let at_server = net.add(map_server());
+    let mut config = user("paris", paris(), "10.1.200.0/24");
+    let template = config.eids[0].clone();
+    config.eids = (0..40)
+        .map(|host| OwnEid {
+            prefix: prefix(&format!("10.1.{host}.0/24")),
+            ..template.clone()
+        })
+        .collect();
+    net.add(config);
+    net.run_for(Span::secs(1));
+    assert_eq!(registered(&mut net, at_server).len(), 40);
+    assert!(net.tap.iter().all(|packet| packet.bytes.len() < 1200));
+}
+
+#[test]
+fn a_forged_map_notify_acknowledges_nothing() {
+    let mut net = Network::new();
+    net.add(user("paris", paris(), "10.2.1.0/24"));
+    let register = net.tap[0].message();
+    let Some(Message::MapRegister(register)) = register else {
+        panic!("a Map-Register was expected")
+    };
+    let notify = lisp_wire::message::MapNotify {
+        nonce: register.nonce,
+        auth: register.auth,
+        records: register.records,
+        xtr: register.xtr,
+    };
+    for secret in [b"guessed".as_slice(), SITE_SECRET] {
+        let mut bytes = Vec::new();
+        Message::MapNotify(notify.clone())
+            .emit_signed(&key(secret), &mut bytes)
+            .unwrap();
+        net.inject("172.16.9.1:4342".parse().unwrap(), paris().0, bytes);
+        net.run_for(Span::millis(5));
+    }
+    assert_eq!(net.counter(0, "control.refused.bad-mac"), 1);
+    assert_eq!(net.counter(0, "control.map-registers.acknowledged"), 1);
+}
