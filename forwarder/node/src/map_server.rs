@@ -28,8 +28,11 @@ const UNREGISTERED: Ttl = Ttl(1);
 const MOST_REGISTRANTS: usize = 64;
 /// At most this many registrations are kept in all.
 const MOST_REGISTRATIONS: usize = 262_144;
-/// A client that asks for the same EID again within this time is sent to the next locator: the first may be dead.
-const INSISTING: Span = Span::secs(10);
+/// A client that asks for the same EID again within this time repeats itself: it has had no answer.
+const INSISTING: Span = Span::secs(3);
+/// So many askings go to one ETR before the next is tried: one may be lost, and only the ETR that registered knows for
+/// certain what each client is to be told.
+const ASKINGS_EACH: usize = 2;
 /// At most this many askers are remembered for that.
 const MOST_ASKERS: usize = 16_384;
 
@@ -167,9 +170,14 @@ impl MapServer {
             };
             return send_reply(query.request.nonce, record, to, cx);
         }
-        let times = self.insistence(asked, Rloc(to.ip()), cx.now);
+        // Who was solicited asks for the news, not for want of an answer.
+        let times = if query.request.invoked {
+            0
+        } else {
+            self.insistence(asked, Rloc(to.ip()), cx.now)
+        };
         let etrs = etrs(&registration, cx);
-        let Some(etr) = etrs.get(times.checked_rem(etrs.len()).unwrap_or(0)) else {
+        let Some(etr) = etrs.get((times / ASKINGS_EACH).checked_rem(etrs.len()).unwrap_or(0)) else {
             return;
         };
         cx.count(Counter::ServerForwarded);

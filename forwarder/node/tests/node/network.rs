@@ -113,10 +113,6 @@ impl Network {
         self.loss = Box::new(loss);
     }
 
-    pub(crate) fn lose_nothing(&mut self) {
-        self.loss = Box::new(|_| false);
-    }
-
     /// Sets the delay between two addresses, each way.
     pub(crate) fn delay(&mut self, a: IpAddr, b: IpAddr, one_way: Span) {
         self.delays.insert((a, b), one_way);
