@@ -65,6 +65,10 @@ pub(super) fn run(order: &Order) -> Result<(), TrafficError> {
             Ok(count) => {
                 bytes += count as u64;
                 heard = Instant::now();
+                if let Some(window) = order.window {
+                    // Kernels from 6.6 set the clamp anew whenever they learn more of the segments' true size.
+                    raw::clamp_window(socket.as_fd(), window).map_err(failed("hold the window towards"))?;
+                }
             }
             Err(error)
                 if matches!(
