@@ -8,6 +8,7 @@ use proto::{Actor, Notice, Proposal, ProposalId, ProposalState, Refusal, Reply, 
 use serde::{Deserialize, Serialize};
 
 use crate::Effect;
+use crate::outbox::Outbox;
 
 /// Ended proposals that stay on the desk to be looked at.
 const ENDED_KEPT: usize = 64;
@@ -26,7 +27,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Lays a new proposal on the desk. Its number, revision and state are set here.
-    pub(crate) fn open(&mut self, mut proposal: Proposal, out: &mut Vec<Effect>) -> ProposalId {
+    pub(crate) fn open(&mut self, mut proposal: Proposal, out: &mut Outbox) -> ProposalId {
         self.last += 1;
         proposal.id = ProposalId(self.last);
         proposal.revision = 1;
@@ -38,7 +39,7 @@ impl Desk {
     }
 
     /// Replaces what an open proposal's card shows; its number, opening and expiry stay.
-    pub(crate) fn revise(&mut self, id: ProposalId, card: Proposal, out: &mut Vec<Effect>) {
+    pub(crate) fn revise(&mut self, id: ProposalId, card: Proposal, out: &mut Outbox) {
         if let Some(proposal) = self.get_mut(id)
             && proposal.state == ProposalState::Open
         {
@@ -55,24 +56,25 @@ impl Desk {
     }
 
     /// It is being carried out from now on.
-    pub(crate) fn approve(&mut self, id: ProposalId, by: Actor, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn approve(&mut self, id: ProposalId, by: Actor, out: &mut Outbox) {
+        let now = out.now;
         self.turn(id, ProposalState::Executing { by, since: now }, out);
     }
 
     /// It was carried out.
-    pub(crate) fn confirm(&mut self, id: ProposalId, receipt: Receipt, out: &mut Vec<Effect>) {
+    pub(crate) fn confirm(&mut self, id: ProposalId, receipt: Receipt, out: &mut Outbox) {
         let by = self.approver(id);
         self.turn(id, ProposalState::Confirmed { by, receipt }, out);
     }
 
     /// It did not work.
-    pub(crate) fn fail(&mut self, id: ProposalId, now: Timestamp, why: String, out: &mut Vec<Effect>) {
+    pub(crate) fn fail(&mut self, id: ProposalId, now: Timestamp, why: String, out: &mut Outbox) {
         let by = self.approver(id);
         self.turn(id, ProposalState::Failed { by, at: now, why }, out);
     }
 
     /// Ends a proposal that nobody approved.
-    pub(crate) fn end(&mut self, id: ProposalId, state: ProposalState, out: &mut Vec<Effect>) {
+    pub(crate) fn end(&mut self, id: ProposalId, state: ProposalState, out: &mut Outbox) {
         self.turn(id, state, out);
     }
 
@@ -153,7 +155,7 @@ impl Desk {
         self.proposals.get_mut(at)
     }
 
-    fn turn(&mut self, id: ProposalId, state: ProposalState, out: &mut Vec<Effect>) {
+    fn turn(&mut self, id: ProposalId, state: ProposalState, out: &mut Outbox) {
         let Some(proposal) = self.get_mut(id) else { return };
         if proposal.state.is_over() {
             return;

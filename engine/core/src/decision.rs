@@ -5,11 +5,12 @@ use proto::{
     Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
 };
 
+use crate::Engine;
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
 use crate::optimizer;
+use crate::outbox::Outbox;
 use crate::policy::{Gain, Need, Withheld, rounded};
-use crate::{Effect, Engine};
 
 const CRITERIA: [Criterion; 3] = [Criterion::Rtt, Criterion::Jitter, Criterion::Loss];
 /// What one unit of a criterion is, in microseconds or parts per million.
@@ -28,24 +29,33 @@ pub(crate) struct Plan {
     pub(crate) gain: Gain,
 }
 
+/// The present entry beside another: RTT and jitter in microseconds, loss in parts per million.
+struct Comparison {
+    need: Need,
+    present: Option<[u32; 3]>,
+    expected: [u32; 3],
+}
+
 impl Engine {
     /// Looks at one pair: deadlines first, then the facts.
-    pub(crate) fn attend(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn attend(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         if self.pairs[ix.at()].flight.is_some() {
             // Ends in another look if the switch is given up.
-            self.check_flight(ix, now, out);
+            self.check_flight(ix, out);
             if self.pairs[ix.at()].flight.is_some() {
                 self.schedule(ix, now);
             }
             return;
         }
-        self.lapse(ix, now, out);
-        self.check_watch(ix, now, out);
-        self.evaluate(ix, now, out);
+        self.lapse(ix, out);
+        self.check_watch(ix, out);
+        self.evaluate(ix, out);
         self.schedule(ix, now);
     }
 
-    fn evaluate(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    fn evaluate(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         self.pairs[ix.at()].recheck_at = None;
         if self.mode == Mode::Observe {
             return;
@@ -59,9 +69,9 @@ impl Engine {
         match (state, open) {
             // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
             (LinkState::Ok, Some(_)) if now >= self.armed_at => {
-                self.supersede(ix, "the level is kept again", now, out);
+                self.supersede(ix, "the level is kept again", out);
             }
-            (LinkState::Broken | LinkState::Down, _) => self.decide(ix, now, out),
+            (LinkState::Broken | LinkState::Down, _) => self.decide(ix, out),
             _ => {}
         }
         if matches!(state, LinkState::Ok | LinkState::Warn) {
@@ -69,15 +79,16 @@ impl Engine {
         }
     }
 
-    fn decide(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    fn decide(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         let open = self.pairs[ix.at()].proposal;
         let plan = match self.plan(ix, now) {
             Ok(plan) => plan,
             Err(withheld) => {
                 if open.is_some() {
-                    self.supersede(ix, "no other entry is usable and better now", now, out);
+                    self.supersede(ix, "no other entry is usable and better now", out);
                 }
-                self.withhold(ix, withheld, now, out);
+                self.withhold(ix, withheld, out);
                 return;
             }
         };
@@ -92,12 +103,12 @@ impl Engine {
         );
         let id = match (open, pass) {
             (Some(id), _) => {
-                self.revise(id, ix, &plan, now, out);
+                self.revise(id, ix, &plan, out);
                 id
             }
-            (None, Ok(())) => self.open(ix, &plan, now, out),
+            (None, Ok(())) => self.open(ix, &plan, out),
             (None, Err(withheld)) => {
-                self.withhold(ix, withheld, now, out);
+                self.withhold(ix, withheld, out);
                 return;
             }
         };
@@ -107,7 +118,7 @@ impl Engine {
                 order: plan.order,
                 need: plan.need,
             };
-            self.depart(ix, departure, Actor::Engine, now, out);
+            self.depart(ix, departure, Actor::Engine, out);
         }
     }
 
@@ -124,7 +135,9 @@ impl Engine {
         let measured = self.all_measured(ix, now);
         let mut allowed = measured.clone();
         for dc in self.fabric.dcs() {
-            if dc != entry && pair.gates.is_barred(dc, now) {
+            let link = self.link(ix, dc);
+            if dc != entry && (pair.gates.is_barred(dc, now) || self.monitor.is_doubtful(&self.fabric, link))
+            {
                 allowed[dc.at()] = None;
             }
         }
@@ -150,7 +163,15 @@ impl Engine {
             return Err(Withheld::NothingBetter);
         }
         let expected = measured[to.at()].ok_or(Withheld::NothingBetter)?;
-        let (reason, gain) = self.reason(ix, need, measured[entry.at()], expected, now);
+        let (reason, gain) = self.reason(
+            ix,
+            &Comparison {
+                need,
+                present: measured[entry.at()],
+                expected,
+            },
+            now,
+        );
         Ok(Plan {
             to,
             order: self.order(ix, to, &measured),
@@ -221,6 +242,9 @@ impl Engine {
         let Some(expected) = measured[to.at()] else {
             return Err(self.unusable(ix, to));
         };
+        if self.monitor.is_doubtful(&self.fabric, self.link(ix, to)) {
+            return Err(format!("{} loses probes right now", self.fabric.label(to)));
+        }
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         if let Some(present) = measured[entry.at()]
             && class.score(&expected) >= class.score(&present)
@@ -231,7 +255,15 @@ impl Engine {
                 self.fabric.label(entry)
             ));
         }
-        let (reason, gain) = self.reason(ix, need, measured[entry.at()], expected, now);
+        let (reason, gain) = self.reason(
+            ix,
+            &Comparison {
+                need,
+                present: measured[entry.at()],
+                expected,
+            },
+            now,
+        );
         Ok(Plan {
             to,
             order: self.order(ix, to, &measured),
@@ -264,7 +296,8 @@ impl Engine {
     }
 
     /// Takes an open proposal off the table.
-    pub(crate) fn supersede(&mut self, ix: PairIx, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn supersede(&mut self, ix: PairIx, why: &str, out: &mut Outbox) {
+        let now = out.now;
         let Some(id) = self.pairs[ix.at()].proposal.take() else {
             return;
         };
@@ -281,7 +314,7 @@ impl Engine {
             id.0,
             self.fabric.user_name(ix)
         );
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
     }
 
     /// A proposal for `plan`, as its card shows it.
@@ -302,14 +335,12 @@ impl Engine {
         }
     }
 
-    fn reason(
-        &self,
-        ix: PairIx,
-        need: Need,
-        present: Option<[u32; 3]>,
-        expected: [u32; 3],
-        now: Timestamp,
-    ) -> (Reason, Gain) {
+    fn reason(&self, ix: PairIx, comparison: &Comparison, now: Timestamp) -> (Reason, Gain) {
+        let &Comparison {
+            need,
+            present,
+            expected,
+        } = comparison;
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         // Without usable figures, or down: as if nothing came through, which is what the user sees.
         let present = match need {
@@ -338,7 +369,8 @@ impl Engine {
         (reason, gain)
     }
 
-    fn open(&mut self, ix: PairIx, plan: &Plan, now: Timestamp, out: &mut Vec<Effect>) -> ProposalId {
+    fn open(&mut self, ix: PairIx, plan: &Plan, out: &mut Outbox) -> ProposalId {
+        let now = out.now;
         let card = self.card(ix, plan, now);
         let unit = plan.reason.criterion.unit();
         let text = format!(
@@ -355,13 +387,14 @@ impl Engine {
         let id = self.desk.open(card, out);
         self.pairs[ix.at()].proposal = Some(id);
         self.pairs[ix.at()].withheld = None;
-        self.log(Severity::Warning, format!("proposal #{}: {text}", id.0), now, out);
+        self.log(Severity::Warning, format!("proposal #{}: {text}", id.0), out);
         id
     }
 
     /// A card is shown anew when its target or criterion changes, or its gain by more than a quarter (and the
     /// least gain).
-    fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, now: Timestamp, out: &mut Vec<Effect>) {
+    fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, out: &mut Outbox) {
+        let now = out.now;
         let Some(shown) = self.desk.get(id) else { return };
         let same_target = self.fabric.dc(&shown.to) == Some(plan.to);
         let same_criterion = shown.reason.criterion == plan.reason.criterion;
@@ -373,7 +406,8 @@ impl Engine {
         self.desk.revise(id, card, out);
     }
 
-    fn lapse(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    fn lapse(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         let Some(id) = self.pairs[ix.at()].proposal else {
             return;
         };
@@ -389,16 +423,16 @@ impl Engine {
             id.0,
             self.fabric.user_name(ix)
         );
-        self.log(Severity::Warning, text, now, out);
+        self.log(Severity::Warning, text, out);
     }
 
-    fn withhold(&mut self, ix: PairIx, withheld: Withheld, now: Timestamp, out: &mut Vec<Effect>) {
+    fn withhold(&mut self, ix: PairIx, withheld: Withheld, out: &mut Outbox) {
         if self.pairs[ix.at()].withheld.replace(withheld) == Some(withheld) {
             return;
         }
         let entry = self.fabric.label(self.pairs[ix.at()].entry());
         let text = format!("{} stays with {entry}: {withheld}", self.fabric.user_name(ix));
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::execution::Changes;
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
 use crate::journal::Journal;
 use crate::monitor::{Monitor, Turn};
+use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
 use crate::{Config, Effect, Input};
 use nodes::Node;
@@ -73,18 +74,18 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let now = now.max(self.clock);
         self.clock = now;
-        let mut out = Vec::new();
+        let mut out = Outbox::new(now);
         match input {
             // What fell due while no engine ran is looked at only after everything was marked as not fresh.
-            Input::Started => self.started(now, &mut out),
+            Input::Started => self.started(&mut out),
             other => {
-                self.advance(now, &mut out);
-                self.route(other, now, &mut out);
+                self.advance(&mut out);
+                self.route(other, &mut out);
             }
         }
-        self.advance(now, &mut out);
-        self.tell_rows(now, &mut out);
-        out
+        self.advance(&mut out);
+        self.tell_rows(&mut out);
+        out.into_effects()
     }
 
     /// When [`Input::Tick`] is due, if nothing else comes before.
@@ -109,29 +110,29 @@ impl Engine {
         self.fabric.config.policy
     }
 
-    pub(crate) fn log(&mut self, severity: Severity, text: String, now: Timestamp, out: &mut Vec<Effect>) {
-        self.journal.write(severity, text, now, out);
+    pub(crate) fn log(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        self.journal.write(severity, text, out);
     }
 
-    fn route(&mut self, input: Input, now: Timestamp, out: &mut Vec<Effect>) {
+    fn route(&mut self, input: Input, out: &mut Outbox) {
         match input {
             Input::Tick | Input::Started => {}
-            Input::NodeUp { site } => self.node_up(&site, now, out),
-            Input::NodeDown { site, why } => self.node_down(&site, &why, now, out),
-            Input::Report { site, report } => self.report(&site, report, now, out),
-            Input::Command { request, by, command } => self.ask(request, by, command, now, out),
+            Input::NodeUp { site } => self.node_up(&site, out),
+            Input::NodeDown { site, why } => self.node_down(&site, &why, out),
+            Input::Report { site, report } => self.report(&site, report, out),
+            Input::Command { request, by, command } => self.ask(request, by, command, out),
         }
     }
 
-    fn report(&mut self, site: &SiteName, report: NodeReport, now: Timestamp, out: &mut Vec<Effect>) {
+    fn report(&mut self, site: &SiteName, report: NodeReport, out: &mut Outbox) {
         let Some(dc) = self.fabric.dc(site) else { return };
         match report {
-            NodeReport::Probes { samples } => self.samples(dc, &samples, now, out),
-            NodeReport::Changed { change, outcome } => self.changed(change, &outcome, now, out),
-            NodeReport::Hello { name, version, .. } => self.hello(dc, &name, &version, now, out),
+            NodeReport::Probes { samples } => self.samples(dc, &samples, out),
+            NodeReport::Changed { change, outcome } => self.changed(change, &outcome, out),
+            NodeReport::Hello { name, version, .. } => self.hello(dc, &name, &version, out),
             NodeReport::Refused { why } => {
                 let text = format!("forwarder of {} refused: {}", self.fabric.label(dc), short(&why));
-                self.log(Severity::Warning, text, now, out);
+                self.log(Severity::Warning, text, out);
             }
             // A client that asked was answered from the view its forwarder holds, which is the one last sent.
             NodeReport::Requested { .. }
@@ -145,16 +146,17 @@ impl Engine {
         }
     }
 
-    fn samples(&mut self, dc: Dc, samples: &[ProbeSample], now: Timestamp, out: &mut Vec<Effect>) {
+    fn samples(&mut self, dc: Dc, samples: &[ProbeSample], out: &mut Outbox) {
+        let now = out.now;
         out.reserve(samples.len());
         for sample in samples {
             let mut user = self.fabric.user_at(sample.target);
             while let Some(at) = user {
                 let link = self.fabric.link(at, dc);
-                let turn = self.monitor.take(&self.fabric, link, sample.outcome, now);
-                self.tell_point(link, sample.outcome, now, out);
+                let turn = self.monitor.take(&self.fabric, link, sample, now);
+                self.tell_point(link, sample.outcome, out);
                 if let Some(turn) = turn {
-                    self.turned(link, turn, now, out);
+                    self.turned(link, turn, out);
                 }
                 user = self.fabric.users[at as usize].twin;
             }
@@ -162,31 +164,33 @@ impl Engine {
     }
 
     /// Everything that is due by now.
-    fn advance(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        self.bury_nodes(now, out);
+    fn advance(&mut self, out: &mut Outbox) {
+        let now = out.now;
+        self.bury_nodes(out);
         let turns = self.monitor.advance(&self.fabric, now);
-        self.log_silence(&turns, now, out);
+        self.log_silence(&turns, out);
         for (link, turn) in turns {
-            self.turned(link, turn, now, out);
+            self.turned(link, turn, out);
         }
-        while let Some(&(at, pair)) = self.agenda.first() {
-            if at > now {
-                break;
-            }
-            self.agenda.pop_first();
-            self.pairs[pair.at()].due = None;
-            self.attend(pair, now, out);
+        // Each pair once, also when what it waits for lies at the end of time.
+        let due: Vec<PairIx> = self
+            .agenda
+            .range(..=(now, PairIx(u32::MAX)))
+            .map(|&(_, pair)| pair)
+            .collect();
+        for pair in due {
+            self.attend(pair, out);
         }
     }
 
     /// Something became of a link: those who enter by it are looked at.
-    fn turned(&mut self, link: LinkIx, turn: Turn, now: Timestamp, out: &mut Vec<Effect>) {
-        self.log_turn(link, turn, now, out);
+    fn turned(&mut self, link: LinkIx, turn: Turn, out: &mut Outbox) {
+        self.log_turn(link, turn, out);
         for pair in self.carried(link) {
             if turn == Turn::Up && self.pairs[pair.at()].known == Known::Unanswered {
                 self.retell(pair, out);
             }
-            self.attend(pair, now, out);
+            self.attend(pair, out);
         }
     }
 

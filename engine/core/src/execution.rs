@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use proto::node::{ChangeOutcome, Tell};
 use proto::proposal::Receipt;
-use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalId, Severity, Timestamp};
+use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalId, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Dc, PairIx};
+use crate::outbox::Outbox;
 use crate::pair::{Flight, Known, Watch, locators, rows};
 use crate::policy::Need;
 use crate::{Effect, Engine};
@@ -59,21 +60,15 @@ pub(crate) struct Departure {
 
 impl Engine {
     /// Sends an approved switch on its way. At least one forwarder is connected (see [`Self::teller`]).
-    pub(crate) fn depart(
-        &mut self,
-        ix: PairIx,
-        departure: Departure,
-        by: Actor,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn depart(&mut self, ix: PairIx, departure: Departure, by: Actor, out: &mut Outbox) {
+        let now = out.now;
         let Departure {
             proposal,
             order,
             need,
         } = departure;
         let broken_at = self.broken_since(ix);
-        self.desk.approve(proposal, by, now, out);
+        self.desk.approve(proposal, by, out);
         let pair = &mut self.pairs[ix.at()];
         pair.proposal = None;
         pair.recheck_at = None;
@@ -93,12 +88,13 @@ impl Engine {
             broken_at,
         };
         pair.flight = Some(Box::new(flight));
-        self.launch(ix, now, out);
+        self.launch(ix, out);
         self.schedule(ix, now);
     }
 
     /// Sends the view of a switch under way to every connected forwarder; one of them tells the user.
-    pub(crate) fn launch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn launch(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         let Some(flight) = &self.pairs[ix.at()].flight else {
             return;
         };
@@ -120,24 +116,19 @@ impl Engine {
     }
 
     /// After a forwarder was lost: a switch it was to tell is told by another.
-    pub(crate) fn relaunch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn relaunch(&mut self, ix: PairIx, out: &mut Outbox) {
         if self.pairs[ix.at()]
             .flight
             .as_ref()
             .is_some_and(|flight| flight.teller.is_none())
         {
-            self.launch(ix, now, out);
+            self.launch(ix, out);
         }
     }
 
     /// What a forwarder says became of a change.
-    pub(crate) fn changed(
-        &mut self,
-        change: ChangeId,
-        outcome: &ChangeOutcome,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn changed(&mut self, change: ChangeId, outcome: &ChangeOutcome, out: &mut Outbox) {
+        let now = out.now;
         let Some(ix) = self.changes.pair(change) else {
             return;
         };
@@ -154,7 +145,7 @@ impl Engine {
         };
         self.changes.forget(change, ix);
         let pair = &mut self.pairs[ix.at()];
-        if !pair.flight.as_ref().is_some_and(|flight| flight.change == change) {
+        if pair.flight.as_ref().is_none_or(|flight| flight.change != change) {
             pair.known = if acknowledged.is_ok() {
                 Known::Confirmed
             } else {
@@ -180,13 +171,14 @@ impl Engine {
                     "{} did not acknowledge {attempts} messages",
                     self.fabric.user_name(ix)
                 );
-                self.give_up(ix, why, now, out);
+                self.give_up(ix, why, out);
             }
         }
     }
 
     /// Ends a switch that was not confirmed in time.
-    pub(crate) fn check_flight(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn check_flight(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         let Some(flight) = &self.pairs[ix.at()].flight else {
             return;
         };
@@ -198,11 +190,12 @@ impl Engine {
         } else {
             "no forwarder was connected that could tell the user".to_owned()
         };
-        self.give_up(ix, why, now, out);
+        self.give_up(ix, why, out);
     }
 
     /// S'' after a switch: were the levels kept there? (Thesis section 5.2.4: if not, the VM would follow.)
-    pub(crate) fn check_watch(&mut self, ix: PairIx, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn check_watch(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
         let Some(watch) = self.pairs[ix.at()].watch.filter(|watch| watch.until <= now) else {
             return;
         };
@@ -226,13 +219,13 @@ impl Engine {
                 "switch #{}: {name} does not keep its levels {slot} after; migrating {vm} would be the next step",
                 watch.proposal.0
             );
-            self.log(Severity::Warning, text, now, out);
+            self.log(Severity::Warning, text, out);
         } else {
             let text = format!(
                 "switch #{}: {name} keeps its levels {slot} after",
                 watch.proposal.0
             );
-            self.log(Severity::Info, text, now, out);
+            self.log(Severity::Info, text, out);
         }
     }
 
@@ -245,7 +238,7 @@ impl Engine {
     }
 
     /// The user's view is told to him again.
-    pub(crate) fn retell(&mut self, ix: PairIx, out: &mut Vec<Effect>) {
+    pub(crate) fn retell(&mut self, ix: PairIx, out: &mut Outbox) {
         let order = self.pairs[ix.at()].order.clone();
         let Some(teller) = self.teller(self.pairs[ix.at()].entry()) else {
             return;
@@ -269,7 +262,7 @@ impl Engine {
         ix: PairIx,
         order: &[Dc],
         (node, tell): (Dc, Tell),
-        out: &mut Vec<Effect>,
+        out: &mut Outbox,
     ) -> ChangeId {
         let change = self.changes.next();
         let user = &self.fabric.users[self.fabric.pairs[ix.at()].user as usize];
@@ -288,7 +281,7 @@ impl Engine {
     }
 
     /// The view of everyone who has none of his own, to the forwarder at the VM's home, which registers it.
-    pub(crate) fn tell_default(&mut self, vm: usize, out: &mut Vec<Effect>) {
+    pub(crate) fn tell_default(&mut self, vm: usize, out: &mut Outbox) {
         let Some(order) = &self.defaults[vm] else { return };
         let Some(home) = self.fabric.vms[vm]
             .home
@@ -309,7 +302,7 @@ impl Engine {
         });
     }
 
-    fn announce(&mut self, ix: PairIx, order: &[Dc], teller: Dc, out: &mut Vec<Effect>) -> ChangeId {
+    fn announce(&mut self, ix: PairIx, order: &[Dc], teller: Dc, out: &mut Outbox) -> ChangeId {
         for dc in self.fabric.dcs() {
             if dc != teller && self.nodes[dc.at()].is_connected() {
                 self.set_view(ix, order, (dc, Tell::Nobody), out);
@@ -318,7 +311,7 @@ impl Engine {
         self.set_view(ix, order, (teller, Tell::ChangePriority), out)
     }
 
-    fn confirm(&mut self, ix: PairIx, flight: Flight, receipt: Receipt, out: &mut Vec<Effect>) {
+    fn confirm(&mut self, ix: PairIx, flight: Flight, receipt: Receipt, out: &mut Outbox) {
         let now = receipt.confirmed_at;
         let policy = self.policy();
         let from = self.pairs[ix.at()].entry();
@@ -351,15 +344,15 @@ impl Engine {
         out.push(Effect::Notify {
             notice: Notice::Rlocs { rows },
         });
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
         self.monitor.touch(self.link(ix, from));
         self.monitor.touch(self.link(ix, to));
         self.follow_the_majority(ix, out);
-        self.attend(ix, now, out);
+        self.attend(ix, out);
     }
 
     /// When most of a VM's users enter by another data centre than everyone is told, everyone is told that one.
-    fn follow_the_majority(&mut self, ix: PairIx, out: &mut Vec<Effect>) {
+    fn follow_the_majority(&mut self, ix: PairIx, out: &mut Outbox) {
         let vm = self.fabric.pairs[ix.at()].vm;
         let to = self.pairs[ix.at()].entry();
         let there = (0..self.pairs.len())
@@ -376,7 +369,8 @@ impl Engine {
         }
     }
 
-    fn give_up(&mut self, ix: PairIx, why: String, now: Timestamp, out: &mut Vec<Effect>) {
+    fn give_up(&mut self, ix: PairIx, why: String, out: &mut Outbox) {
+        let now = out.now;
         let policy = self.policy();
         let Some(flight) = self.pairs[ix.at()].flight.take() else {
             return;
@@ -393,7 +387,7 @@ impl Engine {
                 self.fabric.label(from),
                 self.fabric.label(to),
             );
-            self.log(Severity::Error, text, now, out);
+            self.log(Severity::Error, text, out);
         }
         self.desk.fail(flight.proposal, now, why, out);
         // The message may have arrived and its acknowledgement not: the user is told the old view as well.
@@ -402,6 +396,6 @@ impl Engine {
             let change = self.announce(ix, &order, teller, out);
             self.await_view(ix, change, teller);
         }
-        self.attend(ix, now, out);
+        self.attend(ix, out);
     }
 }

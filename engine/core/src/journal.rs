@@ -6,6 +6,7 @@ use proto::{LogEntry, Notice, Severity, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Effect;
+use crate::outbox::Outbox;
 
 /// Lines kept.
 const KEPT: usize = 500;
@@ -24,7 +25,8 @@ pub(crate) struct Journal {
 impl Journal {
     /// Writes a line, unless fifty were written within this second: then a line of the next second says how
     /// many are missing.
-    pub(crate) fn write(&mut self, severity: Severity, text: String, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(crate) fn write(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        let now = out.now;
         if now >= self.second + Span::secs(1) {
             self.second = now;
             self.written = 0;
@@ -62,7 +64,7 @@ impl Journal {
         &self.lines
     }
 
-    fn put(&mut self, entry: LogEntry, out: &mut Vec<Effect>) {
+    fn put(&mut self, entry: LogEntry, out: &mut Outbox) {
         if self.lines.len() >= KEPT {
             self.lines.pop_front();
         }
@@ -80,13 +82,14 @@ mod tests {
     #[test]
     fn a_flood_of_lines_is_counted_instead() {
         let mut journal = Journal::default();
-        let mut out = Vec::new();
+        let mut out = Outbox::new(Timestamp(5_000_000));
         for n in 0..1000 {
-            journal.write(Severity::Info, format!("{n}"), Timestamp(5_000_000), &mut out);
+            journal.write(Severity::Info, format!("{n}"), &mut out);
         }
-        assert_eq!(out.len(), 50);
-        journal.write(Severity::Info, "later".to_owned(), Timestamp(6_000_000), &mut out);
-        assert_eq!(out.len(), 52);
+        assert_eq!(out.into_effects().len(), 50);
+        let mut out = Outbox::new(Timestamp(6_000_000));
+        journal.write(Severity::Info, "later".to_owned(), &mut out);
+        assert_eq!(out.into_effects().len(), 2);
         assert_eq!(
             journal.lines()[50].text,
             "950 more lines in a second were left out"

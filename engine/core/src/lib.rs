@@ -25,6 +25,7 @@ pub mod input;
 mod journal;
 mod monitor;
 pub mod optimizer;
+mod outbox;
 mod pair;
 mod policy;
 

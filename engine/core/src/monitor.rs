@@ -19,7 +19,7 @@ mod ring;
 use std::collections::BTreeSet;
 
 use proto::snapshot::HistoryPoint;
-use proto::{LinkState, ProbeOutcome, Span, Timestamp};
+use proto::{LinkState, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use link::{Figures, Link, Turn, millis};
@@ -57,13 +57,13 @@ impl Monitor {
         &mut self,
         fabric: &Fabric,
         ix: LinkIx,
-        outcome: ProbeOutcome,
+        sample: &ProbeSample,
         now: Timestamp,
     ) -> Option<Turn> {
         let limits = limits(fabric, ix);
         let link = self.links.get_mut(ix.at())?;
         let slot = link.slot_end(limits.window);
-        let turn = link.take(outcome, now, &limits);
+        let turn = link.take(sample, now, &limits);
         let new_slot = link.slot_end(limits.window);
         if slot != new_slot {
             if let Some(end) = slot {
@@ -155,6 +155,14 @@ impl Monitor {
         self.links.get(ix.at())?.measured(now, &limits(fabric, ix))
     }
 
+    /// Whether the next lost probe would make the link down: no place to go to.
+    pub(crate) fn is_doubtful(&self, fabric: &Fabric, ix: LinkIx) -> bool {
+        let bound = fabric.config.policy.down_after.saturating_sub(1).max(1);
+        self.links
+            .get(ix.at())
+            .is_none_or(|link| link.lost_run() >= bound)
+    }
+
     pub(crate) fn figures(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<Figures> {
         Some(self.links.get(ix.at())?.figures(now, &limits(fabric, ix)))
     }
@@ -209,6 +217,7 @@ fn limits(fabric: &Fabric, ix: LinkIx) -> Limits {
         bound: [class.class.bound(0), class.class.bound(1), class.class.bound(2)],
         statistic: class.statistic,
         down_after: fabric.config.policy.down_after,
+        timeout: fabric.config.policy.probe_timeout,
         up_after: fabric.config.policy.up_after,
     }
 }

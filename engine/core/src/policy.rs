@@ -121,15 +121,6 @@ impl Gates {
         }
         self.cool_until = now + self.cool_for;
     }
-
-    /// When the next gate opens, if one is shut.
-    pub(crate) fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        let barred = self.barred.iter().map(|&(_, until)| until);
-        barred
-            .chain([self.cool_until, self.quiet_until])
-            .filter(|&at| at > now)
-            .min()
-    }
 }
 
 /// What a move gains in the criterion that weighs most, in its unit.
@@ -215,7 +206,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..13 {
             gates.moved(Need::Soft, &POLICY, now);
-            let opens = gates.next_opening(now).unwrap();
+            let opens = gates.cool_until;
             waits.push(opens.since(now));
             assert_eq!(
                 gates.pass(Need::Soft, GOOD, &POLICY, opens - Span(1)),

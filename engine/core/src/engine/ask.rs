@@ -13,6 +13,7 @@ use crate::Effect;
 use crate::decision::{Plan, refuse_unusable};
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
+use crate::outbox::Outbox;
 use crate::policy::{Gain, Need};
 
 /// A decision on a proposal, as asked.
@@ -23,14 +24,7 @@ struct Word {
 }
 
 impl Engine {
-    pub(super) fn ask(
-        &mut self,
-        request: RequestId,
-        by: Actor,
-        command: Command,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn ask(&mut self, request: RequestId, by: Actor, command: Command, out: &mut Outbox) {
         if let Some(reply) = self.desk.replied(&request) {
             out.push(Effect::Reply {
                 reply: reply.clone(),
@@ -38,7 +32,7 @@ impl Engine {
             });
             return;
         }
-        let mut done = Vec::new();
+        let mut done = Outbox::new(out.now);
         let result = match command {
             Command::Decide {
                 proposal,
@@ -51,11 +45,10 @@ impl Engine {
                     verdict,
                 },
                 by,
-                now,
                 &mut done,
             ),
-            Command::Switch { user, vm, to } => self.ask_switch((&user, &vm, &to), by, now, &mut done),
-            Command::SetMode { mode } => Ok(self.ask_mode(mode, &by, now, &mut done)),
+            Command::Switch { user, vm, to } => self.ask_switch((&user, &vm, &to), by, &mut done),
+            Command::SetMode { mode } => Ok(self.ask_mode(mode, &by, &mut done)),
         };
         let reply = match result {
             Ok(what) => Reply::Accepted { what },
@@ -63,17 +56,12 @@ impl Engine {
         };
         self.desk.remember(request.clone(), reply.clone());
         out.push(Effect::Reply { request, reply });
-        out.append(&mut done);
+        out.append(done);
     }
 
     /// Fails closed: only what was shown, and only if it is still true.
-    fn ask_decide(
-        &mut self,
-        word: &Word,
-        by: Actor,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<String, Refusal> {
+    fn ask_decide(&mut self, word: &Word, by: Actor, out: &mut Outbox) -> Result<String, Refusal> {
+        let now = out.now;
         let id = word.proposal;
         let proposal = self.desk.decidable(id, word.revision)?.clone();
         let Some(ix) = self
@@ -97,10 +85,9 @@ impl Engine {
             self.log(
                 Severity::Info,
                 format!("proposal #{} rejected by {who}", id.0),
-                now,
                 out,
             );
-            self.attend(ix, now, out);
+            self.attend(ix, out);
             return Ok(format!(
                 "proposal #{} is rejected; not proposed again for {}",
                 id.0, policy.cool_down
@@ -117,7 +104,6 @@ impl Engine {
         self.log(
             Severity::Info,
             format!("proposal #{} approved by {who}", id.0),
-            now,
             out,
         );
         self.depart(
@@ -128,7 +114,6 @@ impl Engine {
                 need: plan.need,
             },
             by,
-            now,
             out,
         );
         Ok(format!("proposal #{} is being carried out", id.0))
@@ -138,9 +123,9 @@ impl Engine {
         &mut self,
         (user, vm, to): (&UserName, &VmName, &SiteName),
         by: Actor,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
+        out: &mut Outbox,
     ) -> Result<String, Refusal> {
+        let now = out.now;
         let Some(at) = self.fabric.user(user) else {
             return Err(unknown(
                 "user",
@@ -178,12 +163,7 @@ impl Engine {
         if let Some(refusal) = refuse_unusable(self, ix, dc) {
             return Err(refusal);
         }
-        self.supersede(
-            ix,
-            &format!("{} switches the user by hand", name_of(&by)),
-            now,
-            out,
-        );
+        self.supersede(ix, &format!("{} switches the user by hand", name_of(&by)), out);
         let plan = self.manual(ix, dc, now);
         let id = self.desk.open(self.card(ix, &plan, now), out);
         let from = self.fabric.label(self.pairs[ix.at()].entry());
@@ -193,7 +173,7 @@ impl Engine {
             self.fabric.label(dc),
             name_of(&by)
         );
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
         self.depart(
             ix,
             Departure {
@@ -202,7 +182,6 @@ impl Engine {
                 need: plan.need,
             },
             by,
-            now,
             out,
         );
         Ok(format!(
@@ -212,7 +191,7 @@ impl Engine {
         ))
     }
 
-    fn ask_mode(&mut self, mode: Mode, by: &Actor, now: Timestamp, out: &mut Vec<Effect>) -> String {
+    fn ask_mode(&mut self, mode: Mode, by: &Actor, out: &mut Outbox) -> String {
         if mode == self.mode {
             return format!("the mode is {mode} already");
         }
@@ -223,14 +202,13 @@ impl Engine {
         self.log(
             Severity::Info,
             format!("mode {mode}, set by {}", name_of(by)),
-            now,
             out,
         );
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
             if mode == Mode::Observe {
-                self.supersede(ix, "the engine only observes now", now, out);
+                self.supersede(ix, "the engine only observes now", out);
             }
-            self.attend(ix, now, out);
+            self.attend(ix, out);
         }
         format!("the mode is {mode}")
     }

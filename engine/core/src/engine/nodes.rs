@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, short};
 use crate::Effect;
 use crate::fabric::{Dc, PairIx};
+use crate::outbox::Outbox;
 use crate::pair::Known;
 
 /// A forwarder's control connection.
@@ -62,7 +63,8 @@ impl Node {
 
 impl Engine {
     /// Nothing is connected and nothing is fresh. What was under way is sent again as forwarders come back.
-    pub(super) fn started(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn started(&mut self, out: &mut Outbox) {
+        let now = out.now;
         let slots = self.fabric.config.slots;
         let policy = self.policy();
         self.since = now;
@@ -96,7 +98,7 @@ impl Engine {
             self.fabric.sites.len(),
             self.fabric.users.len(),
         );
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
         for dc in self.fabric.dcs() {
             out.push(Effect::Notify {
                 notice: Notice::Node {
@@ -108,7 +110,8 @@ impl Engine {
 
     /// A forwarder is told everything: whom to probe, and every view in force. What it knew may be of another
     /// engine's life or of none.
-    pub(super) fn node_up(&mut self, site: &SiteName, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn node_up(&mut self, site: &SiteName, out: &mut Outbox) {
+        let now = out.now;
         let Some(dc) = self.fabric.dc(site) else { return };
         let was_dead = self.nodes[dc.at()].is_dead();
         self.nodes[dc.at()] = Node {
@@ -126,7 +129,7 @@ impl Engine {
             },
         });
         let text = format!("forwarder of {} is connected", self.fabric.label(dc));
-        self.log(Severity::Info, text, now, out);
+        self.log(Severity::Info, text, out);
         let send = |command| Effect::Node {
             site: site.clone(),
             command,
@@ -136,7 +139,7 @@ impl Engine {
             targets: self.probe_targets(),
         }));
         for at in 0..self.pairs.len() as u32 {
-            self.brief(PairIx(at), dc, now, out);
+            self.brief(PairIx(at), dc, out);
         }
         for vm in 0..self.defaults.len() {
             if self.fabric.vms[vm].home == Some(dc) {
@@ -145,7 +148,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn node_down(&mut self, site: &SiteName, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn node_down(&mut self, site: &SiteName, why: &str, out: &mut Outbox) {
+        let now = out.now;
         let Some(dc) = self.fabric.dc(site) else { return };
         if !self.nodes[dc.at()].connected {
             return;
@@ -167,36 +171,30 @@ impl Engine {
             short(why),
             self.policy().stale_after,
         );
-        self.log(Severity::Warning, text, now, out);
+        self.log(Severity::Warning, text, out);
         self.disown(dc);
         for at in 0..self.pairs.len() as u32 {
-            self.relaunch(PairIx(at), now, out);
+            self.relaunch(PairIx(at), out);
         }
     }
 
-    pub(super) fn hello(
-        &mut self,
-        dc: Dc,
-        name: &SiteName,
-        version: &str,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn hello(&mut self, dc: Dc, name: &SiteName, version: &str, out: &mut Outbox) {
         let (label, site) = (self.fabric.label(dc), &self.fabric.sites[dc.at()].name);
         if name == site {
             let text = format!("forwarder of {label} says hello, version {}", short(version));
-            self.log(Severity::Info, text, now, out);
+            self.log(Severity::Info, text, out);
         } else {
             let text = format!(
                 "the forwarder at {site}'s address calls itself {name}: check the session's `control:`"
             );
-            self.log(Severity::Error, text, now, out);
+            self.log(Severity::Error, text, out);
         }
     }
 
     /// Gives up forwarders that are missed too long, as long as another is connected: if none is, it is the
     /// engine that is cut off.
-    pub(super) fn bury_nodes(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn bury_nodes(&mut self, out: &mut Outbox) {
+        let now = out.now;
         for dc in self.fabric.dcs() {
             if self.nodes[dc.at()].dead_at().is_none_or(|at| at > now) {
                 continue;
@@ -212,11 +210,11 @@ impl Engine {
                 self.fabric.label(dc),
                 now.since(self.nodes[dc.at()].since).as_secs_f64(),
             );
-            self.log(Severity::Error, text, now, out);
+            self.log(Severity::Error, text, out);
             self.touch_all(dc);
             for at in 0..self.pairs.len() as u32 {
                 if self.pairs[at as usize].entry() == dc {
-                    self.attend(PairIx(at), now, out);
+                    self.attend(PairIx(at), out);
                 }
             }
         }
@@ -235,11 +233,11 @@ impl Engine {
 
     /// One view for a node that has just come: told to the user by it if the user is not known to hold the
     /// view and the node is the best to tell.
-    fn brief(&mut self, ix: PairIx, dc: Dc, now: Timestamp, out: &mut Vec<Effect>) {
+    fn brief(&mut self, ix: PairIx, dc: Dc, out: &mut Outbox) {
         let pair = &self.pairs[ix.at()];
         if let Some(flight) = &pair.flight {
             if flight.teller.is_none() {
-                self.launch(ix, now, out);
+                self.launch(ix, out);
             } else {
                 let order = flight.order.clone();
                 self.set_view(ix, &order, (dc, Tell::Nobody), out);

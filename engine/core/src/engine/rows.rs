@@ -7,6 +7,7 @@ use super::Engine;
 use crate::Effect;
 use crate::fabric::{LinkIx, PairIx};
 use crate::monitor::{Turn, millis};
+use crate::outbox::Outbox;
 use crate::pair;
 
 /// Rows are not told more often than this, however fast the probes.
@@ -44,7 +45,8 @@ impl Engine {
     }
 
     /// Tells the rows that changed since they were last told, if it is time.
-    pub(super) fn tell_rows(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn tell_rows(&mut self, out: &mut Outbox) {
+        let now = out.now;
         for link in self.monitor.rows_due(now, self.rows_every()) {
             if let Some(row) = self.link_row(link, now) {
                 out.push(Effect::Notify {
@@ -54,13 +56,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn tell_point(
-        &self,
-        link: LinkIx,
-        outcome: ProbeOutcome,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn tell_point(&self, link: LinkIx, outcome: ProbeOutcome, out: &mut Outbox) {
+        let now = out.now;
         let rtt_ms = match outcome {
             ProbeOutcome::Rtt(rtt) => Some(rtt.as_millis_f64()),
             ProbeOutcome::Lost => None,
@@ -72,7 +69,8 @@ impl Engine {
         out.push(Effect::Notify { notice });
     }
 
-    pub(super) fn log_turn(&mut self, link: LinkIx, turn: Turn, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn log_turn(&mut self, link: LinkIx, turn: Turn, out: &mut Outbox) {
+        let now = out.now;
         let name = self.link_name(link);
         let (severity, text) = match turn {
             Turn::Broken { .. } => (Severity::Warning, self.broken_text(link, &name, now)),
@@ -88,11 +86,11 @@ impl Engine {
             Turn::Up => (Severity::Info, format!("link {name} is up again")),
             Turn::Stale | Turn::Fresh => return,
         };
-        self.log(severity, text, now, out);
+        self.log(severity, text, out);
     }
 
     /// One line a data centre for all its links that nobody reports on any more.
-    pub(super) fn log_silence(&mut self, turns: &[(LinkIx, Turn)], now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn log_silence(&mut self, turns: &[(LinkIx, Turn)], out: &mut Outbox) {
         if !turns.iter().any(|&(_, turn)| turn == Turn::Stale) {
             return;
         }
@@ -108,7 +106,7 @@ impl Engine {
                     self.fabric.label(dc),
                     self.policy().stale_after,
                 );
-                self.log(Severity::Warning, text, now, out);
+                self.log(Severity::Warning, text, out);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
 use proto::snapshot::RttFigures;
-use proto::{LinkState, ProbeOutcome, Span, Timestamp};
+use proto::{LinkState, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ring::{Outcome, Ring};
@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub(crate) statistic: Statistic,
     pub(crate) down_after: u32,
     pub(crate) up_after: u32,
+    /// A probe unanswered this long is lost.
+    pub(crate) timeout: Span,
 }
 
 /// What became of a link.
@@ -59,6 +61,8 @@ pub(crate) struct Link {
     /// Sixteen times the jitter in microseconds, as RFC 3550 appendix A.8 keeps it.
     jitter16: u64,
     last_rtt: Option<u32>,
+    /// When the latest answered probe was sent, by the forwarder's clock.
+    answered_sent_at: Timestamp,
     lost_run: u32,
     answered_run: u32,
     /// First of the probes lost in a row.
@@ -74,29 +78,29 @@ pub(crate) struct Link {
 
 impl Link {
     /// Takes a probe's outcome in.
-    pub(crate) fn take(&mut self, outcome: ProbeOutcome, now: Timestamp, limits: &Limits) -> Option<Turn> {
+    pub(crate) fn take(&mut self, sample: &ProbeSample, now: Timestamp, limits: &Limits) -> Option<Turn> {
         let fresh = if self.fresh { None } else { Some(Turn::Fresh) };
         self.fresh = true;
         self.heard_at = Some(now);
-        let outcome = Outcome::new(outcome, self.down_since.is_some());
+        let outcome = Outcome::new(sample.outcome, self.down_since.is_some());
         self.ring.push(outcome, now, limits.window);
-        let leaves_a_bound = match outcome.rtt() {
-            Some(rtt) => {
-                self.answered_run = self.answered_run.saturating_add(1);
-                self.lost_run = 0;
-                if let Some(last) = self.last_rtt.replace(rtt) {
-                    self.jitter16 = next_jitter16(self.jitter16, rtt.abs_diff(last));
-                }
-                rtt > limits.bound[0] || self.jitter() > limits.bound[1]
+        let leaves_a_bound = if let Some(rtt) = outcome.rtt() {
+            self.answered_run = self.answered_run.saturating_add(1);
+            self.lost_run = 0;
+            self.answered_sent_at = sample.sent_at;
+            if let Some(last) = self.last_rtt.replace(rtt) {
+                self.jitter16 = next_jitter16(self.jitter16, rtt.abs_diff(last));
             }
-            None => {
+            rtt > limits.bound[0] || self.jitter() > limits.bound[1]
+        } else {
+            if !self.is_late_word(sample, limits) {
                 if self.lost_run == 0 {
                     self.lost_since = now;
                 }
                 self.lost_run = self.lost_run.saturating_add(1);
                 self.answered_run = 0;
-                true
             }
+            true
         };
         if self.down_since.is_some() {
             if self.answered_run < limits.up_after.max(1) {
@@ -192,6 +196,18 @@ impl Link {
             (None, Phase::Open(_)) => LinkState::Warn,
             (None, Phase::Calm) => LinkState::Ok,
         }
+    }
+
+    /// Probes lost in a row.
+    pub(crate) fn lost_run(&self) -> u32 {
+        self.lost_run
+    }
+
+    /// That a probe is lost is known only after its timeout. One sent before a probe that was answered already
+    /// says nothing about now: it counts as loss, not as lost in a row. (A larger gap is a clock set back.)
+    fn is_late_word(&self, sample: &ProbeSample, limits: &Limits) -> bool {
+        let before = self.answered_sent_at.since(sample.sent_at);
+        before > Span::ZERO && before <= limits.timeout
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
