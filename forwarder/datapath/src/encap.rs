@@ -243,3 +243,6 @@ impl Encapsulator {
         self.counters.add(Fate::EncapsulatedBytes, inner.length as u64);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ fn prefix_key(prefix: &EidPrefix) -> Key {
     };
     Key::new(bits, prefix.length())
 }
+
+#[cfg(test)]
+mod tests;
