@@ -11,11 +11,12 @@
 //! | [`console_link`] | the WebSocket for consoles: server and client |
 //! | [`paths`] | where an engine keeps its state; one engine a session |
 //! | [`lines`] | frames as JSON lines, for `pacao serve` |
-//! | `clock` | wall time that never goes backwards |
+//! | `clock`, `hex` | wall time that never goes backwards; hexadecimal digits |
 
 pub mod attachment;
 mod clock;
 pub mod console_link;
+mod hex;
 pub mod lines;
 mod node_link;
 pub mod paths;

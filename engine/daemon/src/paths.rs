@@ -55,7 +55,8 @@ impl StatePaths {
         })
     }
 
-    /// The sessions under `root` whose engine has left an `endpoint` file, by name: it runs, or was killed.
+    /// The sessions under `root` whose engine runs and serves consoles, by name. One that was killed leaves its
+    /// `endpoint` file behind, so the process is looked for as well.
     pub fn with_endpoint(root: &Root) -> Result<Vec<Self>, PathsError> {
         let root = root.path()?;
         let entries = match fs::read_dir(&root) {
@@ -72,10 +73,17 @@ impl StatePaths {
         let mut found: Vec<Self> = entries
             .filter_map(Result::ok)
             .map(|entry| Self { folder: entry.path() })
-            .filter(|paths| paths.endpoint().exists())
+            .filter(|paths| paths.endpoint().exists() && paths.is_running())
             .collect();
         found.sort_by(|a, b| a.folder.cmp(&b.folder));
         Ok(found)
+    }
+
+    fn is_running(&self) -> bool {
+        let pid = fs::read_to_string(self.lock())
+            .ok()
+            .and_then(|text| text.trim().parse::<u32>().ok());
+        pid.is_some_and(|pid| Path::new("/proc").join(pid.to_string()).exists())
     }
 
     /// The folder.
@@ -221,5 +229,12 @@ mod tests {
         }
         let found = StatePaths::with_endpoint(&at).unwrap();
         assert_eq!(found, [opened[1].paths().clone(), opened[0].paths().clone()]);
+        // No process has this number: it is above the kernel's limit of 2^22.
+        fs::write(opened[0].paths().lock(), "4194305\n").unwrap();
+        assert_eq!(
+            StatePaths::with_endpoint(&at).unwrap(),
+            [opened[1].paths().clone()],
+            "the other was killed"
+        );
     }
 }

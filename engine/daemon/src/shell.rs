@@ -14,9 +14,10 @@ mod journal;
 mod run;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use pacao_core::{Engine, Input};
+use pacao_core::{Config, Engine, Input};
 use proto::{EngineFrame, NodeCommand, SiteName, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -191,7 +192,9 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
         });
     }
     let config = session.config;
-    let opened = tokio::task::spawn_blocking(move || open_record(&record, config, start)).await;
+    let state = Arc::new(state);
+    let lock = Arc::clone(&state);
+    let opened = tokio::task::spawn_blocking(move || open_record(&record, config, start, lock)).await;
     let opened = opened.map_err(|error| EngineError::Died {
         task: "recorder",
         why: error.to_string(),
@@ -201,7 +204,7 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
     let mut tasks = JoinSet::new();
     let mut endpoint = None;
     if let Some(address) = console {
-        let server = console_link::Server::bind(address, state.paths()).await?;
+        let server = console_link::Server::bind(address, Arc::clone(&state)).await?;
         endpoint = Some(server.endpoint().clone());
         tasks.spawn(named("console link", server.run(arrivals.clone())));
     }
@@ -209,7 +212,7 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
         tasks.spawn(named("node link", node_link::run(peer, arrivals.clone())));
     }
     let (stop, stopped) = oneshot::channel();
-    let shell = Shell::new(opened, (inbox, arrivals.downgrade()), tasks, state);
+    let shell = Shell::new(opened, (inbox, arrivals.downgrade()), tasks);
     let mut owner = JoinSet::new();
     owner.spawn(shell.run(stopped));
     Ok(EngineHandle {
@@ -235,9 +238,10 @@ struct Opened {
 }
 
 fn open_record(
-    path: &std::path::Path,
-    config: pacao_core::Config,
+    path: &Path,
+    config: Config,
     start: Start,
+    state: Arc<StateDir>,
 ) -> Result<Opened, RecordError> {
     let mut remarks = Vec::new();
     if start == Start::Resume && path.exists() {
@@ -251,7 +255,7 @@ fn open_record(
         let clock = Clock::start(resumed.last);
         return Ok(Opened {
             engine: resumed.engine,
-            journal: Journal::new(resumed.recorder),
+            journal: Journal::new(resumed.recorder, state),
             clock,
             remarks,
         });
@@ -261,7 +265,7 @@ fn open_record(
     let recorder = Recorder::create(path, &Header::new(config.clone(), now))?;
     Ok(Opened {
         engine: Engine::new(config, now),
-        journal: Journal::new(recorder),
+        journal: Journal::new(recorder, state),
         clock,
         remarks,
     })

@@ -1,5 +1,8 @@
 //! Sessions: good ones mean what they say, bad ones are told where.
 
+// The helpers of tests are tests: they may unwrap.
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use engine::Session;

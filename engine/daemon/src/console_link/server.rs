@@ -18,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::{ConsoleLinkError, Endpoint, HANDSHAKE, MAX_FROM_CLIENT, PING_EVERY, SILENCE, Token, limits};
 use crate::attachment::Attachment;
-use crate::paths::StatePaths;
+use crate::paths::StateDir;
 use crate::shell::{self, Arrival};
 
 /// Consoles at a time, those still shaking hands included; one more is hung up on.
@@ -31,16 +31,18 @@ pub(crate) struct Server {
     listener: TcpListener,
     token: Arc<Token>,
     endpoint: Endpoint,
-    /// Removed when the server goes.
+    /// Removed when the server goes, and before another engine may take the folder.
     _file: EndpointFile,
+    _state: Arc<StateDir>,
 }
 
 impl Server {
     /// Listens, and leaves token and endpoint files for those who want to attach.
-    pub(crate) async fn bind(address: SocketAddr, paths: &StatePaths) -> Result<Self, ConsoleLinkError> {
+    pub(crate) async fn bind(address: SocketAddr, state: Arc<StateDir>) -> Result<Self, ConsoleLinkError> {
         if !address.ip().is_loopback() {
             return Err(ConsoleLinkError::NotLoopback { address });
         }
+        let paths = state.paths();
         let token = Token::keep(&paths.token())?;
         let bind = |source| ConsoleLinkError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
@@ -60,6 +62,7 @@ impl Server {
             token: Arc::new(token),
             endpoint,
             _file: file,
+            _state: state,
         })
     }
 

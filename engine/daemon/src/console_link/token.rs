@@ -9,6 +9,7 @@ use std::path::Path;
 use subtle::ConstantTimeEq;
 
 use super::ConsoleLinkError;
+use crate::hex::hex;
 
 /// 256 random bits in hexadecimal.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Token {
     fn random() -> io::Result<Self> {
         let mut bytes = [0; DIGITS / 2];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Self(hex(&bytes)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The seal of a line: a hash over this line and the seal of the line before.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
+
+use crate::hex::hex;
 
 /// The last seal. The file has no key: the chain tells damage, cuts and edits, not a forger who rewrites it all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Chain {
         self.seal = self.next(open);
         out.extend_from_slice(open.as_bytes());
         out.extend_from_slice(OPEN.as_bytes());
-        out.extend_from_slice(self.hex().as_bytes());
+        out.extend_from_slice(hex(&self.seal).as_bytes());
         out.extend_from_slice(CLOSE.as_bytes());
         out.push(b'\n');
     }
@@ -42,7 +42,7 @@ impl Chain {
         let next = Self {
             seal: self.next(open),
         };
-        if next.hex() != sum {
+        if hex(&next.seal) != sum {
             return Err("its sum does not follow from the lines above");
         }
         *self = next;
@@ -58,15 +58,6 @@ impl Chain {
         seal.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         seal
     }
-
-    fn hex(&self) -> String {
-        self.seal
-            .iter()
-            .fold(String::with_capacity(2 * SEAL), |mut text, byte| {
-                let _writing_to_a_string_never_fails = write!(text, "{byte:02x}");
-                text
-            })
-    }
 }
 
 #[cfg(test)]
@@ -75,7 +66,9 @@ mod tests {
 
     fn sealed(bodies: &[&str]) -> Vec<String> {
         let (mut chain, mut out) = (Chain::default(), Vec::new());
-        bodies.iter().for_each(|body| chain.seal(body, &mut out));
+        for body in bodies {
+            chain.seal(body, &mut out);
+        }
         String::from_utf8(out)
             .unwrap()
             .lines()

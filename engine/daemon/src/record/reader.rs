@@ -132,11 +132,6 @@ impl Reader {
             .ok_or_else(|| not("its first line is not whole".into()))?;
         let json =
             Chain::open(&mut self.chain, line).map_err(|why| not(format!("in its first line, {why}")))?;
-        #[derive(serde::Deserialize)]
-        struct Kind {
-            format: String,
-            version: u32,
-        }
         let kind: Kind = serde_json::from_str(&json).map_err(|error| not(error.to_string()))?;
         if kind.format != FORMAT || kind.version != VERSION {
             let Kind { format, version } = kind;
@@ -173,6 +168,13 @@ impl Reader {
             .map(<[u8]>::is_empty)
             .map_err(io_error("read", &self.path))
     }
+}
+
+/// What must be known of a header before the rest of it is read.
+#[derive(serde::Deserialize)]
+struct Kind {
+    format: String,
+    version: u32,
 }
 
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {

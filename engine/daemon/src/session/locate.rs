@@ -35,7 +35,11 @@ pub(super) fn dotted(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                text.push('[');
+                text.push_str(&index.to_string());
+                text.push(']');
+            }
             Step::Key(key) if text.is_empty() => text.push_str(key),
             Step::Key(key) => {
                 text.push('.');

@@ -1,11 +1,13 @@
 //! The recorder as the shell uses it: off the shell's thread where it waits for the disk, and with its failures kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input};
 use proto::Timestamp;
 use tokio::time::Instant;
 
+use crate::paths::StateDir;
 use crate::record::RecordError;
 use crate::recorder::{FLUSH_EVERY, Recorder};
 
@@ -15,6 +17,8 @@ const MEND_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Journal {
     /// Taken out only while a blocking thread writes.
     recorder: Option<Recorder>,
+    /// Locked until the last write is done, even if the shell is killed meanwhile: two engines never write one record.
+    state: Arc<StateDir>,
     failure: Option<Failure>,
     flush_at: Option<Instant>,
 }
@@ -27,9 +31,10 @@ struct Failure {
 }
 
 impl Journal {
-    pub(super) fn new(recorder: Recorder) -> Self {
+    pub(super) fn new(recorder: Recorder, state: Arc<StateDir>) -> Self {
         Self {
             recorder: Some(recorder),
+            state,
             failure: None,
             flush_at: None,
         }
@@ -130,8 +135,10 @@ impl Journal {
         let Some(mut recorder) = self.recorder.take() else {
             return Err(self.fail(LOST.into()));
         };
+        let state = Arc::clone(&self.state);
         let written = tokio::task::spawn_blocking(move || {
             let result = write(&mut recorder);
+            drop(state);
             (recorder, result)
         });
         self.flush_at = None;

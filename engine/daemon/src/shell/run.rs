@@ -18,7 +18,6 @@ use super::journal::Journal;
 use super::{Arrival, EngineError, Opened};
 use crate::attachment::Ask;
 use crate::clock::Clock;
-use crate::paths::StateDir;
 
 /// A deadline that stays in the past must not spin the task.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
@@ -48,8 +47,6 @@ pub(super) struct Shell {
     remarks: VecDeque<LogEntry>,
     ticked_at: Instant,
     tasks: JoinSet<&'static str>,
-    /// Locked as long as the task lives.
-    _state: StateDir,
 }
 
 impl Shell {
@@ -57,7 +54,6 @@ impl Shell {
         opened: Opened,
         (inbox, arrivals): (mpsc::Receiver<Arrival>, mpsc::WeakSender<Arrival>),
         tasks: JoinSet<&'static str>,
-        state: StateDir,
     ) -> Self {
         let Opened {
             engine,
@@ -87,7 +83,6 @@ impl Shell {
             remarks,
             ticked_at: Instant::now(),
             tasks,
-            _state: state,
         }
     }
 
@@ -211,7 +206,7 @@ impl Shell {
                     if self.journal.failure().is_some() && changes_fabric(&command) {
                         tracing::error!(%site, "not sent, for it cannot be recorded");
                     } else {
-                        self.send(site, command);
+                        self.send(&site, command);
                     }
                 }
             }
@@ -219,14 +214,14 @@ impl Shell {
         self.consoles.notify(&notices);
     }
 
-    fn send(&mut self, site: SiteName, command: NodeCommand) {
-        let Some(commands) = self.nodes.get(&site) else {
+    fn send(&mut self, site: &SiteName, command: NodeCommand) {
+        let Some(commands) = self.nodes.get(site) else {
             return;
         };
         if let Err(TrySendError::Full(_)) = commands.try_send(command) {
             // Dropping the sender ends the connection; NodeDown follows and the core starts over with this forwarder.
             tracing::warn!(%site, "forwarder takes no commands; connection dropped");
-            self.nodes.remove(&site);
+            self.nodes.remove(site);
         }
     }
 
@@ -262,9 +257,10 @@ impl Shell {
     }
 
     fn remark(&mut self, severity: Severity, text: String) {
-        match severity {
-            Severity::Error => tracing::error!("{text}"),
-            _ => tracing::warn!("{text}"),
+        if severity == Severity::Error {
+            tracing::error!("{text}");
+        } else {
+            tracing::warn!("{text}");
         }
         let entry = LogEntry {
             at: self.clock.now(),

@@ -69,7 +69,7 @@ fn bench() -> Bench {
         full: Arc::clone(&full),
     };
     let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
-    let journal = Journal::new(recorder);
+    let journal = Journal::new(recorder, Arc::new(state));
     let opened = Opened {
         engine: Engine::new(config, now),
         journal,
@@ -78,7 +78,7 @@ fn bench() -> Bench {
     };
     let (arrivals, inbox) = mpsc::channel(INPUTS);
     let (stop, stopped) = oneshot::channel();
-    let shell = Shell::new(opened, (inbox, arrivals.downgrade()), JoinSet::new(), state);
+    let shell = Shell::new(opened, (inbox, arrivals.downgrade()), JoinSet::new());
     let mut tasks = JoinSet::new();
     tasks.spawn(shell.run(stopped));
     let engine = EngineHandle {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lisp_wire::{EidPrefix, Rloc};
 
-use super::Doubts;
+use super::doubts::Doubts;
 use crate::session::locate::{Step, dotted};
 
 /// Every locator and every EID prefix so far, and the field it stands in.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use proto::{SiteName, Span};
 
-use super::{Addresses, Doubts, Step, address, at, step, unknown_of};
+use super::addresses::Addresses;
+use super::doubts::{Doubts, at, step};
+use super::members::{address, unknown_of};
+use crate::session::locate::Step;
 use crate::session::raw::{RawAccess, RawLab, RawPair, RawSession, RawShape};
 use crate::session::{AccessShape, BitRate, ByteSize, Fabric, Lab, LinkShape, MAP_SERVER, Pair, Queue, Wan};
 
