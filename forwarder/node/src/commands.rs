@@ -7,12 +7,12 @@ use proto::node::{ChangeOutcome, Show, Tell};
 use proto::{Audience, ChangeId, NodeCommand, NodeReport, ProbeTarget, Span};
 
 use crate::cache::{Content, Life, Mapping, Origin};
-use crate::context::Context;
-use crate::database::Standing;
+use crate::context::{Context, Memory};
 use crate::deliveries::{Asker, Order};
 use crate::input::{ClientId, Effect, To};
 use crate::mobility::News;
 use crate::node::Machines;
+use crate::state::Standing;
 
 /// A locator set larger than this does not fit a datagram with its headers.
 const MOST_LOCATORS: usize = 32;
@@ -162,6 +162,7 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
         .database
         .exactly(eid)
         .ok_or_else(|| format!("{eid} is not within the EIDs configured at this node"))?;
+    cx.remember(Memory::Soon);
     let told = match audience {
         Audience::Client { rloc } if cx.config.is_own(rloc) => {
             return Err(format!("{rloc} is this node's own locator, not a client's"));
@@ -215,6 +216,7 @@ fn arrived(
     if !machines.mobility.arrived(eid, Some(order), &mut machines.xtr, cx) {
         return Err(format!("{eid} is not within the EIDs configured at this node"));
     }
+    cx.remember(Memory::Soon);
     order.report(ChangeOutcome::Stored, cx);
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) nonces: &'a mut Nonces,
     pub(crate) counters: &'a mut Counters,
+    /// Probes to be sent, before all other effects.
+    pub(crate) probes: &'a mut Vec<Effect>,
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) memory: &'a mut Memory,
 }
@@ -99,6 +101,14 @@ impl Context<'_> {
             bytes,
             dscp,
         });
+    }
+
+    /// Sends a probe, whose time counts from now.
+    pub(crate) fn send_probe(&mut self, message: &Message, to: Rloc, dscp: u8) {
+        let to = SocketAddr::new(to.0, CONTROL_PORT);
+        let held = self.effects.len();
+        self.send_to(message, to, dscp);
+        self.probes.extend(self.effects.drain(held..));
     }
 
     /// Solicits a Map-Request for `eid` (RFC 9301 section 6.1). The EID stands in both places where receivers look.

@@ -1,12 +1,13 @@
 //! The EIDs of this site: what everyone is told of them, what single clients are told, and who asked lately.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::{Action, Eid, EidPrefix, Locator, MappingRecord, Priority, Rloc, Ttl};
 use proto::node::{DatabaseRow, RequesterRow};
 use proto::{Audience, Span, Timestamp};
 
 use crate::config::Config;
+use crate::state::{EidChange, Standing, Terms};
 
 /// At most this many clients of one EID have a view of their own.
 const MOST_VIEWS: usize = 16_384;
@@ -19,6 +20,8 @@ const MOST_EIDS: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Database {
     own: BTreeMap<EidPrefix, Own>,
+    /// What is no longer as configured.
+    changed: BTreeSet<EidPrefix>,
 }
 
 /// One own mapping.
@@ -30,15 +33,6 @@ pub(crate) struct Own {
     pub(crate) views: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) standing: Standing,
     requesters: BTreeMap<Rloc, Requester>,
-}
-
-/// Whether this node registers an EID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It lives here.
-    Registered,
-    /// Another site registers it.
-    Elsewhere,
 }
 
 /// Somebody who asked.
@@ -65,7 +59,10 @@ impl Database {
             };
             (eid.prefix, own)
         });
-        Self { own: own.collect() }
+        Self {
+            own: own.collect(),
+            changed: BTreeSet::new(),
+        }
     }
 
     /// The longest own mapping that holds all of `eid`.
@@ -84,21 +81,53 @@ impl Database {
             .filter(move |(prefix, _)| **prefix != block && block.covers(prefix))
     }
 
-    /// The mapping of exactly this prefix; split off the longest one around it if there is none yet.
+    /// The mapping of exactly this prefix, to be changed; split off the longest one around it if there is none yet.
     pub(crate) fn exactly(&mut self, eid: EidPrefix) -> Option<&mut Own> {
         if !self.own.contains_key(&eid) {
             if self.own.len() >= MOST_EIDS {
                 return None;
             }
-            let (_, around) = self.covering(&eid)?;
-            let split = Own {
-                views: around.views.clone(),
-                requesters: around.requesters.clone(),
-                ..around.clone()
-            };
+            let split = self.covering(&eid)?.1.clone();
             self.own.insert(eid, split);
         }
+        self.changed.insert(eid);
         self.own.get_mut(&eid)
+    }
+
+    /// What must outlive the process.
+    pub(crate) fn changes(&self, config: &Config) -> Vec<EidChange> {
+        let change = |eid: &EidPrefix| {
+            let own = self.own.get(eid)?;
+            Some(EidChange {
+                eid: *eid,
+                configured: configured(eid, config)?,
+                now: Terms {
+                    locators: own.everyone.clone(),
+                    standing: own.standing,
+                },
+                views: own
+                    .views
+                    .iter()
+                    .map(|(client, locators)| (*client, locators.clone()))
+                    .collect(),
+            })
+        };
+        self.changed.iter().filter_map(change).collect()
+    }
+
+    /// Makes the changes again that an earlier process had made, where the configuration is still what it was.
+    pub(crate) fn resume(&mut self, changes: &[EidChange], config: &Config) {
+        for change in changes
+            .iter()
+            .filter(|change| configured(&change.eid, config).as_ref() == Some(&change.configured))
+        {
+            let Some(own) = self.exactly(change.eid) else {
+                continue;
+            };
+            own.everyone.clone_from(&change.now.locators);
+            own.standing = change.now.standing;
+            own.views = change.views.iter().cloned().collect();
+        }
     }
 
     /// What this node registers.
@@ -167,6 +196,21 @@ impl Database {
         };
         self.own.iter().flat_map(of).collect()
     }
+}
+
+/// What the configuration says of an EID.
+fn configured(eid: &EidPrefix, config: &Config) -> Option<Terms> {
+    let around = config.eids.iter().filter(|own| own.prefix.covers(eid));
+    let own = around.max_by_key(|own| own.prefix.length())?;
+    let standing = if own.register {
+        Standing::Registered
+    } else {
+        Standing::Elsewhere
+    };
+    Some(Terms {
+        locators: config.default_locators(own),
+        standing,
+    })
 }
 
 impl Own {

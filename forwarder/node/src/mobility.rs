@@ -18,12 +18,11 @@ use crate::cache::{Content, Life, Mapping, Origin};
 use crate::config::{Config, Legacy, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
-use crate::database::Standing;
 use crate::datagrams::Datagram;
 use crate::deliveries::{Deliveries, Order, Parcel, addressee_of};
 use crate::input::Effect;
 use crate::replay::ReplayGuard;
-use crate::state::Sender;
+use crate::state::{Sender, Standing};
 use crate::xtr::Xtr;
 
 /// The machine of Algorithm 1.

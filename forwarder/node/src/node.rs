@@ -44,8 +44,9 @@ pub(crate) struct Machines {
 }
 
 impl Node {
-    /// A node that takes up now: it publishes its first map cache and registers. `config` has passed
-    /// [`Config::check`]. `seed` must be unpredictable to outsiders: nonces come from it.
+    /// A node that takes up now and publishes its first map cache; it registers with the next input, be it
+    /// [`Input::Remembered`] or the [`Input::Tick`] that is due at once. `config` has passed [`Config::check`]. `seed`
+    /// must be unpredictable to outsiders: nonces come from it.
     pub fn new(config: Config, now: Timestamp, seed: [u8; 32]) -> (Self, Vec<Effect>) {
         let machines = Machines {
             xtr: Xtr::new(&config, now),
@@ -73,56 +74,63 @@ impl Node {
             self.resume(state);
         }
         let since = self.since;
-        self.with_context(now, |subscribers, machines, cx| match input {
-            Input::Datagram {
-                from,
-                local,
-                bytes,
-                received_at,
-            } => {
-                let datagram = Datagram {
+        self.with_context(now, |subscribers, machines, cx| {
+            match input {
+                Input::Datagram {
                     from,
                     local,
-                    bytes: &bytes,
+                    bytes,
                     received_at,
-                };
-                datagrams::take(&datagram, machines, cx);
+                } => {
+                    let datagram = Datagram {
+                        from,
+                        local,
+                        bytes: &bytes,
+                        received_at,
+                    };
+                    datagrams::take(&datagram, machines, cx);
+                }
+                Input::Miss { eid, source } => {
+                    let Xtr {
+                        cache, resolutions, ..
+                    } = &mut machines.xtr;
+                    resolutions.miss(eid, source, cache, cx);
+                }
+                Input::Connected { client } => {
+                    let report = hello(cx.config, since);
+                    cx.effects.push(Effect::Report {
+                        to: To::Client(client),
+                        reply_to: None,
+                        report,
+                    });
+                }
+                Input::Command {
+                    client,
+                    request,
+                    command,
+                } => {
+                    commands::obey(
+                        Asked {
+                            client,
+                            request,
+                            command,
+                        },
+                        subscribers,
+                        machines,
+                        cx,
+                    );
+                }
+                Input::ClientGone { client } => {
+                    subscribers.remove(&client);
+                }
+                Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
+                Input::Shutdown => {
+                    machines.xtr.registrations.withdraw(&machines.xtr.database, cx);
+                    cx.remember(Memory::Now);
+                }
+                Input::Tick | Input::Remembered(_) => {}
             }
-            Input::Miss { eid, source } => {
-                let Xtr {
-                    cache, resolutions, ..
-                } = &mut machines.xtr;
-                resolutions.miss(eid, source, cache, cx);
-            }
-            Input::Connected { client } => cx.effects.push(Effect::Report {
-                to: To::Client(client),
-                reply_to: None,
-                report: hello(cx.config, since),
-            }),
-            Input::Command {
-                client,
-                request,
-                command,
-            } => {
-                commands::obey(
-                    Asked {
-                        client,
-                        request,
-                        command,
-                    },
-                    subscribers,
-                    machines,
-                    cx,
-                );
-            }
-            Input::ClientGone { client } => {
-                subscribers.remove(&client);
-            }
-            Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
-            Input::Shutdown if cx.config.has(Role::Etr) => {
-                machines.xtr.registrations.withdraw(&machines.xtr.database, cx);
-            }
-            Input::Shutdown | Input::Tick | Input::Remembered(_) => {}
+            machines.tick(cx);
         })
     }
 
@@ -145,40 +153,57 @@ impl Node {
         now: Timestamp,
         act: impl FnOnce(&mut BTreeSet<ClientId>, &mut Machines, &mut Context<'_>),
     ) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut probes, mut effects) = (Vec::new(), Vec::new());
         let mut cx = Context {
             config: &self.config,
             now,
             nonces: &mut self.nonces,
             counters: &mut self.counters,
+            probes: &mut probes,
             effects: &mut effects,
             memory: &mut self.memory,
         };
         act(&mut self.subscribers, &mut self.machines, &mut cx);
-        self.machines.tick(&mut cx);
-        if self.memory == Memory::Now
-            || (self.memory == Memory::Soon && self.remembered_at + REMEMBER_WITHIN <= now)
-        {
-            self.memory = Memory::Written;
-            self.remembered_at = now;
+        // Probes leave first: their clock runs already, and writing to a disk takes longer than a round trip may.
+        let soon = self.memory == Memory::Soon && self.remembered_at + REMEMBER_WITHIN <= now;
+        match self.memory {
             // Before anything is said about it: after a crash in between, silence is mended by repetition.
-            effects.insert(0, Effect::Remember(self.state()));
+            Memory::Now => probes.push(self.remember(now)),
+            Memory::Soon if soon => effects.push(self.remember(now)),
+            Memory::Soon | Memory::Written => {}
         }
-        effects
+        probes.append(&mut effects);
+        probes
     }
 
-    fn state(&self) -> State {
-        State {
+    fn remember(&mut self, now: Timestamp) -> Effect {
+        self.memory = Memory::Written;
+        self.remembered_at = now;
+        let Machines {
+            xtr,
+            server,
+            mobility,
+            ..
+        } = &self.machines;
+        Effect::Remember(State {
             own: self.nonces.last_signed(),
-            senders: self.machines.mobility.guard.nonces(),
-            registrants: self.machines.server.nonces(),
-        }
+            senders: mobility.guard.nonces(),
+            registrants: server.nonces(),
+            changes: xtr.database.changes(&self.config),
+        })
     }
 
     fn resume(&mut self, state: &State) {
+        let Machines {
+            xtr,
+            server,
+            mobility,
+            ..
+        } = &mut self.machines;
         self.nonces.resume(state.own);
-        self.machines.mobility.guard.resume(&state.senders);
-        self.machines.server.resume(&state.registrants);
+        mobility.guard.resume(&state.senders);
+        server.resume(&state.registrants);
+        xtr.database.resume(&state.changes, &self.config);
     }
 }
 

@@ -6,11 +6,11 @@
 pub(crate) mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use datapath::Reach;
 use lisp_wire::message::MapRequest;
-use lisp_wire::{CONTROL_PORT, EidPrefix, InstanceId, Message, Nonce, Rloc};
+use lisp_wire::{EidPrefix, InstanceId, Message, Nonce, Rloc};
 use proto::node::ProbeRow;
 use proto::{NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
@@ -237,11 +237,7 @@ impl Probing {
         self.sent.insert(nonce, Sent { rloc, at: cx.now });
         self.timers.set(Due::Timeout(nonce), cx.now + timeout);
         cx.count(Counter::ProbesSent);
-        cx.send_to(
-            &Message::MapRequest(request),
-            SocketAddr::new(rloc.0, CONTROL_PORT),
-            dscp,
-        );
+        cx.send_probe(&Message::MapRequest(request), rloc, dscp);
     }
 
     /// Tells the subscribers what became known.

@@ -46,8 +46,13 @@ enum Due {
 }
 
 impl Registrations {
+    /// Registers everything at the next occasion.
+    pub(crate) fn start(&mut self, now: Timestamp) {
+        self.timers.set(Due::Round, now);
+    }
+
     /// Registers everything, and again after `register_every`.
-    pub(crate) fn round(&mut self, database: &Database, cx: &mut Context<'_>) {
+    fn round(&mut self, database: &Database, cx: &mut Context<'_>) {
         self.timers.set(Due::Round, cx.now + cx.config.register_every);
         for open in std::mem::take(&mut self.open).keys() {
             self.timers.cancel(&Due::Retry(*open));

@@ -1,10 +1,11 @@
-//! What must outlive the process, so that a restart does not let old messages in again.
+//! What must outlive the process, so that a restart neither lets old messages in again nor undoes what was decided.
 
-use lisp_wire::EidPrefix;
 use lisp_wire::message::XtrId;
+use lisp_wire::{EidPrefix, Locator, Rloc};
 use serde::{Deserialize, Serialize};
 
-/// The highest nonces seen and used. The daemon stores it and gives it back; nobody else reads it.
+/// The highest nonces seen and used, and own mappings that are no longer as configured. The daemon stores it and gives
+/// it back; nobody else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The last nonce this node signed with.
@@ -13,6 +14,36 @@ pub struct State {
     pub(crate) senders: Vec<SenderNonce>,
     /// The last nonce of each registrant (Map-Server role).
     pub(crate) registrants: Vec<RegistrantNonce>,
+    /// What was changed in the database since it was configured.
+    #[serde(default)]
+    pub(crate) changes: Vec<EidChange>,
+}
+
+/// An own mapping that is no longer as configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EidChange {
+    pub(crate) eid: EidPrefix,
+    /// What the configuration said at the time. If it says something else now, that is newer than the change.
+    pub(crate) configured: Terms,
+    pub(crate) now: Terms,
+    /// What single clients are told.
+    pub(crate) views: Vec<(Rloc, Vec<Locator>)>,
+}
+
+/// What everyone is told of an EID, and whether this node registers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) locators: Vec<Locator>,
+    pub(crate) standing: Standing,
+}
+
+/// Whether this node registers an EID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// It lives here.
+    Registered,
+    /// Another site registers it.
+    Elsewhere,
 }
 
 /// Who sends Change-Priority, as far as a message tells.

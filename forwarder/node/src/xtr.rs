@@ -28,11 +28,12 @@ impl Xtr {
         }
     }
 
-    /// Publishes the first map cache and registers.
+    /// Publishes the first map cache. What is registered depends on what an earlier process has to say, and so comes
+    /// with the next input.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         self.cache.publish(cx);
         if cx.config.has(Role::Etr) {
-            self.registrations.round(&self.database, cx);
+            self.registrations.start(cx.now);
         }
     }
 

@@ -670,3 +670,49 @@ fn whoever_orders_a_change_hears_of_it_without_subscribing() {
     };
     assert_eq!(net.member(at.telco).reports.iter().filter(direct).count(), 1);
 }
+
+#[test]
+fn what_was_decided_outlives_a_restart_of_the_node_that_serves_it() {
+    let (mut net, at) = busy_fabric();
+    net.command(at.telco, switch(1, paris(), &[lip6()]));
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(2),
+            eid: prefix("10.1.0.7/32"),
+        },
+    );
+    net.run_for(Span::secs(2));
+    // The handover came after the switch, and the view with it went.
+    let before = database(&mut net, at.telco);
+    assert_eq!(before.len(), 1);
+    net.command(at.telco, switch(3, lyon(), &[lip6()]));
+    net.run_for(Span::secs(2));
+    let before = [at.telco, at.marilyn].map(|index| database(&mut net, index));
+    for index in [at.telco, at.marilyn] {
+        net.kill(index);
+        net.start(index);
+    }
+    net.run_for(Span::secs(2));
+    assert_eq!(
+        [at.telco, at.marilyn].map(|index| database(&mut net, index)),
+        before
+    );
+    let NodeReport::Registrations { rows } = net.command(
+        at.server,
+        NodeCommand::Show {
+            what: Show::Registrations,
+        },
+    ) else {
+        panic!("registrations were asked for");
+    };
+    let newest = rows
+        .iter()
+        .filter(|row| row.eid == prefix(VM_BLOCK))
+        .max_by_key(|row| row.expires_in);
+    assert_eq!(
+        newest.map(|row| row.from),
+        Some(marilyn()),
+        "the old site does not claim the VM back"
+    );
+}
