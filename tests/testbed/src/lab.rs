@@ -4,6 +4,7 @@ mod line_process;
 mod node_file;
 mod node_process;
 mod nodes;
+mod registered;
 pub(crate) mod run_dir;
 pub(crate) mod wiring;
 
@@ -17,6 +18,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lisp_wire::EidPrefix;
 use proto::{SiteName, Span, UserName, VmName};
 
 use crate::delay_line::{LineCommand, LineStats};
@@ -120,7 +122,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds the fabric and waits until every forwarder answers.
+    /// Builds the fabric and waits until every forwarder answers and every EID is registered.
     pub fn start(
         fabric: &Fabric,
         options: LabOptions,
@@ -153,6 +155,9 @@ impl Lab {
                 of,
             });
         })?;
+        if let Some((_, socket)) = forwarders.controls().find(|(node, _)| **node == Node::MapServer) {
+            registered::wait(fabric, &socket, options.patience)?;
+        }
         Ok(Self {
             forwarders: Mutex::new(forwarders),
             line: Mutex::new(line),
@@ -383,6 +388,22 @@ pub enum LabError {
     /// A forwarder's configuration.
     #[error(transparent)]
     NodeFile(#[from] NodeFileError),
+    /// The Map-Server cannot be asked.
+    #[error("cannot ask the Map-Server at {}: {source}", socket.display())]
+    Registrations {
+        /// Its control socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A mapping is not registered.
+    #[error("{eid} was not registered with the Map-Server within {seconds} s")]
+    Unregistered {
+        /// Which.
+        eid: EidPrefix,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// A forwarder's process.
     #[error(transparent)]
     NodeProcess(#[from] NodeProcessError),
