@@ -208,12 +208,17 @@ impl App {
 
     /// What is on the screen: frozen or live.
     pub(crate) fn shown(&self) -> Option<&World> {
-        self.frozen.as_ref().map(|frozen| &frozen.world).or(self.live.as_ref())
+        self.frozen
+            .as_ref()
+            .map(|frozen| &frozen.world)
+            .or(self.live.as_ref())
     }
 
     /// The engine's clock now, or when the display was frozen.
     pub(crate) fn engine_now(&self) -> Timestamp {
-        self.frozen.as_ref().map_or_else(|| self.live_now(), |frozen| frozen.at)
+        self.frozen
+            .as_ref()
+            .map_or_else(|| self.live_now(), |frozen| frozen.at)
     }
 
     fn live_now(&self) -> Timestamp {
@@ -231,7 +236,9 @@ impl App {
         let screen = self.screen();
         let name = if self.size.0 < 100 { "compact" } else { "noc" };
         let by_name = |name: &str| self.layouts.iter().find(|layout| layout.name == name);
-        let chosen = self.chosen.map_or_else(|| by_name(name), |chosen| self.layouts.get(chosen));
+        let chosen = self
+            .chosen
+            .map_or_else(|| by_name(name), |chosen| self.layouts.get(chosen));
         chosen
             .filter(|layout| layout.fits(screen))
             .or_else(|| by_name("compact").filter(|layout| layout.fits(screen)))
@@ -247,7 +254,8 @@ impl App {
     }
 
     pub(crate) fn has_pane(&self, kind: PaneKind) -> bool {
-        self.layout().is_none_or(|layout| layout.panes().iter().any(|pane| pane.kind == kind))
+        self.layout()
+            .is_none_or(|layout| layout.panes().iter().any(|pane| pane.kind == kind))
     }
 
     /// Whether there is a cursor on this screen; a wall has none.
@@ -257,11 +265,21 @@ impl App {
 
     /// Panes that can have the focus, in reading order.
     fn focusable(&self) -> Vec<PaneKind> {
-        const CAN: [PaneKind; 4] = [PaneKind::Links, PaneKind::Rlocs, PaneKind::Proposals, PaneKind::Log];
+        const CAN: [PaneKind; 4] = [
+            PaneKind::Links,
+            PaneKind::Rlocs,
+            PaneKind::Proposals,
+            PaneKind::Log,
+        ];
         let Some(layout) = self.layout().filter(|_| self.has_hands()) else {
             return Vec::new();
         };
-        layout.panes().into_iter().map(|pane| pane.kind).filter(|kind| CAN.contains(kind)).collect()
+        layout
+            .panes()
+            .into_iter()
+            .map(|pane| pane.kind)
+            .filter(|kind| CAN.contains(kind))
+            .collect()
     }
 
     /// The proposal under the cursor, or else the most urgent one.
@@ -283,7 +301,11 @@ impl App {
 
     /// Sets the status line.
     fn say(&mut self, severity: Severity, text: String) -> Vec<Effect> {
-        self.status = Some(Status { severity, text, at: self.now });
+        self.status = Some(Status {
+            severity,
+            text,
+            at: self.now,
+        });
         vec![Effect::Draw]
     }
 
@@ -291,7 +313,11 @@ impl App {
     fn ask(&mut self, command: Command, what: String) -> Vec<Effect> {
         self.asked += 1;
         let request = RequestId(format!("{}-{}", self.request_prefix, self.asked));
-        let asked = Asked { what: what.clone(), at: self.now, reminded: Reminded::NotYet };
+        let asked = Asked {
+            what: what.clone(),
+            at: self.now,
+            reminded: Reminded::NotYet,
+        };
         self.pending.insert(request.clone(), asked);
         let mut effects = vec![Effect::Ask(request, command)];
         effects.extend(self.say(Severity::Info, format!("asked: {what}")));
@@ -300,14 +326,19 @@ impl App {
 
     fn tick(&mut self, before: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.status.as_ref().is_some_and(|status| self.now.since(status.at) > stays(status.severity)) {
+        if self
+            .status
+            .as_ref()
+            .is_some_and(|status| self.now.since(status.at) > stays(status.severity))
+        {
             self.status = None;
             effects.push(Effect::Draw);
         }
         let now = self.now;
-        let late = self.pending.values_mut().find(|asked| {
-            asked.reminded == Reminded::NotYet && now.since(asked.at) > PATIENCE
-        });
+        let late = self
+            .pending
+            .values_mut()
+            .find(|asked| asked.reminded == Reminded::NotYet && now.since(asked.at) > PATIENCE);
         if let Some(asked) = late {
             asked.reminded = Reminded::Already;
             let text = format!("no answer yet: {}", asked.what);
@@ -328,7 +359,12 @@ impl App {
             self.table.touched = None;
         }
         let now = self.now;
-        if let Some(world) = self.frozen.as_ref().map(|frozen| &frozen.world).or(self.live.as_ref()) {
+        if let Some(world) = self
+            .frozen
+            .as_ref()
+            .map(|frozen| &frozen.world)
+            .or(self.live.as_ref())
+        {
             self.table.follow(world, now);
         }
     }
@@ -342,5 +378,7 @@ fn stays(severity: Severity) -> Span {
 }
 
 fn foreign(protocol: u32) -> String {
-    format!("the engine speaks protocol {protocol}, this console {PROTOCOL}; use programs of the same version")
+    format!(
+        "the engine speaks protocol {protocol}, this console {PROTOCOL}; use programs of the same version"
+    )
 }

@@ -13,8 +13,9 @@ pub(crate) const LOSS: char = '×';
 pub(crate) const PAST: Span = Span::secs(120);
 
 /// The last two minutes of a link up to `now`, in `width` characters, oldest first. Each stands for the worst of its share of
-/// the time: [`LOSS`] if any probe was lost in it, a space if nothing was heard. The scale runs from the least RTT of the two
-/// minutes; a rise by half of that, or a millisecond, fills it, so that the noise of a quiet link stays flat.
+/// the time: its highest RTT, or [`LOSS`] if probes were lost in it, or a space if nothing was heard. Only where the RTT is high
+/// already do a few losses give way to it. The scale runs from the least RTT of the two minutes; a rise by half of that, or a
+/// millisecond, fills it, so that the noise of a quiet link stays flat.
 pub(crate) fn sparkline<'a>(
     points: impl Iterator<Item = &'a HistoryPoint> + Clone,
     now: Timestamp,
@@ -30,32 +31,49 @@ pub(crate) fn sparkline<'a>(
 
     // Shares begin at multiples of their length, so that columns keep their figures while time goes on.
     let last = now.micros() / share;
-    let mut worst: Vec<Option<Worst>> = vec![None; width];
+    let mut shares = vec![Share::default(); width];
     for point in points {
-        let back = last.checked_sub(point.at.micros() / share).and_then(|back| usize::try_from(back).ok());
-        let Some(slot) = back.and_then(|back| (width - 1).checked_sub(back)).and_then(|at| worst.get_mut(at)) else {
+        let back = last
+            .checked_sub(point.at.micros() / share)
+            .and_then(|back| usize::try_from(back).ok());
+        let Some(share) = back
+            .and_then(|back| (width - 1).checked_sub(back))
+            .and_then(|at| shares.get_mut(at))
+        else {
             continue;
         };
-        *slot = Some(match (point.rtt_ms, *slot) {
-            (None, _) | (_, Some(Worst::Lost)) => Worst::Lost,
-            (Some(rtt), Some(Worst::Rtt(before))) => Worst::Rtt(rtt.max(before)),
-            (Some(rtt), None) => Worst::Rtt(rtt),
-        });
+        match point.rtt_ms {
+            None => share.lost += 1,
+            Some(rtt) => {
+                share.answered += 1;
+                share.highest = share.highest.max(rtt);
+            }
+        }
     }
-    worst
+    shares
         .into_iter()
-        .map(|slot| match slot {
-            None => ' ',
-            Some(Worst::Lost) => LOSS,
-            Some(Worst::Rtt(rtt)) => level((rtt - least) / range),
-        })
+        .map(|share| share.mark(|rtt| (rtt - least) / range))
         .collect()
 }
 
-#[derive(Clone, Copy)]
-enum Worst {
-    Lost,
-    Rtt(f64),
+/// What was heard in one column's share of the time.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    lost: usize,
+    answered: usize,
+    highest: f64,
+}
+
+impl Share {
+    fn mark(self, height: impl Fn(f64) -> f64) -> char {
+        let height = height(self.highest);
+        match (self.lost, self.answered) {
+            (0, 0) => ' ',
+            (0, _) => level(height),
+            (lost, answered) if answered > lost && height > 0.5 => level(height),
+            _ => LOSS,
+        }
+    }
 }
 
 fn level(share: f64) -> char {
@@ -65,7 +83,11 @@ fn level(share: f64) -> char {
 
 /// A bar of `width` cells, filled by this share of it.
 pub(crate) fn bar(share: f64, width: usize) -> String {
-    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     let mut full = (share * width as f64).round() as usize;
     if share > 0.0 {
         // Few is not none.
@@ -115,7 +137,13 @@ mod tests {
     fn points(rtts: &[Option<f64>]) -> Vec<HistoryPoint> {
         let oldest = NOW - Span::secs(12 * (rtts.len() as u64 - 1));
         let at = |index: usize| oldest + Span::secs(12 * index as u64);
-        rtts.iter().enumerate().map(|(index, rtt)| HistoryPoint { at: at(index), rtt_ms: *rtt }).collect()
+        rtts.iter()
+            .enumerate()
+            .map(|(index, rtt)| HistoryPoint {
+                at: at(index),
+                rtt_ms: *rtt,
+            })
+            .collect()
     }
 
     #[test]
@@ -127,8 +155,30 @@ mod tests {
     #[test]
     fn one_loss_among_answers_still_shows() {
         let mut points = points(&[Some(35.0), Some(35.0)]);
-        points.insert(1, HistoryPoint { at: NOW, rtt_ms: None });
+        points.insert(
+            1,
+            HistoryPoint {
+                at: NOW,
+                rtt_ms: None,
+            },
+        );
         assert_eq!(sparkline(points.iter(), NOW, 10), "        ▁×");
+    }
+
+    #[test]
+    fn few_losses_do_not_hide_a_rise() {
+        let mut points = points(&[Some(35.0), Some(400.0)]);
+        points.extend([
+            HistoryPoint {
+                at: NOW,
+                rtt_ms: None,
+            },
+            HistoryPoint {
+                at: NOW,
+                rtt_ms: Some(400.0),
+            },
+        ]);
+        assert_eq!(sparkline(points.iter(), NOW, 10), "        ▁█");
     }
 
     #[test]
@@ -143,7 +193,10 @@ mod tests {
     fn no_width_and_no_points_are_no_trouble() {
         assert_eq!(sparkline([].iter(), NOW, 0), "");
         assert_eq!(sparkline([].iter(), NOW, 3), "   ");
-        let ahead = [HistoryPoint { at: NOW + Span::secs(500), rtt_ms: Some(1.0) }];
+        let ahead = [HistoryPoint {
+            at: NOW + Span::secs(500),
+            rtt_ms: Some(1.0),
+        }];
         assert_eq!(sparkline(ahead.iter(), NOW, 3), "   ");
     }
 

@@ -14,22 +14,42 @@ pub(crate) fn aligned(figure: Option<f64>, width: usize) -> String {
     let Some(figure) = figure.filter(|figure| figure.is_finite()) else {
         return format!("{:>whole$}{:<FRACTION$}", "", "·");
     };
-    let text = if figure.abs() < 9.995 { format!("{figure:.2}") } else { format!("{figure:.1} ") };
+    let text = if figure.abs() < 9.995 {
+        format!("{figure:.2}")
+    } else {
+        format!("{figure:.1} ")
+    };
     if text.len() <= width {
         return format!("{text:>width$}");
     }
     let rounded = format!("{figure:.0}");
-    if rounded.len() <= whole { format!("{rounded:>whole$}{:FRACTION$}", "") } else { format!("{:>width$}", "big") }
+    if rounded.len() <= whole {
+        format!("{rounded:>whole$}{:FRACTION$}", "")
+    } else {
+        format!("{:>width$}", "big")
+    }
+}
+
+/// A figure with one decimal, in `width` cells, for shares in percent: ` 0.4 `.
+pub(crate) fn tenths(figure: Option<f64>, width: usize) -> String {
+    match figure.filter(|figure| figure.is_finite()) {
+        Some(figure) => format!("{:>width$}", format!("{figure:.1} ")),
+        None => aligned(None, width),
+    }
 }
 
 /// A signed figure with one decimal, in `width` cells: what is left of a bound, or by how much it is broken.
 pub(crate) fn signed(figure: Option<f64>, width: usize) -> String {
     match figure.filter(|figure| figure.is_finite()) {
         Some(figure) => {
-            let text = format!("{figure:+.1}");
-            if text.len() <= width { format!("{text:>width$}") } else { format!("{figure:>+width$.0}") }
+            let text = format!("{figure:+.1} ");
+            if text.len() <= width {
+                format!("{text:>width$}")
+            } else {
+                format!("{figure:>+width$.0}")
+            }
         }
-        None => format!("{:>1$}", "· ", width),
+        None => aligned(None, width),
     }
 }
 
@@ -74,22 +94,35 @@ pub(crate) fn countdown(left: Span) -> String {
 
 /// The time of day, `14:02:31`, at this distance from UTC.
 pub(crate) fn clock(at: Timestamp, zone: FixedOffset) -> String {
-    moment(at, zone).map_or_else(|| "--:--:--".to_owned(), |moment| moment.format("%H:%M:%S").to_string())
+    moment(at, zone).map_or_else(
+        || "--:--:--".to_owned(),
+        |moment| moment.format("%H:%M:%S").to_string(),
+    )
 }
 
 /// The distance from UTC: `UTC`, `+01:00`.
 pub(crate) fn zone(zone: FixedOffset) -> String {
-    if zone.local_minus_utc() == 0 { "UTC".to_owned() } else { zone.to_string() }
+    if zone.local_minus_utc() == 0 {
+        "UTC".to_owned()
+    } else {
+        zone.to_string()
+    }
 }
 
 fn moment(at: Timestamp, zone: FixedOffset) -> Option<DateTime<FixedOffset>> {
     let micros = i64::try_from(at.micros()).ok()?;
-    Utc.timestamp_micros(micros).single().map(|utc| utc.with_timezone(&zone))
+    Utc.timestamp_micros(micros)
+        .single()
+        .map(|utc| utc.with_timezone(&zone))
 }
 
 /// `1 user`, `3 users`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }
 
 /// Text in at most `width` cells; what is cut off leaves an ellipsis.
@@ -131,12 +164,22 @@ mod tests {
 
     #[test]
     fn points_stand_below_each_other_and_small_figures_keep_their_digits() {
-        let column: Vec<String> =
-            [Some(437.21), Some(35.1), Some(9.99), Some(0.043), None, Some(f64::NAN), Some(12_345.6)]
-                .into_iter()
-                .map(|figure| aligned(figure, 8))
-                .collect();
-        assert_eq!(column.join("|"), "  437.2 |   35.1 |    9.99|    0.04|     ·  |     ·  |12345.6 ");
+        let column: Vec<String> = [
+            Some(437.21),
+            Some(35.1),
+            Some(9.99),
+            Some(0.043),
+            None,
+            Some(f64::NAN),
+            Some(12_345.6),
+        ]
+        .into_iter()
+        .map(|figure| aligned(figure, 8))
+        .collect();
+        assert_eq!(
+            column.join("|"),
+            "  437.2 |   35.1 |    9.99|    0.04|     ·  |     ·  |12345.6 "
+        );
         for text in &column {
             assert_eq!(cells(text), 8, "{text}");
         }
@@ -147,18 +190,28 @@ mod tests {
         assert_eq!(aligned(Some(1_234_567.8), 8), "     big");
         assert_eq!(aligned(Some(123_456.8), 9), "123456.8 ");
         assert_eq!(aligned(Some(12_345.6), 7), "    big");
-        assert_eq!(signed(Some(-380.16), 7), " -380.2");
-        assert_eq!(signed(None, 7), "     · ");
+        assert_eq!(signed(Some(-380.16), 7), "-380.2 ");
+        assert_eq!(signed(Some(-13_380.16), 7), " -13380");
+        assert_eq!(signed(None, 7), "    ·  ");
+        assert_eq!(tenths(Some(100.0), 6), "100.0 ");
     }
 
     #[test]
     fn lengths_read_as_words() {
-        let texts: Vec<String> = [Span::millis(40), Span::millis(400), Span::secs(12), Span::secs(200)]
-            .into_iter()
-            .chain([Span::secs(18_120), Span::secs(266_400)])
-            .map(length)
-            .collect();
-        assert_eq!(texts.join(", "), "40 ms, 0.4 s, 12 s, 3 min 20 s, 5 h 02 min, 3 d 02 h");
+        let texts: Vec<String> = [
+            Span::millis(40),
+            Span::millis(400),
+            Span::secs(12),
+            Span::secs(200),
+        ]
+        .into_iter()
+        .chain([Span::secs(18_120), Span::secs(266_400)])
+        .map(length)
+        .collect();
+        assert_eq!(
+            texts.join(", "),
+            "40 ms, 0.4 s, 12 s, 3 min 20 s, 5 h 02 min, 3 d 02 h"
+        );
         assert_eq!(countdown(Span::millis(46_200)), "0:47");
         assert_eq!(countdown(Span::ZERO), "0:00");
         assert_eq!(age(Span::secs(9)), "9s");
@@ -169,7 +222,10 @@ mod tests {
         let at = Timestamp(1_700_000_000_000_000);
         assert_eq!(clock(at, FixedOffset::east_opt(0).unwrap()), "22:13:20");
         assert_eq!(clock(at, FixedOffset::east_opt(3600).unwrap()), "23:13:20");
-        assert_eq!(clock(Timestamp(u64::MAX), FixedOffset::east_opt(0).unwrap()), "--:--:--");
+        assert_eq!(
+            clock(Timestamp(u64::MAX), FixedOffset::east_opt(0).unwrap()),
+            "--:--:--"
+        );
     }
 
     #[test]

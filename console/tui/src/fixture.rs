@@ -6,8 +6,9 @@ use lisp_wire::{Priority, Rloc, Weight};
 use proto::proposal::{Criterion, Reason, Receipt};
 use proto::snapshot::{HistoryPoint, LinkHistory, RttFigures};
 use proto::{
-    Actor, EngineFrame, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PROTOCOL, Proposal, ProposalId,
-    ProposalState, RlocRow, Severity, SiteName, SlaName, Snapshot, Span, Timestamp, UserName, VmName,
+    Actor, EngineFrame, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PROTOCOL, Proposal,
+    ProposalId, ProposalState, RlocRow, Severity, SiteName, SlaName, Snapshot, Span, Timestamp, UserName,
+    VmName,
 };
 
 use crate::headless::Headless;
@@ -59,32 +60,73 @@ struct Sketch {
 }
 
 fn fine(user: &'static str, dc: &'static str, base: f64) -> Sketch {
-    Sketch { user, dc, base, now: base, loss: 0.0, state: LinkState::Ok, carries: false, age: Span::millis(300) }
+    Sketch {
+        user,
+        dc,
+        base,
+        now: base,
+        loss: 0.0,
+        state: LinkState::Ok,
+        carries: false,
+        age: Span::millis(300),
+    }
 }
 
 fn sketches() -> Vec<Sketch> {
     use LinkState::{Broken, Down, Stale, Warn};
     vec![
-        Sketch { carries: true, now: 437.2, loss: 0.4, state: Broken, ..fine("paris-001", "telco", 37.0) },
+        Sketch {
+            carries: true,
+            now: 437.2,
+            loss: 0.4,
+            state: Broken,
+            ..fine("paris-001", "telco", 37.0)
+        },
         fine("paris-001", "marilyn", 35.1),
         fine("paris-001", "lip6", 41.0),
         fine("lyon-042", "telco", 44.2),
-        Sketch { carries: true, ..fine("lyon-042", "marilyn", 33.4) },
+        Sketch {
+            carries: true,
+            ..fine("lyon-042", "marilyn", 33.4)
+        },
         fine("lyon-042", "lip6", 38.0),
         fine("rennes-003", "telco", 36.3),
         fine("rennes-003", "marilyn", 39.8),
-        Sketch { carries: true, ..fine("rennes-003", "lip6", 28.7) },
-        Sketch { now: 98.4, loss: 1.6, state: Warn, ..fine("nice-011", "telco", 61.9) },
-        Sketch { carries: true, age: Span::secs(9), state: Stale, ..fine("nice-011", "marilyn", 33.4) },
-        Sketch { loss: 100.0, state: Down, ..fine("nice-011", "lip6", 52.0) },
+        Sketch {
+            carries: true,
+            ..fine("rennes-003", "lip6", 28.7)
+        },
+        Sketch {
+            now: 98.4,
+            loss: 1.6,
+            state: Warn,
+            ..fine("nice-011", "telco", 61.9)
+        },
+        Sketch {
+            carries: true,
+            age: Span::secs(9),
+            state: Stale,
+            ..fine("nice-011", "marilyn", 33.4)
+        },
+        Sketch {
+            loss: 100.0,
+            state: Down,
+            ..fine("nice-011", "lip6", 52.0)
+        },
         fine("campus", "telco", 0.43),
-        Sketch { carries: true, ..fine("campus", "marilyn", 0.047) },
+        Sketch {
+            carries: true,
+            ..fine("campus", "marilyn", 0.047)
+        },
         fine("campus", "lip6", 9.61),
     ]
 }
 
 fn link(sketch: &Sketch) -> (LinkRow, LinkHistory) {
-    let id = LinkId { user: user(sketch.user), dc: site(sketch.dc) };
+    let id = LinkId {
+        user: user(sketch.user),
+        dc: site(sketch.dc),
+    };
     let heard = NOW - sketch.age;
     let points = (0..240u64).map(|index| {
         let at = heard - Span::millis(500 * (239 - index));
@@ -95,9 +137,15 @@ fn link(sketch: &Sketch) -> (LinkRow, LinkHistory) {
             loss => loss > 0.0 && worse && index % 17 == 0,
         };
         let rtt = if worse { sketch.now } else { sketch.base };
-        HistoryPoint { at, rtt_ms: (!lost).then_some(rtt + noise) }
+        HistoryPoint {
+            at,
+            rtt_ms: (!lost).then_some(rtt + noise),
+        }
     });
-    let history = LinkHistory { link: id.clone(), points: points.collect() };
+    let history = LinkHistory {
+        link: id.clone(),
+        points: points.collect(),
+    };
     let figures = (sketch.loss < 100.0).then_some(RttFigures {
         last: sketch.now,
         min: sketch.base,
@@ -138,7 +186,11 @@ fn rlocs(name: &str, order: [&str; 3]) -> Vec<RlocRow> {
             eid: "10.1.0.7/32".parse().unwrap(),
             dc: site(dc),
             rloc: rloc(address(dc)),
-            priority: Priority(if *dc == "lip6" && name == "nice-011" { 255 } else { index as u8 + 1 }),
+            priority: Priority(if *dc == "lip6" && name == "nice-011" {
+                255
+            } else {
+                index as u8 + 1
+            }),
             weight: Weight(100),
             home: *dc == "telco",
         })
@@ -172,7 +224,9 @@ pub(crate) fn open() -> Proposal {
 }
 
 fn ana() -> Actor {
-    Actor::Operator { name: "ana".to_owned() }
+    Actor::Operator {
+        name: "ana".to_owned(),
+    }
 }
 
 fn proposals() -> Vec<Proposal> {
@@ -193,7 +247,16 @@ fn proposals() -> Vec<Proposal> {
         ..open()
     };
     vec![
-        of(13, "campus", "lip6", "marilyn", ProposalState::Rejected { by: ana(), at: NOW - Span::secs(4_000) }),
+        of(
+            13,
+            "campus",
+            "lip6",
+            "marilyn",
+            ProposalState::Rejected {
+                by: ana(),
+                at: NOW - Span::secs(4_000),
+            },
+        ),
         of(
             14,
             "rennes-003",
@@ -205,24 +268,78 @@ fn proposals() -> Vec<Proposal> {
                 why: "the user's xTR did not acknowledge within 10 s".to_owned(),
             },
         ),
-        of(15, "lyon-042", "telco", "marilyn", ProposalState::Confirmed { by: ana(), receipt: confirmed }),
-        of(16, "nice-011", "telco", "marilyn", ProposalState::Executing { by: ana(), since: NOW - Span::millis(300) }),
+        of(
+            15,
+            "lyon-042",
+            "telco",
+            "marilyn",
+            ProposalState::Confirmed {
+                by: ana(),
+                receipt: confirmed,
+            },
+        ),
+        of(
+            16,
+            "nice-011",
+            "telco",
+            "marilyn",
+            ProposalState::Executing {
+                by: ana(),
+                since: NOW - Span::millis(300),
+            },
+        ),
         open(),
     ]
 }
 
 fn log() -> Vec<LogEntry> {
     [
-        (660, Severity::Info, "engine took up; mode recommend; 4 forwarders named, 4 connected"),
-        (640, Severity::Error, "link lyon-042/TelcoCenter left its bounds: RTT 212 ms, bound 100 ms"),
-        (622, Severity::Info, "proposal #15 approved by ana: lyon-042 TelcoCenter -> Marilyn"),
-        (621, Severity::Info, "switch #15 confirmed: signalling 34.8 ms, 1 attempt"),
-        (23, Severity::Warning, "link paris-001/TelcoCenter: RTT 437 ms, bound 100 ms; slot ends in 10 s"),
-        (13, Severity::Error, "link paris-001/TelcoCenter broken for a whole slot (10 s)"),
-        (13, Severity::Info, "proposal #17 opened: paris-001 TelcoCenter -> Marilyn, gain 402 ms (92 %)"),
-        (4, Severity::Error, "forwarder LIP6 is gone: connection reset by peer"),
+        (
+            660,
+            Severity::Info,
+            "engine took up; mode recommend; 4 forwarders named, 4 connected",
+        ),
+        (
+            640,
+            Severity::Error,
+            "link lyon-042/TelcoCenter left its bounds: RTT 212 ms, bound 100 ms",
+        ),
+        (
+            622,
+            Severity::Info,
+            "proposal #15 approved by ana: lyon-042 TelcoCenter -> Marilyn",
+        ),
+        (
+            621,
+            Severity::Info,
+            "switch #15 confirmed: signalling 34.8 ms, 1 attempt",
+        ),
+        (
+            23,
+            Severity::Warning,
+            "link paris-001/TelcoCenter: RTT 437 ms, bound 100 ms; slot ends in 10 s",
+        ),
+        (
+            13,
+            Severity::Error,
+            "link paris-001/TelcoCenter broken for a whole slot (10 s)",
+        ),
+        (
+            13,
+            Severity::Info,
+            "proposal #17 opened: paris-001 TelcoCenter -> Marilyn, gain 402 ms (92 %)",
+        ),
+        (
+            4,
+            Severity::Error,
+            "forwarder LIP6 is gone: connection reset by peer",
+        ),
     ]
-    .map(|(ago, severity, text)| LogEntry { at: NOW - Span::secs(ago), severity, text: text.to_owned() })
+    .map(|(ago, severity, text)| LogEntry {
+        at: NOW - Span::secs(ago),
+        severity,
+        text: text.to_owned(),
+    })
     .to_vec()
 }
 
@@ -288,7 +405,11 @@ pub(crate) fn blank(layout: &str, size: (u16, u16)) -> Headless {
 /// A console that was sent this snapshot.
 pub(crate) fn console_with(snapshot: Snapshot, layout: &str, size: (u16, u16)) -> Headless {
     let mut console = blank(layout, size);
-    let hello = EngineFrame::Hello { protocol: PROTOCOL, session: snapshot.session.clone(), mode: snapshot.mode };
+    let hello = EngineFrame::Hello {
+        protocol: PROTOCOL,
+        session: snapshot.session.clone(),
+        mode: snapshot.mode,
+    };
     console.update(Input::frame(hello), NOW);
     console.update(Input::frame(EngineFrame::Snapshot { snapshot }), NOW);
     console
@@ -299,10 +420,11 @@ pub(crate) fn console(layout: &str, size: (u16, u16)) -> Headless {
     console_with(snapshot(), layout, size)
 }
 
-/// Presses keys a second apart from `at`: single letters, or names such as `Enter`. All effects, in order.
+/// Presses keys 210 ms apart from `at`: single letters, or names such as `Enter`. All effects, in order.
 pub(crate) fn press(console: &mut Headless, keys: &str, at: Timestamp) -> Vec<Effect> {
     let keys = keys.split_whitespace().enumerate();
-    keys.flat_map(|(index, key)| console.update(typed(key), at + Span::secs(index as u64 + 1))).collect()
+    keys.flat_map(|(index, key)| console.update(typed(key), at + Span::millis(210 * (index as u64 + 1))))
+        .collect()
 }
 
 /// One key.
@@ -328,7 +450,12 @@ pub(crate) fn typed(key: &str) -> Input {
 
 /// Lets the console take one notice.
 pub(crate) fn notice(console: &mut Headless, notice: Notice, at: Timestamp) -> Vec<Effect> {
-    console.update(Input::frame(EngineFrame::Notices { notices: vec![notice] }), at)
+    console.update(
+        Input::frame(EngineFrame::Notices {
+            notices: vec![notice],
+        }),
+        at,
+    )
 }
 
 /// What the effects ask of the engine.

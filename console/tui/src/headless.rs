@@ -25,7 +25,10 @@ impl Headless {
         let setup = Setup {
             request_prefix: options.operator.clone(),
             operator: options.operator,
-            theme: Theme { colour: options.colour, glyphs: options.glyphs },
+            theme: Theme {
+                colour: options.colour,
+                glyphs: options.glyphs,
+            },
             arrangement: options.layout,
             on_lost: options.on_lost,
             guide: options.guide,
@@ -33,7 +36,11 @@ impl Headless {
             zone,
         };
         let Ok(terminal) = Terminal::new(TestBackend::new(size.0, size.1));
-        Self { app: App::new(setup, now), scroll: Scroll::default(), terminal }
+        Self {
+            app: App::new(setup, now),
+            scroll: Scroll::default(),
+            terminal,
+        }
     }
 
     /// Lets the console take an input. What it asks for is handed back; nobody acts on it.
@@ -46,7 +53,9 @@ impl Headless {
 
     /// Draws.
     pub fn draw(&mut self) -> &Buffer {
-        let Ok(_) = self.terminal.draw(|frame| draw(&self.app, &mut self.scroll, frame));
+        let Ok(_) = self
+            .terminal
+            .draw(|frame| draw(&self.app, &mut self.scroll, frame));
         self.terminal.backend().buffer()
     }
 

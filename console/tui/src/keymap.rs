@@ -109,8 +109,8 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [letter('w')] Switch "switch" "make the selected user enter by a data centre of your choice";
     Screen [letter('m')] Mode "mode" "choose the mode: observe, recommend or auto";
     Screen [letter('/')] Filter "filter" "show rows that match a regular expression; after ! hide them";
-    Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; back to the first pane";
-    Screen [letter('s')] Sort "sort" "sort by the next column (once: sort anew)";
+    Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; then, back to the first pane";
+    Screen [letter('s')] Sort "sort" "sort anew; if nothing moves, by the next column";
     Screen [letter('S')] Reverse "" "reverse the order";
     Screen [letter('f')] Freeze "freeze" "freeze the display; once more: show what is now";
     Screen [key(KeyCode::Tab)] FocusNext "pane" "next pane";
@@ -177,7 +177,11 @@ fn name((modifiers, code): &(KeyModifiers, KeyCode)) -> String {
         KeyCode::PageDown => "PgDn".to_owned(),
         other => format!("{other}"),
     };
-    if modifiers.contains(CONTROL) { format!("^{name}") } else { name }
+    if modifiers.contains(CONTROL) {
+        format!("^{name}")
+    } else {
+        name
+    }
 }
 
 /// Why an intent can do nothing now, in words that say what would change that; `None` if it can.
@@ -186,10 +190,18 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
         Intent::Approve | Intent::Reject => hands_tied(app).or_else(|| no_proposal(app)),
         Intent::Switch => hands_tied(app).or_else(|| no_user(app)),
         Intent::Mode => hands_tied(app),
-        Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => {
-            Some(format!("there is no links table on this screen; {} changes the layout", key_of(Intent::Layout)))
+        Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => Some(format!(
+            "there is no links table on this screen; {} changes the layout",
+            key_of(Intent::Layout)
+        )),
+        Intent::Confirm
+            if app
+                .dialog
+                .as_ref()
+                .is_some_and(|dialog| dialog.only_deed().is_none()) =>
+        {
+            Some("there is more than one button to choose from".to_owned())
         }
-        Intent::ClearFilter if app.table.filter.text().is_empty() => Some("there is no filter".to_owned()),
         Intent::Freeze if app.live.is_none() => Some("there is nothing to freeze yet".to_owned()),
         _ => None,
     }
@@ -200,9 +212,15 @@ fn hands_tied(app: &App) -> Option<String> {
     if let Some(why) = app.unreachable() {
         Some(why)
     } else if app.frozen.is_some() {
-        Some(format!("the display is frozen; {} shows what is now", key_of(Intent::Freeze)))
+        Some(format!(
+            "the display is frozen; {} shows what is now",
+            key_of(Intent::Freeze)
+        ))
     } else if !app.has_hands() {
-        Some(format!("this layout is for looking only; {} changes it", key_of(Intent::Layout)))
+        Some(format!(
+            "this layout is for looking only; {} changes it",
+            key_of(Intent::Layout)
+        ))
     } else if app.is_tiny() {
         Some("the window is too small to show what would be done".to_owned())
     } else {
@@ -213,9 +231,11 @@ fn hands_tied(app: &App) -> Option<String> {
 fn no_proposal(app: &App) -> Option<String> {
     match app.selected_proposal() {
         None => Some("there is no proposal".to_owned()),
-        Some(proposal) if proposal.state != proto::ProposalState::Open => {
-            Some(format!("#{} is {}; only open proposals can be decided", proposal.id.0, proposal.state.word()))
-        }
+        Some(proposal) if proposal.state != proto::ProposalState::Open => Some(format!(
+            "#{} is {}; only open proposals can be decided",
+            proposal.id.0,
+            proposal.state.word()
+        )),
         Some(_) => None,
     }
 }
@@ -225,13 +245,19 @@ fn no_user(app: &App) -> Option<String> {
         return Some("there is no link to choose a user by".to_owned());
     };
     let rows = app.shown().and_then(|world| world.rlocs.get(&link.user));
-    rows.is_none_or(Vec::is_empty).then(|| format!("{} uses no VM", link.user))
+    rows.is_none_or(Vec::is_empty)
+        .then(|| format!("{} uses no VM", link.user))
 }
 
 /// The key of an intent on the panes, for sentences.
 pub(crate) fn key_of(intent: Intent) -> String {
     let on_screen = |binding: &&Binding| matches!(binding.context, Context::Screen | Context::Always);
-    BINDINGS.iter().filter(on_screen).find(|binding| binding.intent == intent).map(Binding::key).unwrap_or_default()
+    BINDINGS
+        .iter()
+        .filter(on_screen)
+        .find(|binding| binding.intent == intent)
+        .map(Binding::key)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -245,7 +271,12 @@ mod tests {
                 let meet = binding.context == other.context
                     || [binding.context, other.context].contains(&Context::Always);
                 let shared = binding.keys.iter().any(|key| other.keys.contains(key));
-                assert!(!(meet && shared), "{:?} and {:?} share a key", binding.intent, other.intent);
+                assert!(
+                    !(meet && shared),
+                    "{:?} and {:?} share a key",
+                    binding.intent,
+                    other.intent
+                );
             }
         }
     }
@@ -261,7 +292,10 @@ mod tests {
     #[test]
     fn alt_and_control_letters_are_not_the_plain_letters() {
         for modifiers in [KeyModifiers::ALT, KeyModifiers::CONTROL] {
-            assert_eq!(intent(&KeyEvent::new(KeyCode::Char('a'), modifiers), Context::Screen), None);
+            assert_eq!(
+                intent(&KeyEvent::new(KeyCode::Char('a'), modifiers), Context::Screen),
+                None
+            );
         }
     }
 }

@@ -117,17 +117,17 @@ impl PaneKind {
     }
 }
 
-words!(
-    /// How a pane is set off from its neighbours.
-    Frame {
-        /// A line all around, shared with neighbours.
-        Box = "box",
-        /// A title line above.
-        Rule = "rule",
-        /// Nothing.
-        None = "none",
-    }
-);
+/// How a pane is set off from its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Frame {
+    /// A line all around, shared with neighbours.
+    Box,
+    /// A title line above.
+    Rule,
+    /// Nothing.
+    None,
+}
 
 words!(
     /// A column of the links table, after mark and user.
@@ -211,7 +211,13 @@ pub fn load(path: &Path) -> Result<Layout, Vec<Finding>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("{error}; built-in layouts are noc, wall and compact");
-        vec![Finding { file: file.clone(), line: 0, column: 0, field: String::new(), message }]
+        vec![Finding {
+            file: file.clone(),
+            line: 0,
+            column: 0,
+            field: String::new(),
+            message,
+        }]
     })?;
     Layout::read(&file, &text)
 }
@@ -223,7 +229,10 @@ pub fn check(path: &Path) -> Vec<Finding> {
 
 /// The layouts every console has: `noc`, `wall`, `compact`. A test reads all three.
 pub(crate) fn built_in() -> Vec<Layout> {
-    BUILT_IN.iter().filter_map(|(file, text)| Layout::read(file, text).ok()).collect()
+    BUILT_IN
+        .iter()
+        .filter_map(|(file, text)| Layout::read(file, text).ok())
+        .collect()
 }
 
 const BUILT_IN: [(&str, &str); 3] = [
@@ -236,7 +245,10 @@ impl Layout {
     /// Reads the text of a layout file; `file` is only for the findings.
     fn read(file: &str, text: &str) -> Result<Self, Vec<Finding>> {
         raw::read(text).map_err(|troubles| {
-            troubles.into_iter().map(|trouble| trouble.into_finding(file, text)).collect()
+            troubles
+                .into_iter()
+                .map(|trouble| trouble.into_finding(file, text))
+                .collect()
         })
     }
 
@@ -257,7 +269,10 @@ impl Layout {
 
     /// All panes, in reading order.
     pub(crate) fn panes(&self) -> Vec<&Pane> {
-        self.place(Rect::new(0, 0, self.min.0, self.min.1)).into_iter().map(|placed| placed.pane).collect()
+        self.place(Rect::new(0, 0, self.min.0, self.min.1))
+            .into_iter()
+            .map(|placed| placed.pane)
+            .collect()
     }
 }
 

@@ -32,13 +32,21 @@ pub fn links(snapshot: &Snapshot) -> String {
             row.state.word().to_owned(),
             row.link.user.to_string(),
             label(&labels, &row.link.dc),
-            if carries.is_empty() { "-".to_owned() } else { carries.join(",") },
+            if carries.is_empty() {
+                "-".to_owned()
+            } else {
+                carries.join(",")
+            },
             figure(row.rtt.map(|rtt| rtt.last), 2),
             figure(row.rtt.map(|rtt| rtt.p95), 2),
             figure(row.jitter_ms, 2),
             figure(row.loss_pct, 1),
-            row.margin_ms.map_or_else(missing, |margin| format!("{margin:+.1}")),
-            figure(row.heard_at.map(|heard| snapshot.at.since(heard).as_secs_f64()), 1),
+            row.margin_ms
+                .map_or_else(missing, |margin| format!("{margin:+.1}")),
+            figure(
+                row.heard_at.map(|heard| snapshot.at.since(heard).as_secs_f64()),
+                1,
+            ),
         ]);
     }
     table.text("no links yet: they appear once forwarders report probes")
@@ -63,7 +71,10 @@ pub fn rlocs(snapshot: &Snapshot) -> String {
     let mut rows: Vec<_> = snapshot.rlocs.iter().collect();
     rows.sort_by_key(|row| (&row.user, &row.vm, row.priority.0, &row.dc));
     for row in rows {
-        let link = links.get(&LinkId { user: row.user.clone(), dc: row.dc.clone() });
+        let link = links.get(&LinkId {
+            user: row.user.clone(),
+            dc: row.dc.clone(),
+        });
         let carries = link.is_some_and(|link| link.carries.contains(&row.vm));
         table.row([
             row.user.to_string(),
@@ -127,7 +138,10 @@ fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
     };
     match &proposal.state {
         ProposalState::Open => {
-            format!("expires in {:.0} s", proposal.expires_at.since(snapshot.at).as_secs_f64().ceil())
+            format!(
+                "expires in {:.0} s",
+                proposal.expires_at.since(snapshot.at).as_secs_f64().ceil()
+            )
         }
         ProposalState::Executing { by, since } => format!("approved {} by {}", clock(*since, zone), name(by)),
         ProposalState::Confirmed { by, receipt } => format!(
@@ -145,15 +159,23 @@ fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
 }
 
 fn labels(snapshot: &Snapshot) -> BTreeMap<&SiteName, &str> {
-    snapshot.nodes.iter().map(|node| (&node.site, node.label.as_str())).collect()
+    snapshot
+        .nodes
+        .iter()
+        .map(|node| (&node.site, node.label.as_str()))
+        .collect()
 }
 
 fn label(labels: &BTreeMap<&SiteName, &str>, site: &SiteName) -> String {
-    labels.get(site).map_or_else(|| site.to_string(), |label| (*label).to_owned())
+    labels
+        .get(site)
+        .map_or_else(|| site.to_string(), |label| (*label).to_owned())
 }
 
 fn figure(figure: Option<f64>, decimals: usize) -> String {
-    figure.filter(|figure| figure.is_finite()).map_or_else(missing, |figure| format!("{figure:.decimals$}"))
+    figure
+        .filter(|figure| figure.is_finite())
+        .map_or_else(missing, |figure| format!("{figure:.decimals$}"))
 }
 
 fn missing() -> String {
@@ -174,12 +196,19 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(columns: &'a [(&'static str, Side)]) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         // A newline or an escape code in a name or reason must not break the table, or reach a terminal.
-        let clean = |cell: String| cell.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        let clean = |cell: String| {
+            cell.chars()
+                .map(|letter| if letter.is_control() { ' ' } else { letter })
+                .collect()
+        };
         self.rows.push(cells.into_iter().map(clean).collect());
     }
 
@@ -190,15 +219,25 @@ impl<'a> Table<'a> {
         let head: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
         let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
         let widths: Vec<usize> = (0..self.columns.len())
-            .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max())
+            .map(|column| {
+                lines
+                    .iter()
+                    .filter_map(|line| line.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max()
+            })
             .map(Option::unwrap_or_default)
             .collect();
         let mut text = String::new();
         for line in lines {
-            let cells = line.iter().zip(self.columns).zip(&widths).map(|((cell, (_, side)), width)| match side {
-                Side::Left => format!("{cell:<width$}"),
-                Side::Right => format!("{cell:>width$}"),
-            });
+            let cells =
+                line.iter()
+                    .zip(self.columns)
+                    .zip(&widths)
+                    .map(|((cell, (_, side)), width)| match side {
+                        Side::Left => format!("{cell:<width$}"),
+                        Side::Right => format!("{cell:>width$}"),
+                    });
             text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
         }

@@ -55,14 +55,25 @@ impl Options {
     /// Layout by width, colours unless `NO_COLOR` is set and not empty, glyphs by locale.
     pub fn from_environment(operator: &str) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let locale = set("LC_ALL")
+            .or_else(|| set("LC_CTYPE"))
+            .or_else(|| set("LANG"))
+            .unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
         let utf8 = locale.contains("utf-8") || locale.contains("utf8");
         let linux_console = set("TERM").is_some_and(|term| term == "linux");
         Self {
             layout: Arrangement::Auto,
-            colour: if set("NO_COLOR").is_some() { Colour::Never } else { Colour::Sixteen },
-            glyphs: if utf8 && !linux_console { Glyphs::Unicode } else { Glyphs::Ascii },
+            colour: if set("NO_COLOR").is_some() {
+                Colour::Never
+            } else {
+                Colour::Sixteen
+            },
+            glyphs: if utf8 && !linux_console {
+                Glyphs::Unicode
+            } else {
+                Glyphs::Ascii
+            },
             operator: operator.to_owned(),
             on_lost: OnLost::Wait,
             guide: None,
@@ -111,7 +122,9 @@ pub enum TerminalError {
         which: &'static str,
     },
     /// The terminal cannot move its cursor.
-    #[error("TERM=dumb cannot show a screen; use `pacao ctl` or `pacao serve`, or set TERM to what the terminal is")]
+    #[error(
+        "TERM=dumb cannot show a screen; use `pacao ctl` or `pacao serve`, or set TERM to what the terminal is"
+    )]
     Dumb,
     /// An operation on the terminal failed.
     #[error("{operation} failed on the terminal")]
@@ -129,9 +142,10 @@ pub enum TerminalError {
 /// Blocks; a host with an async runtime calls it from a blocking thread. Panic messages of other threads are held back
 /// and printed once the terminal is restored.
 pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Result<Ending, TerminalError> {
-    for (which, is_terminal) in
-        [("input", std::io::stdin().is_terminal()), ("output", std::io::stdout().is_terminal())]
-    {
+    for (which, is_terminal) in [
+        ("input", std::io::stdin().is_terminal()),
+        ("output", std::io::stdout().is_terminal()),
+    ] {
         if !is_terminal {
             return Err(TerminalError::NotATerminal { which });
         }
@@ -154,7 +168,11 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     loop {
         let until_tick = TICK.saturating_sub(ticked.elapsed());
         let until_frame = drawn.map_or(Duration::ZERO, |drawn| frame_gap.saturating_sub(drawn.elapsed()));
-        let wait = if pending == Pending::Nothing { until_tick } else { until_frame.min(until_tick) };
+        let wait = if pending == Pending::Nothing {
+            until_tick
+        } else {
+            until_frame.min(until_tick)
+        };
         let mut batch = Vec::new();
         match inputs.recv_timeout(wait) {
             Ok(input) => batch.push(input),
@@ -189,7 +207,10 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
             }
         }
         if pending > Pending::Nothing && drawn.is_none_or(|drawn| drawn.elapsed() >= frame_gap) {
-            if screen.draw(&app, &mut scroll, pending == Pending::Redraw).is_err() {
+            if screen
+                .draw(&app, &mut scroll, pending == Pending::Redraw)
+                .is_err()
+            {
                 // Nobody is there to be told.
                 watch.stop();
                 return Ok(Ending::Signal(signal_hook::consts::SIGHUP));
@@ -209,11 +230,18 @@ enum Pending {
 }
 
 fn setup(options: Options, size: (u16, u16), clock: &Clock) -> Setup {
-    let request_prefix =
-        format!("{}-{:x}-{:x}", options.operator, std::process::id(), clock.now().micros());
+    let request_prefix = format!(
+        "{}-{:x}-{:x}",
+        options.operator,
+        std::process::id(),
+        clock.now().micros()
+    );
     Setup {
         operator: options.operator,
-        theme: Theme { colour: options.colour, glyphs: options.glyphs },
+        theme: Theme {
+            colour: options.colour,
+            glyphs: options.glyphs,
+        },
         arrangement: options.layout,
         on_lost: options.on_lost,
         guide: options.guide,
@@ -232,7 +260,11 @@ struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { base: wall(), since: Instant::now(), zone: Local::now().offset().fix() }
+        Self {
+            base: wall(),
+            since: Instant::now(),
+            zone: Local::now().offset().fix(),
+        }
     }
 
     fn now(&self) -> Timestamp {

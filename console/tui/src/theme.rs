@@ -70,8 +70,12 @@ impl Role {
             Self::Key => style.fg(Color::Cyan).add_modifier(Modifier::BOLD),
             Self::Focus => style.add_modifier(Modifier::BOLD | Modifier::REVERSED),
             Self::Selected => style.add_modifier(Modifier::REVERSED),
-            Self::Alarm => style.fg(Color::Red).add_modifier(Modifier::BOLD | Modifier::REVERSED),
-            Self::Guide => style.fg(Color::Green).add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            Self::Alarm => style
+                .fg(Color::Red)
+                .add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            Self::Guide => style
+                .fg(Color::Green)
+                .add_modifier(Modifier::BOLD | Modifier::REVERSED),
         }
     }
 }
@@ -134,7 +138,11 @@ mod tests {
     fn without_colours_the_attributes_stay() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 1, 1));
         buffer.set_string(0, 0, "x", Role::Alarm.style());
-        Theme { colour: Colour::Never, glyphs: Glyphs::Unicode }.finish(&mut buffer);
+        Theme {
+            colour: Colour::Never,
+            glyphs: Glyphs::Unicode,
+        }
+        .finish(&mut buffer);
         let cell = &buffer.content[0];
         assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
         assert!(cell.modifier.contains(Modifier::REVERSED | Modifier::BOLD));
@@ -144,8 +152,16 @@ mod tests {
     fn without_unicode_nothing_but_ascii_is_left() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "┌─┬▁▄█▶×…é│", Style::new());
-        Theme { colour: Colour::Sixteen, glyphs: Glyphs::Ascii }.finish(&mut buffer);
-        let text: String = buffer.content.iter().map(|cell| cell.symbol().to_owned()).collect();
+        Theme {
+            colour: Colour::Sixteen,
+            glyphs: Glyphs::Ascii,
+        }
+        .finish(&mut buffer);
+        let text: String = buffer
+            .content
+            .iter()
+            .map(|cell| cell.symbol().to_owned())
+            .collect();
         assert_eq!(text, "+-+_-#>x~?| ");
     }
 }

@@ -104,5 +104,9 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
 /// The row `index` rows below the top of `area`; `None` below its end.
 fn line(area: Rect, index: usize) -> Option<Rect> {
     let index = u16::try_from(index).ok().filter(|index| *index < area.height)?;
-    Some(Rect { y: area.y + index, height: 1, ..area })
+    Some(Rect {
+        y: area.y + index,
+        height: 1,
+        ..area
+    })
 }

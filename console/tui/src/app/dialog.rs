@@ -48,7 +48,11 @@ pub(crate) enum Deed {
 
 impl Choice {
     fn cancel() -> Self {
-        Self { label: "Cancel".to_owned(), deed: Deed::Cancel, hindrance: None }
+        Self {
+            label: "Cancel".to_owned(),
+            deed: Deed::Cancel,
+            hindrance: None,
+        }
     }
 }
 
@@ -72,7 +76,13 @@ impl Dialog {
             Verdict::Approve => ("Approve", "approving"),
             Verdict::Reject => ("Reject", "rejecting"),
         };
-        let Proposal { id, revision, user, vm, .. } = proposal;
+        let Proposal {
+            id,
+            revision,
+            user,
+            vm,
+            ..
+        } = proposal;
         let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
         let mut dialog = Self::new(format!("{word} #{} r{revision}", id.0), now);
         dialog.about = Some((*id, *revision));
@@ -83,13 +93,23 @@ impl Dialog {
             ("gain", gain(proposal)),
         ];
         dialog.facts.push(match verdict {
-            Verdict::Approve => ("then", format!("traffic of {user} enters by {to}: Change-Priority goes out now")),
-            Verdict::Reject => ("then", format!("traffic stays on {from}; not proposed again for the cool-down")),
+            Verdict::Approve => (
+                "then",
+                format!("Change-Priority goes out now; {user} enters by {to}"),
+            ),
+            Verdict::Reject => (
+                "then",
+                format!("stays on {from}; not proposed again for the cool-down"),
+            ),
         });
         dialog.choices.push(Choice {
             label: word.to_owned(),
             deed: Deed::Ask(
-                Command::Decide { proposal: *id, revision: *revision, verdict },
+                Command::Decide {
+                    proposal: *id,
+                    revision: *revision,
+                    verdict,
+                },
                 format!("{done} #{} r{revision}", id.0),
             ),
             hindrance: None,
@@ -107,7 +127,7 @@ impl Dialog {
             (Mode::Auto, "proposes, and switches by itself"),
         ] {
             dialog.choices.push(Choice {
-                label: format!("{mode:<11}{what}"),
+                label: format!("{mode:<11}{what}{}", if mode == current { " (now)" } else { "" }),
                 deed: Deed::Ask(Command::SetMode { mode }, format!("setting mode {mode}")),
                 hindrance: (mode == current).then(|| format!("the mode is {mode} already")),
             });
@@ -115,20 +135,28 @@ impl Dialog {
         dialog
     }
 
-    /// Choose another entry for a user.
-    pub(crate) fn switch(user: &UserName, world: &World, now: Timestamp) -> Self {
+    /// Choose another entry for a user. Moments are by our clock and by the engine's.
+    pub(crate) fn switch(user: &UserName, world: &World, (now, engine_now): (Timestamp, Timestamp)) -> Self {
         let mut dialog = Self::new(format!("Switch {user}"), now);
         let rows = world.rlocs.get(user).map(Vec::as_slice).unwrap_or_default();
-        let width = rows.iter().map(|row| figures::cells(world.label(&row.dc))).max().unwrap_or(0).min(20);
+        let width = rows
+            .iter()
+            .map(|row| figures::cells(world.label(&row.dc)))
+            .max()
+            .unwrap_or(0)
+            .min(20);
         for row in rows {
-            let link = world.links.get(&proto::LinkId { user: user.clone(), dc: row.dc.clone() });
+            let link = world.links.get(&proto::LinkId {
+                user: user.clone(),
+                dc: row.dc.clone(),
+            });
             let enters = link.is_some_and(|link| link.row.carries.contains(&row.vm));
             let label = world.label(&row.dc);
             if enters {
                 dialog.facts.push(("entry", format!("{} by {label} now", row.vm)));
             }
             let rtt = link.and_then(|link| link.row.rtt).map(|rtt| rtt.last);
-            let state = link.map_or(proto::LinkState::Stale, |link| link.row.state);
+            let state = link.map_or(proto::LinkState::Stale, |link| link.state(engine_now));
             dialog.choices.push(Choice {
                 label: format!(
                     "{} by {} {} ms  {} {}",
@@ -139,13 +167,20 @@ impl Dialog {
                     state.word()
                 ),
                 deed: Deed::Ask(
-                    Command::Switch { user: user.clone(), vm: row.vm.clone(), to: row.dc.clone() },
+                    Command::Switch {
+                        user: user.clone(),
+                        vm: row.vm.clone(),
+                        to: row.dc.clone(),
+                    },
                     format!("switching {user} to {label}"),
                 ),
                 hindrance: enters.then(|| format!("{user} already enters by {label}")),
             });
         }
-        dialog.facts.push(("then", "Change-Priority goes out now, whatever the engine thinks of it".to_owned()));
+        dialog.facts.push((
+            "then",
+            "Change-Priority goes out now, whatever the engine thinks of it".to_owned(),
+        ));
         dialog
     }
 
@@ -157,7 +192,10 @@ impl Dialog {
             .filter(|proposal| matches!(proposal.state, ProposalState::Executing { .. }))
             .map(|proposal| {
                 let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
-                ("under way", format!("#{} {} {from} → {to}", proposal.id.0, proposal.user))
+                (
+                    "under way",
+                    format!("#{} {} {from} → {to}", proposal.id.0, proposal.user),
+                )
             })
             .collect();
         if under_way.is_empty() {
@@ -165,8 +203,15 @@ impl Dialog {
         }
         let mut dialog = Self::new("Quit".to_owned(), now);
         dialog.facts = under_way;
-        dialog.facts.push(("then", "the console ends; a separate engine carries on".to_owned()));
-        dialog.choices.push(Choice { label: "Quit".to_owned(), deed: Deed::Quit, hindrance: None });
+        dialog.facts.push((
+            "then",
+            "the console ends, and with it an engine it runs itself".to_owned(),
+        ));
+        dialog.choices.push(Choice {
+            label: "Quit".to_owned(),
+            deed: Deed::Quit,
+            hindrance: None,
+        });
         Some(dialog)
     }
 
@@ -191,7 +236,7 @@ impl Dialog {
         self.focus = usize::try_from(focus).unwrap_or(0);
     }
 
-    /// Puts the focus on the only thing to confirm; with several, or none, it stays where it is and nothing is to be pressed.
+    /// The only button besides *Cancel*, if there is just one.
     pub(crate) fn only_deed(&self) -> Option<&Choice> {
         match self.choices.as_slice() {
             [_, only] => Some(only),
@@ -215,9 +260,10 @@ impl Dialog {
             Some(proposal) if proposal.state != ProposalState::Open => {
                 Some(format!("#{} is {} now", id.0, proposal.state.word()))
             }
-            Some(proposal) if proposal.revision != revision => {
-                Some(format!("#{} is at revision {} now: look again", id.0, proposal.revision))
-            }
+            Some(proposal) if proposal.revision != revision => Some(format!(
+                "#{} is at revision {} now: look again",
+                id.0, proposal.revision
+            )),
             Some(_) => None,
         };
         if let Some(void) = void {
@@ -255,5 +301,9 @@ pub(crate) fn gain(proposal: &Proposal) -> String {
         return "none claimed".to_owned();
     }
     let unit = proposal.reason.criterion.unit();
-    format!("{} {unit} ({:.0} %)", figures::short(proposal.gain), proposal.gain_share * 100.0)
+    format!(
+        "{} {unit} ({:.0} %)",
+        figures::short(proposal.gain),
+        proposal.gain_share * 100.0
+    )
 }

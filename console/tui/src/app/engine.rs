@@ -59,8 +59,10 @@ impl App {
         let rows = world.links.len();
         for notice in notices {
             if let Notice::Proposal { proposal } = &notice {
-                opened |= proposal.state == ProposalState::Open && !world.proposals.contains_key(&proposal.id);
-                if proposal.state.is_over() && self.proposal == Some(proposal.id) && was_open(world, proposal) {
+                opened |=
+                    proposal.state == ProposalState::Open && !world.proposals.contains_key(&proposal.id);
+                if proposal.state.is_over() && self.proposal == Some(proposal.id) && was_open(world, proposal)
+                {
                     // The cursor's proposal has just ended: the next one is what matters.
                     self.proposal = None;
                 }
@@ -92,7 +94,10 @@ impl App {
         }
         if !matches!(self.connection, Connection::Lost { .. }) {
             // What the last frame told is as old as that frame.
-            self.connection = Connection::Lost { since: self.heard_at, why };
+            self.connection = Connection::Lost {
+                since: self.heard_at,
+                why,
+            };
         }
         if let Some(dialog) = &mut self.dialog {
             dialog.close_off("the engine is lost".to_owned());
@@ -100,7 +105,10 @@ impl App {
         let unanswered = std::mem::take(&mut self.pending);
         match unanswered.into_values().next_back() {
             Some(asked) => {
-                let text = format!("lost the engine before it answered: {}; look again once it is back", asked.what);
+                let text = format!(
+                    "lost the engine before it answered: {}; look again once it is back",
+                    asked.what
+                );
                 self.say(Severity::Error, text)
             }
             None => vec![Effect::Draw],
@@ -109,5 +117,8 @@ impl App {
 }
 
 fn was_open(world: &World, proposal: &Proposal) -> bool {
-    world.proposals.get(&proposal.id).is_some_and(|before| !before.state.is_over())
+    world
+        .proposals
+        .get(&proposal.id)
+        .is_some_and(|before| !before.state.is_over())
 }

@@ -47,14 +47,17 @@ impl App {
 
     fn act(&mut self, meant: Intent) -> Vec<Effect> {
         if let Some(why) = hindrance(self, meant) {
-            return if meant == Intent::ClearFilter { self.home() } else { self.say(Severity::Warning, why) };
+            return self.say(Severity::Warning, why);
         }
         match meant {
             Intent::Approve => self.ask_decision(Verdict::Approve),
             Intent::Reject => self.ask_decision(Verdict::Reject),
             Intent::Switch => {
                 let chosen = self.table.selected().map(|link| link.user.clone());
-                self.dialog = chosen.zip(self.live.as_ref()).map(|(user, world)| Dialog::switch(&user, world, self.now));
+                let clocks = (self.now, self.engine_now());
+                self.dialog = chosen
+                    .zip(self.live.as_ref())
+                    .map(|(user, world)| Dialog::switch(&user, world, clocks));
             }
             Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
             Intent::Up => self.scroll(Scroll::Up(1)),
@@ -68,8 +71,12 @@ impl App {
             Intent::Filter => {
                 let before = self.table.filter.clone();
                 self.focus = PaneKind::Links;
-                self.field = Some(Field { text: before.text().to_owned(), before });
+                self.field = Some(Field {
+                    text: before.text().to_owned(),
+                    before,
+                });
             }
+            Intent::ClearFilter if self.table.filter.text().is_empty() => self.home(),
             Intent::ClearFilter => self.filter(Filter::All),
             Intent::Sort => self.sort(),
             Intent::Reverse => {
@@ -95,7 +102,11 @@ impl App {
 
     fn quit(&mut self) -> Vec<Effect> {
         self.dialog = self.live.as_ref().and_then(|world| Dialog::quit(world, self.now));
-        if self.dialog.is_some() { vec![Effect::Draw] } else { vec![Effect::Quit(Ending::Quit)] }
+        if self.dialog.is_some() {
+            vec![Effect::Draw]
+        } else {
+            vec![Effect::Quit(Ending::Quit)]
+        }
     }
 
     /// The first press after a pause sorts anew; presses in a row go through the columns.
@@ -114,7 +125,12 @@ impl App {
     }
 
     fn rebuild(&mut self) {
-        if let Some(world) = self.frozen.as_ref().map(|frozen| &frozen.world).or(self.live.as_ref()) {
+        if let Some(world) = self
+            .frozen
+            .as_ref()
+            .map(|frozen| &frozen.world)
+            .or(self.live.as_ref())
+        {
             self.table.rebuild(world);
         }
     }
@@ -137,14 +153,15 @@ impl App {
     }
 
     /// Back to the first pane, at its live end.
-    fn home(&mut self) -> Vec<Effect> {
+    fn home(&mut self) {
         self.focus = PaneKind::Links;
         (self.log_back, self.rlocs_down, self.proposal) = (0, 0, None);
-        vec![Effect::Draw]
     }
 
     fn next_layout(&mut self) -> Vec<Effect> {
-        let current = self.layout().and_then(|shown| self.layouts.iter().position(|layout| layout == shown));
+        let current = self
+            .layout()
+            .and_then(|shown| self.layouts.iter().position(|layout| layout == shown));
         let screen = self.screen();
         let count = self.layouts.len();
         let next = (1..count)
@@ -153,7 +170,10 @@ impl App {
         let Some((index, name)) =
             next.and_then(|index| self.layouts.get(index).map(|layout| (index, layout.name.clone())))
         else {
-            return self.say(Severity::Warning, "no other layout fits into this window".to_owned());
+            return self.say(
+                Severity::Warning,
+                "no other layout fits into this window".to_owned(),
+            );
         };
         self.chosen = Some(index);
         if !self.focusable().contains(&self.focus) {
@@ -165,7 +185,10 @@ impl App {
 
     fn focus(&mut self, by: isize) {
         let panes = self.focusable();
-        let at = panes.iter().position(|pane| *pane == self.focus).and_then(|at| isize::try_from(at).ok());
+        let at = panes
+            .iter()
+            .position(|pane| *pane == self.focus)
+            .and_then(|at| isize::try_from(at).ok());
         let next = at.unwrap_or(-1) + by;
         let count = isize::try_from(panes.len()).unwrap_or(0).max(1);
         let next = usize::try_from(next.rem_euclid(count)).unwrap_or(0);
@@ -176,9 +199,13 @@ impl App {
 
     /// Rows of the pane with the focus.
     fn page(&self) -> usize {
-        let placed = self.layout().map(|layout| layout.place(self.screen())).unwrap_or_default();
+        let placed = self
+            .layout()
+            .map(|layout| layout.place(self.screen()))
+            .unwrap_or_default();
         let pane = placed.iter().find(|placed| placed.pane.kind == self.focus);
-        pane.map_or(10, |placed| usize::from(placed.inside().height.saturating_sub(1))).max(1)
+        pane.map_or(10, |placed| usize::from(placed.inside().height.saturating_sub(1)))
+            .max(1)
     }
 
     fn scroll(&mut self, scroll: Scroll) {
@@ -191,7 +218,11 @@ impl App {
             }
             PaneKind::Proposals => {
                 let Some(world) = self.shown() else { return };
-                let ids: Vec<_> = world.proposals_by_urgency().iter().map(|proposal| proposal.id).collect();
+                let ids: Vec<_> = world
+                    .proposals_by_urgency()
+                    .iter()
+                    .map(|proposal| proposal.id)
+                    .collect();
                 let at = self.selected_proposal().map(|proposal| proposal.id);
                 let at = ids.iter().position(|id| Some(*id) == at).unwrap_or(0);
                 self.proposal = ids.get(scroll.from(at, ids.len().saturating_sub(1))).copied();
@@ -202,7 +233,9 @@ impl App {
             }
             PaneKind::Rlocs => {
                 let user = self.table.selected().map(|link| link.user.clone());
-                let rows = user.and_then(|user| self.shown()?.rlocs.get(&user)).map_or(0, Vec::len);
+                let rows = user
+                    .and_then(|user| self.shown()?.rlocs.get(&user))
+                    .map_or(0, Vec::len);
                 self.rlocs_down = scroll.from(self.rlocs_down, rows.saturating_sub(1));
             }
             _ => {}
@@ -307,7 +340,9 @@ impl App {
             return Vec::new();
         };
         let room = FILTER.saturating_sub(field.text.chars().count());
-        field.text.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+        field
+            .text
+            .extend(text.chars().filter(|letter| !letter.is_control()).take(room));
         self.refilter()
     }
 

@@ -1,6 +1,6 @@
 //! The links table: which rows, in which order, and where the cursor is.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use proto::{LinkId, LinkRow, LinkState, Span, Timestamp};
@@ -41,11 +41,22 @@ pub(crate) enum Sort {
 }
 
 impl Sort {
-    const ALL: [Self; 8] =
-        [Self::Gravity, Self::User, Self::Via, Self::Rtt, Self::P95, Self::Jitter, Self::Loss, Self::Margin];
+    const ALL: [Self; 8] = [
+        Self::Gravity,
+        Self::User,
+        Self::Via,
+        Self::Rtt,
+        Self::P95,
+        Self::Jitter,
+        Self::Loss,
+        Self::Margin,
+    ];
 
     pub(crate) fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|sort| *sort == self).map_or(0, |at| at + 1);
+        let at = Self::ALL
+            .iter()
+            .position(|sort| *sort == self)
+            .map_or(0, |at| at + 1);
         Self::ALL.get(at).copied().unwrap_or_default()
     }
 
@@ -92,10 +103,7 @@ pub(crate) enum Filter {
         sense: Sense,
     },
     /// The pattern cannot be read: all rows are shown, and the trouble is named.
-    Bad {
-        text: String,
-        why: String,
-    },
+    Bad { text: String, why: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +122,24 @@ impl Filter {
         if pattern.is_empty() {
             return Self::All;
         }
-        match RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build() {
-            Ok(regex) => Self::Matching { text: text.to_owned(), regex, sense },
+        match RegexBuilder::new(pattern)
+            .case_insensitive(true)
+            .size_limit(1 << 20)
+            .build()
+        {
+            Ok(regex) => Self::Matching {
+                text: text.to_owned(),
+                regex,
+                sense,
+            },
             Err(error) => {
                 let told = error.to_string();
                 let why = told.lines().next_back().unwrap_or_default().trim();
                 let why = why.strip_prefix("error: ").unwrap_or(why).to_owned();
-                Self::Bad { text: text.to_owned(), why }
+                Self::Bad {
+                    text: text.to_owned(),
+                    why,
+                }
             }
         }
     }
@@ -139,9 +158,21 @@ impl Filter {
         };
         words.clear();
         let row = &link.row;
-        let state = [row.state.word(), if row.carries.is_empty() { "idle" } else { "carries" }];
-        let names = [row.link.user.as_str(), row.link.dc.as_str(), world.label(&row.link.dc), row.sla.as_str()];
-        for word in names.into_iter().chain(state).chain(row.carries.iter().map(proto::VmName::as_str)) {
+        let state = [
+            row.state.word(),
+            if row.carries.is_empty() { "idle" } else { "carries" },
+        ];
+        let names = [
+            row.link.user.as_str(),
+            row.link.dc.as_str(),
+            world.label(&row.link.dc),
+            row.sla.as_str(),
+        ];
+        for word in names
+            .into_iter()
+            .chain(state)
+            .chain(row.carries.iter().map(proto::VmName::as_str))
+        {
             words.push_str(word);
             words.push(' ');
         }
@@ -154,8 +185,11 @@ impl Table {
     /// Sorts and filters anew.
     pub(crate) fn rebuild(&mut self, world: &World) {
         let mut words = String::new();
-        let mut rows: Vec<&Link> =
-            world.links.values().filter(|link| self.filter.passes(link, world, &mut words)).collect();
+        let mut rows: Vec<&Link> = world
+            .links
+            .values()
+            .filter(|link| self.filter.passes(link, world, &mut words))
+            .collect();
         rows.sort_by(|one, other| {
             let order = compare(self.sort, self.direction, &one.row, &other.row);
             order.then_with(|| one.row.link.cmp(&other.row.link))
@@ -173,9 +207,10 @@ impl Table {
         self.order.retain(|id| world.links.contains_key(id));
         let known: BTreeSet<&LinkId> = self.order.iter().collect();
         let mut words = String::new();
-        let fresh = world.links.iter().filter(|(id, link)| {
-            !known.contains(id) && self.filter.passes(link, world, &mut words)
-        });
+        let fresh = world
+            .links
+            .iter()
+            .filter(|(id, link)| !known.contains(id) && self.filter.passes(link, world, &mut words));
         let fresh: Vec<LinkId> = fresh.map(|(id, _)| id.clone()).collect();
         self.order.extend(fresh);
     }
@@ -188,12 +223,17 @@ impl Table {
     /// Where the cursor is, from 0.
     pub(crate) fn position(&self) -> usize {
         let cursor = self.cursor.as_ref();
-        cursor.and_then(|cursor| self.order.iter().position(|id| id == cursor)).unwrap_or(0)
+        cursor
+            .and_then(|cursor| self.order.iter().position(|id| id == cursor))
+            .unwrap_or(0)
     }
 
     /// Moves the cursor to a row, or as near as there are rows.
     pub(crate) fn move_to(&mut self, position: usize) {
-        self.cursor = self.order.get(position.min(self.order.len().saturating_sub(1))).cloned();
+        self.cursor = self
+            .order
+            .get(position.min(self.order.len().saturating_sub(1)))
+            .cloned();
     }
 }
 
@@ -203,8 +243,10 @@ fn compare(sort: Sort, direction: Direction, one: &LinkRow, other: &LinkRow) -> 
         Direction::Natural => order,
         Direction::Reversed => order.reverse(),
     };
-    let most = |one: Option<f64>, other: Option<f64>| figures(one, other, |one, other| words(other.total_cmp(one)));
-    let least = |one: Option<f64>, other: Option<f64>| figures(one, other, |one, other| words(one.total_cmp(other)));
+    let most =
+        |one: Option<f64>, other: Option<f64>| figures(one, other, |one, other| words(other.total_cmp(one)));
+    let least =
+        |one: Option<f64>, other: Option<f64>| figures(one, other, |one, other| words(one.total_cmp(other)));
     match sort {
         Sort::Gravity => {
             words(gravity(one).cmp(&gravity(other))).then_with(|| least(one.margin_ms, other.margin_ms))
@@ -219,10 +261,18 @@ fn compare(sort: Sort, direction: Direction, one: &LinkRow, other: &LinkRow) -> 
     }
 }
 
-/// Gravest first.
-pub(crate) fn gravity(row: &LinkRow) -> (bool, Reverse<LinkState>, bool) {
+/// Gravest first: what is in trouble and in use, then what is in trouble, then what is in use. What is known to be broken
+/// comes before what is not known.
+pub(crate) fn gravity(row: &LinkRow) -> (bool, u8, bool) {
     let idle = row.carries.is_empty();
-    (row.state == LinkState::Ok || idle, Reverse(row.state), idle)
+    let rank = match row.state {
+        LinkState::Down => 0,
+        LinkState::Broken => 1,
+        LinkState::Stale => 2,
+        LinkState::Warn => 3,
+        LinkState::Ok => 4,
+    };
+    (row.state == LinkState::Ok || idle, rank, idle)
 }
 
 fn figures(one: Option<f64>, other: Option<f64>, order: impl Fn(&f64, &f64) -> Ordering) -> Ordering {

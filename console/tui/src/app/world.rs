@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::snapshot::HistoryPoint;
 use proto::{
-    LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, Proposal, ProposalId, RlocRow, SiteName, Snapshot,
-    Span, Timestamp, UserName,
+    LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, Proposal, ProposalId, RlocRow, SiteName,
+    Snapshot, Span, Timestamp, UserName,
 };
 
 use crate::charts::PAST;
@@ -41,7 +41,10 @@ pub(crate) struct Link {
 
 impl Link {
     fn new(row: LinkRow) -> Self {
-        Self { row, history: VecDeque::new() }
+        Self {
+            row,
+            history: VecDeque::new(),
+        }
     }
 
     /// How old its figures are, if they are older than two probe intervals (and at least a second), or given up as stale by
@@ -53,6 +56,14 @@ impl Link {
         let age = now.since(heard);
         let fresh = Span((2 * self.interval().micros()).max(1_000_000));
         (self.row.state == LinkState::Stale || age > fresh).then_some(Some(age))
+    }
+
+    /// How it stands as far as that is known: what the engine took for fine is stale once its figures are.
+    pub(crate) fn state(&self, now: Timestamp) -> LinkState {
+        match self.row.state {
+            LinkState::Ok | LinkState::Warn if self.stale(now).is_some() => LinkState::Stale,
+            state => state,
+        }
     }
 
     /// Time between probes, as the history shows it.
@@ -76,7 +87,10 @@ impl Link {
 
 impl World {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
-        let links = snapshot.links.into_iter().map(|row| (row.link.clone(), Link::new(row)));
+        let links = snapshot
+            .links
+            .into_iter()
+            .map(|row| (row.link.clone(), Link::new(row)));
         let mut world = Self {
             session: snapshot.session,
             engine_since: snapshot.engine_since,
@@ -84,7 +98,11 @@ impl World {
             nodes: snapshot.nodes,
             links: links.collect(),
             rlocs: BTreeMap::new(),
-            proposals: snapshot.proposals.into_iter().map(|proposal| (proposal.id, proposal)).collect(),
+            proposals: snapshot
+                .proposals
+                .into_iter()
+                .map(|proposal| (proposal.id, proposal))
+                .collect(),
             log: snapshot.log,
         };
         for row in snapshot.rlocs {
@@ -142,7 +160,11 @@ impl World {
     }
 
     fn forget_old_proposals(&mut self) {
-        let over = self.proposals.values().filter(|proposal| proposal.state.is_over()).count();
+        let over = self
+            .proposals
+            .values()
+            .filter(|proposal| proposal.state.is_over())
+            .count();
         let oldest: Vec<ProposalId> = self
             .proposals
             .values()
@@ -157,7 +179,10 @@ impl World {
 
     /// The name for people of a data centre.
     pub(crate) fn label<'a>(&'a self, site: &'a SiteName) -> &'a str {
-        self.nodes.iter().find(|node| node.site == *site).map_or(site.as_str(), |node| node.label.as_str())
+        self.nodes
+            .iter()
+            .find(|node| node.site == *site)
+            .map_or(site.as_str(), |node| node.label.as_str())
     }
 
     /// When the newest figure of any link came in.
@@ -166,11 +191,11 @@ impl World {
     }
 
     /// How many links stand how.
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self, now: Timestamp) -> Tally {
         let mut tally = Tally::default();
         for link in self.links.values() {
             tally.links += 1;
-            match link.row.state {
+            match link.state(now) {
                 LinkState::Ok => tally.fine += 1,
                 LinkState::Warn => tally.warned += 1,
                 LinkState::Broken | LinkState::Down => tally.broken += 1,

@@ -31,8 +31,12 @@ pub(super) fn path(steps: &[Step]) -> String {
 /// The reader tells positions only with errors. So the text is read once more by a seed that follows the steps and fails on
 /// purpose when it arrives.
 pub(super) fn locate(text: &str, steps: &[Step]) -> (usize, usize) {
-    let error = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text)).err();
-    error.and_then(|error| error.location()).map_or((1, 1), |place| (place.line(), place.column()))
+    let error = Walk { steps }
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err();
+    error
+        .and_then(|error| error.location())
+        .map_or((1, 1), |place| (place.line(), place.column()))
 }
 
 #[derive(Clone, Copy)]

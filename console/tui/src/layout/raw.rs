@@ -10,7 +10,10 @@ use super::{Area, Column, Content, Finding, Frame, Layout, Pane, PaneKind, Size,
 
 /// A layout file.
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a layout: version, name, min, frame and screen"
+)]
 struct RawLayout {
     version: u32,
     name: String,
@@ -23,7 +26,10 @@ struct RawLayout {
 
 /// A part of the screen: exactly one of `rows`, `columns` and `pane`.
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a part of the screen: rows, columns or a pane"
+)]
 struct RawArea {
     #[serde(default)]
     size: Option<Size>,
@@ -54,18 +60,32 @@ impl Trouble {
         match self {
             Self::Field { steps, message } => {
                 let (line, column) = locate(text, &steps);
-                Finding { file, line, column, field: path(&steps), message }
+                Finding {
+                    file,
+                    line,
+                    column,
+                    field: path(&steps),
+                    message,
+                }
             }
             Self::Form(error) => {
-                let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
+                let (line, column) = error
+                    .location()
+                    .map_or((1, 1), |place| (place.line(), place.column()));
                 let message = error.to_string();
                 let place = format!(" at line {line} column {column}");
-                let message = message.strip_suffix(&place).unwrap_or(&message);
+                let message = message.replacen(&place, "", 1);
                 let (field, message) = match message.split_once(": ") {
                     Some((field, rest)) if !field.contains(' ') => (field, rest),
-                    _ => ("", message),
+                    _ => ("", message.as_str()),
                 };
-                Finding { file, line, column, field: field.to_owned(), message: message.to_owned() }
+                Finding {
+                    file,
+                    line,
+                    column,
+                    field: field.to_owned(),
+                    message: message.to_owned(),
+                }
             }
         }
     }
@@ -81,13 +101,25 @@ impl TryFrom<RawLayout> for Layout {
     type Error = Vec<Trouble>;
 
     fn try_from(raw: RawLayout) -> Result<Self, Vec<Trouble>> {
-        let mut check = Check { steps: Vec::new(), seen: Vec::new(), troubles: Vec::new() };
+        let mut check = Check {
+            steps: Vec::new(),
+            seen: Vec::new(),
+            troubles: Vec::new(),
+        };
         if raw.version != 1 {
             check.at(Step::Key("version"), |check| {
-                check.trouble(format!("{} is not known; this program reads version 1", raw.version));
+                check.trouble(format!(
+                    "{} is not known; this program reads version 1",
+                    raw.version
+                ));
             });
         }
-        if raw.name.is_empty() || !raw.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+        if raw.name.is_empty()
+            || !raw
+                .name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        {
             check.at(Step::Key("name"), |check| {
                 check.trouble("use letters, digits, '-' and '_'".to_owned());
             });
@@ -97,9 +129,17 @@ impl TryFrom<RawLayout> for Layout {
         let (Some(screen), []) = (screen, check.troubles.as_slice()) else {
             return Err(check.troubles);
         };
-        let layout = Self { name: raw.name, min: (raw.min.width, raw.min.height), screen };
+        let layout = Self {
+            name: raw.name,
+            min: (raw.min.width, raw.min.height),
+            screen,
+        };
         let cramped = cramped(&layout);
-        if cramped.is_empty() { Ok(layout) } else { Err(cramped) }
+        if cramped.is_empty() {
+            Ok(layout)
+        } else {
+            Err(cramped)
+        }
     }
 }
 
@@ -119,7 +159,10 @@ fn cramped(layout: &Layout) -> Vec<Trouble> {
                 inside.height,
             );
             let short = inside.width < wide || inside.height < high;
-            short.then(|| Trouble::Field { steps: vec![Step::Key("min")], message })
+            short.then(|| Trouble::Field {
+                steps: vec![Step::Key("min")],
+                message,
+            })
         })
         .collect()
 }
@@ -140,7 +183,10 @@ impl Check {
     }
 
     fn trouble(&mut self, message: String) {
-        self.troubles.push(Trouble::Field { steps: self.steps.clone(), message });
+        self.troubles.push(Trouble::Field {
+            steps: self.steps.clone(),
+            message,
+        });
     }
 
     fn area(&mut self, raw: RawArea, frame: Frame) -> Option<Area> {
@@ -174,7 +220,9 @@ impl Check {
                 .collect();
             let shares: u32 = parts.iter().map(|part| percent(part.size)).sum();
             if shares > 100 {
-                check.trouble(format!("the shares add up to {shares}%; at most 100% can be shared out"));
+                check.trouble(format!(
+                    "the shares add up to {shares}%; at most 100% can be shared out"
+                ));
             }
             parts
         })
@@ -190,7 +238,11 @@ impl Check {
         if let Some(show) = &show {
             self.at(Step::Key("show"), |check| check.columns(show));
         }
-        Pane { kind, frame, show: show.unwrap_or_else(|| DEFAULT_COLUMNS.to_vec()) }
+        Pane {
+            kind,
+            frame,
+            show: show.unwrap_or_else(|| DEFAULT_COLUMNS.to_vec()),
+        }
     }
 
     fn columns(&mut self, show: &[Column]) {
@@ -239,13 +291,19 @@ impl Visitor<'_> for SizeVisitor {
 
     fn visit_u64<E: Error>(self, cells: u64) -> Result<Size, E> {
         let bad = || E::invalid_value(serde::de::Unexpected::Unsigned(cells), &self);
-        let cells = u16::try_from(cells).ok().filter(|cells| (1..=500).contains(cells));
+        let cells = u16::try_from(cells)
+            .ok()
+            .filter(|cells| (1..=500).contains(cells));
         cells.map(Size::Cells).ok_or_else(bad)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
         let number = |digits: &str, most: u16| -> Option<u16> {
-            digits.trim().parse().ok().filter(|number| (1..=most).contains(number))
+            digits
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| (1..=most).contains(number))
         };
         let size = match (text.strip_suffix('%'), text.strip_prefix("fill")) {
             (Some(percent), _) => number(percent, 100).map(Size::Share),
@@ -266,7 +324,10 @@ struct RawMin {
 
 impl Default for RawMin {
     fn default() -> Self {
-        Self { width: 80, height: 24 }
+        Self {
+            width: 80,
+            height: 24,
+        }
     }
 }
 
@@ -287,7 +348,10 @@ impl Visitor<'_> for MinVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<RawMin, E> {
         let size = text.split_once('x').and_then(|(width, height)| {
-            Some(RawMin { width: width.parse().ok()?, height: height.parse().ok()? })
+            Some(RawMin {
+                width: width.parse().ok()?,
+                height: height.parse().ok()?,
+            })
         });
         size.filter(|size| (1..=500).contains(&size.width) && (1..=500).contains(&size.height))
             .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))

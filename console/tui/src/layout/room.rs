@@ -17,8 +17,13 @@ impl Placed<'_> {
         let Rect { x, y, width, height } = self.area;
         match self.pane.frame {
             Frame::None => self.area,
-            Frame::Rule => Rect { x, y: y.saturating_add(1), width, height: height.saturating_sub(1) }
-                .intersection(self.area),
+            Frame::Rule => Rect {
+                x,
+                y: y.saturating_add(1),
+                width,
+                height: height.saturating_sub(1),
+            }
+            .intersection(self.area),
             Frame::Box => Rect {
                 x: x.saturating_add(1),
                 y: y.saturating_add(1),
@@ -36,15 +41,33 @@ pub(super) fn place(area: &Area, cells: Rect) -> Vec<Placed<'_>> {
         Content::Pane(pane) => vec![Placed { pane, area: cells }],
         Content::Rows(parts) => {
             let strips = split(parts, cells.height).into_iter().map(|(start, height)| {
-                Rect { y: cells.y.saturating_add(start), height, ..cells }.intersection(cells)
+                Rect {
+                    y: cells.y.saturating_add(start),
+                    height,
+                    ..cells
+                }
+                .intersection(cells)
             });
-            parts.iter().zip(strips).flat_map(|(part, strip)| place(part, strip)).collect()
+            parts
+                .iter()
+                .zip(strips)
+                .flat_map(|(part, strip)| place(part, strip))
+                .collect()
         }
         Content::Columns(parts) => {
             let strips = split(parts, cells.width).into_iter().map(|(start, width)| {
-                Rect { x: cells.x.saturating_add(start), width, ..cells }.intersection(cells)
+                Rect {
+                    x: cells.x.saturating_add(start),
+                    width,
+                    ..cells
+                }
+                .intersection(cells)
             });
-            parts.iter().zip(strips).flat_map(|(part, strip)| place(part, strip)).collect()
+            parts
+                .iter()
+                .zip(strips)
+                .flat_map(|(part, strip)| place(part, strip))
+                .collect()
         }
     }
 }
@@ -75,7 +98,9 @@ fn split(parts: &[Area], total: u16) -> Vec<(u16, u16)> {
         .collect();
     for (part, length) in parts.iter().zip(&mut lengths) {
         if let Size::Share(percent) = part.size {
-            *length = Some(take((u32::from(room) * u32::from(percent) / 100).min(u32::from(room)) as u16));
+            *length = Some(take(
+                (u32::from(room) * u32::from(percent) / 100).min(u32::from(room)) as u16,
+            ));
         }
     }
     let mut weights: u32 = parts.iter().map(weight).sum();

@@ -28,14 +28,25 @@ fn panes_cover_the_screen_and_boxes_share_their_lines() {
             for y in 0..height {
                 for x in 0..width {
                     let covered = placed.iter().any(|one| one.area.contains((x, y).into()));
-                    assert!(covered, "{} at {width}x{height} leaves {x},{y} empty", layout.name);
+                    assert!(
+                        covered,
+                        "{} at {width}x{height} leaves {x},{y} empty",
+                        layout.name
+                    );
                 }
             }
-            for (one, other) in placed.iter().enumerate().flat_map(|(index, one)| {
-                placed.iter().skip(index + 1).map(move |other| (one, other))
-            }) {
+            for (one, other) in placed
+                .iter()
+                .enumerate()
+                .flat_map(|(index, one)| placed.iter().skip(index + 1).map(move |other| (one, other)))
+            {
                 let shared = one.inside().intersection(other.inside());
-                assert!(shared.is_empty(), "{:?} and {:?} overlap", one.pane.kind, other.pane.kind);
+                assert!(
+                    shared.is_empty(),
+                    "{:?} and {:?} overlap",
+                    one.pane.kind,
+                    other.pane.kind
+                );
             }
         }
     }
@@ -60,7 +71,10 @@ fn a_screen_too_small_for_a_layout_places_panes_within_it_all_the_same() {
 fn an_unknown_pane_is_named_with_its_place_and_the_known_ones() {
     let text = format!("{HEAD}screen:\n  rows:\n    - pane: header\n    - pane: lynx\n");
     let found = findings(&text);
-    assert!(found[0].starts_with("try.yaml:7:13: screen.rows[1].pane: unknown variant `lynx`"), "{found:?}");
+    assert!(
+        found[0].starts_with("try.yaml:7:13: screen.rows[1].pane: unknown variant `lynx`"),
+        "{found:?}"
+    );
     assert!(found[0].contains("`links`"), "{found:?}");
 }
 
@@ -69,7 +83,10 @@ fn an_unknown_field_is_named_with_its_place_and_the_known_ones() {
     let text = format!("{HEAD}screen:\n  pane: links\n  sise: 3\n");
     let found = findings(&text);
     assert!(found[0].starts_with("try.yaml:6:3: screen"), "{found:?}");
-    assert!(found[0].contains("unknown field `sise`") && found[0].contains("`size`"), "{found:?}");
+    assert!(
+        found[0].contains("unknown field `sise`") && found[0].contains("`size`"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -77,8 +94,10 @@ fn a_size_that_is_none_tells_what_would_be_one() {
     let text = format!("{HEAD}screen:\n  rows:\n    - {{ pane: links, size: much }}\n");
     assert_eq!(
         findings(&text),
-        ["try.yaml:6:28: screen.rows[0].size: invalid value: string \"much\", \
-          expected cells such as 6 (1 to 500), a share such as 30%, or fill"]
+        [
+            "try.yaml:6:28: screen.rows[0].size: invalid value: string \"much\", \
+          expected cells such as 6 (1 to 500), a share such as 30%, or fill"
+        ]
     );
 }
 
@@ -105,19 +124,36 @@ fn a_pane_without_room_at_the_least_size_is_found_before_anybody_sees_it() {
     let text = "version: 1\nname: try\nmin: 80x24\nscreen:\n  rows:\n    - { pane: links }\n    - { pane: log, size: 3 }\n";
     assert_eq!(
         findings(text),
-        ["try.yaml:3:6: min: on a screen of 80x24, log has 78x1 cells inside and needs 30x2; \
-          give it more room, or raise min"]
+        [
+            "try.yaml:3:6: min: on a screen of 80x24, log has 78x1 cells inside and needs 30x2; \
+          give it more room, or raise min"
+        ]
     );
 }
 
 #[test]
 fn text_that_is_not_yaml_and_an_empty_file_are_found() {
-    assert!(findings("screen: [")[0].starts_with("try.yaml:2:1: "), "{:?}", findings("screen: ["));
+    let found = findings("screen: {");
+    assert!(
+        found[0].contains("did not find expected node content, while parsing a flow node"),
+        "{found:?}"
+    );
+    let found = findings("screen: [links]");
+    assert!(
+        found[0].contains("expected a part of the screen: rows, columns or a pane"),
+        "{found:?}"
+    );
     assert!(findings("")[0].starts_with("try.yaml:"));
 }
 
 #[test]
 fn a_missing_file_tells_what_is_built_in() {
     let found = super::check(std::path::Path::new("/nowhere/at-all.yaml"));
-    assert!(found[0].to_string().ends_with("built-in layouts are noc, wall and compact"), "{}", found[0]);
+    assert!(
+        found[0]
+            .to_string()
+            .ends_with("built-in layouts are noc, wall and compact"),
+        "{}",
+        found[0]
+    );
 }

@@ -10,8 +10,8 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::{ResetColor, force_color_output};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
@@ -38,30 +38,45 @@ impl Screen {
         // Colours are taken out of the buffer where they are not wanted. Under NO_COLOR the library would send empty colour
         // sequences instead, which terminals read as "reset everything", reverse video too.
         force_color_output(true);
-        take().map_err(|source| TerminalError::Io { operation: "taking over", source })?;
+        take().map_err(|source| TerminalError::Io {
+            operation: "taking over",
+            source,
+        })?;
         // From here on, whatever goes wrong gives the terminal back.
         let held_back = Arc::new(Mutex::new(Vec::new()));
         let previous = Some(hook_in(std::thread::current().id(), Arc::clone(&held_back)));
         let writer = BufWriter::with_capacity(1 << 16, io::stdout());
         match Terminal::new(CrosstermBackend::new(writer)) {
-            Ok(terminal) => Ok(Self { terminal, previous, held_back }),
+            Ok(terminal) => Ok(Self {
+                terminal,
+                previous,
+                held_back,
+            }),
             Err(source) => {
                 give_back();
-                Err(TerminalError::Io { operation: "asking for its size", source })
+                Err(TerminalError::Io {
+                    operation: "asking for its size",
+                    source,
+                })
             }
         }
     }
 
     /// Takes the terminal over once more, after somebody else had it.
     pub(super) fn enter_again(&mut self) -> Result<(), TerminalError> {
-        let again = |source| TerminalError::Io { operation: "taking over again", source };
+        let again = |source| TerminalError::Io {
+            operation: "taking over again",
+            source,
+        };
         disable_raw_mode().map_err(again)?;
         take().map_err(again)
     }
 
     /// Columns and rows.
     pub(super) fn size(&self) -> (u16, u16) {
-        self.terminal.size().map_or((80, 24), |size| (size.width, size.height))
+        self.terminal
+            .size()
+            .map_or((80, 24), |size| (size.width, size.height))
     }
 
     /// Draws; `anew` clears the terminal first. What is sent is the difference, as one synchronised update.

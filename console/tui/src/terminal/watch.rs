@@ -47,7 +47,11 @@ impl Watch {
             .name("keys".to_owned())
             .spawn(move || read_keys(&key_feed, &key_over))
             .map_err(failed("starting the key thread"))?;
-        Ok(Self { over, signals: handle, keys: Some(keys) })
+        Ok(Self {
+            over,
+            signals: handle,
+            keys: Some(keys),
+        })
     }
 
     /// Ends the threads and waits for the one that reads keys.

@@ -31,7 +31,11 @@ pub(super) enum Focus {
 impl Title {
     /// A title and nothing else.
     pub(super) fn of(text: &str) -> Self {
-        Self { text: text.to_owned(), note: String::new(), focus: Focus::Elsewhere }
+        Self {
+            text: text.to_owned(),
+            note: String::new(),
+            focus: Focus::Elsewhere,
+        }
     }
 
     fn role(&self) -> Role {
@@ -54,8 +58,14 @@ pub(super) fn draw(screen: &mut Screen<'_>, placed: &Placed<'_>, title: &Title) 
     match placed.pane.frame {
         Frame::None => {}
         Frame::Rule => {
-            let mut row = Row::new().add("─", Role::Border).add(format!(" {text} "), title.role());
-            let end = if note.is_empty() { 0 } else { figures::cells(&note) + 3 };
+            let mut row = Row::new()
+                .add("─", Role::Border)
+                .add(format!(" {text} "), title.role());
+            let end = if note.is_empty() {
+                0
+            } else {
+                figures::cells(&note) + 3
+            };
             row.push("─".repeat(width.saturating_sub(row.width() + end)), Role::Border);
             if !note.is_empty() {
                 row = row.add(format!(" {note} "), Role::Quiet).add("─", Role::Border);
@@ -66,7 +76,10 @@ pub(super) fn draw(screen: &mut Screen<'_>, placed: &Placed<'_>, title: &Title) 
             let mut block = Block::bordered()
                 .border_style(Role::Border.style())
                 .merge_borders(MergeStrategy::Exact)
-                .title(Line::from(Span::styled(format!(" {text} "), title.role().style())));
+                .title(Line::from(Span::styled(
+                    format!(" {text} "),
+                    title.role().style(),
+                )));
             if !note.is_empty() {
                 let note = Line::from(Span::styled(format!(" {note} "), Role::Text.style()));
                 block = block.title(note.alignment(Alignment::Right));

@@ -25,11 +25,19 @@ pub(super) fn props(app: &App) -> Props {
     let Some(world) = app.shown() else {
         return Props { counters: Vec::new() };
     };
-    let tally = world.tally();
-    let open = world.proposals.values().filter(|one| one.state == ProposalState::Open).count();
+    let tally = world.tally(app.engine_now());
+    let open = world
+        .proposals
+        .values()
+        .filter(|one| one.state == ProposalState::Open)
+        .count();
     let gone = world.nodes.iter().filter(|node| !node.connected).count();
     // Nothing wrong is quiet; what is wrong has its colour.
-    let counter = |label, number, role| Counter { label, number, role: if number == 0 { Role::Quiet } else { role } };
+    let counter = |label, number, role| Counter {
+        label,
+        number,
+        role: if number == 0 { Role::Quiet } else { role },
+    };
     Props {
         counters: vec![
             counter("x BROKEN", tally.broken, Role::Bad),
@@ -37,13 +45,15 @@ pub(super) fn props(app: &App) -> Props {
             counter("? STALE", tally.stale, Role::Stale),
             counter("o FINE", tally.fine, Role::Good),
             counter("PROPOSALS", open, Role::Strong),
-            counter("FORWARDERS GONE", gone, Role::Bad),
+            counter("SITES GONE", gone, Role::Bad),
         ],
     }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props) {
-    let share = usize::from(area.width).checked_div(props.counters.len()).unwrap_or(0);
+    let share = usize::from(area.width)
+        .checked_div(props.counters.len())
+        .unwrap_or(0);
     for row in 0..DIGIT_HEIGHT {
         let mut text = Row::new();
         for (index, counter) in props.counters.iter().enumerate() {
@@ -61,7 +71,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props) {
     }
     let mut labels = Row::new();
     for (index, counter) in props.counters.iter().enumerate() {
-        labels = labels.pad_to(index * share + 2).add(left(counter.label, share.saturating_sub(3)), counter.role);
+        labels = labels
+            .pad_to(index * share + 2)
+            .add(left(counter.label, share.saturating_sub(3)), counter.role);
     }
     labels.draw(frame, line(area, DIGIT_HEIGHT + 1));
 }

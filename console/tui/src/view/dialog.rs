@@ -18,7 +18,14 @@ pub(super) struct Props<'a> {
 }
 
 pub(super) fn props<'a>(app: &'a App, dialog: &'a Dialog) -> Props<'a> {
-    Props { dialog, word: app.status.as_ref().filter(|status| status.at >= dialog.opened_at()).map(|it| it.text.as_str()) }
+    Props {
+        dialog,
+        word: app
+            .status
+            .as_ref()
+            .filter(|status| status.at >= dialog.opened_at())
+            .map(|it| it.text.as_str()),
+    }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
@@ -27,7 +34,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let notice = dialog.void.as_deref().or(props.word);
     let mut rows: Vec<Row> = vec![Row::new()];
     rows.extend(dialog.facts.iter().map(|(name, text)| {
-        Row::new().add(format!("  {name:<10}"), Role::Heading).add(text.clone(), Role::Text)
+        Row::new()
+            .add(format!("  {name:<10}"), Role::Heading)
+            .add(text.clone(), Role::Text)
     }));
     rows.push(notice.map_or_else(Row::new, |why| Row::new().add(format!("  x {why}"), Role::Bad)));
     let widest = rows.iter().chain(&buttons).map(Row::width).max().unwrap_or(0);
@@ -40,7 +49,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         height,
     };
     Clear.render(page, frame.buffer_mut());
-    let title = format!(" {} ", figures::fit(&dialog.title, usize::from(width).saturating_sub(4)));
+    let title = format!(
+        " {} ",
+        figures::fit(&dialog.title, usize::from(width).saturating_sub(4))
+    );
     let block = Block::bordered().title(ratatui::text::Span::styled(title, Role::Focus.style()));
     let inside = block.inner(page);
     block.render(page, frame.buffer_mut());
@@ -50,7 +62,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         row.draw(frame, line(inside, index));
     }
     for (index, row) in buttons.into_iter().enumerate() {
-        row.draw(frame, line(inside, top.saturating_sub(1).max(usize::from(top > 0)) + index));
+        row.draw(
+            frame,
+            line(inside, top.saturating_sub(1).max(usize::from(top > 0)) + index),
+        );
     }
 }
 
@@ -64,7 +79,11 @@ fn buttons(dialog: &Dialog) -> Vec<Row> {
             (false, Some(_)) => Role::Quiet,
             (false, None) => Role::Text,
         };
-        let text = if focus { format!("[ {} ]", choice.label) } else { format!("  {}  ", choice.label) };
+        let text = if focus {
+            format!("[ {} ]", choice.label)
+        } else {
+            format!("  {}  ", choice.label)
+        };
         if dialog.choices.len() > 2 && index > 0 {
             rows.push(Row::new().add("  ", Role::Text).add(text, role));
         } else if let Some(row) = rows.last_mut() {

@@ -9,7 +9,7 @@ use super::row::Row;
 use crate::app::table::Filter;
 use crate::app::{App, Status};
 use crate::figures;
-use crate::keymap::{BINDINGS, Binding, Intent, hindrance};
+use crate::keymap::{BINDINGS, Binding, Context, Intent, hindrance};
 use crate::theme::Role;
 
 pub(super) struct Props<'a> {
@@ -32,13 +32,20 @@ pub(super) fn props(app: &App) -> Props<'_> {
         key: binding.key(),
         word: binding.hint,
         intent: binding.intent,
-        role: if hindrance(app, binding.intent).is_some() { Role::Quiet } else { Role::Key },
+        role: if hindrance(app, binding.intent).is_some() {
+            Role::Quiet
+        } else {
+            Role::Key
+        },
     };
     let trouble = match &app.table.filter {
         Filter::Bad { why, .. } => Some(why.as_str()),
         Filter::All | Filter::Matching { .. } => None,
     };
-    let shown = |binding: &&Binding| binding.context == context && !binding.hint.is_empty();
+    let shown = |binding: &&Binding| {
+        let idle = context == Context::Dialog && hindrance(app, binding.intent).is_some();
+        binding.context == context && !binding.hint.is_empty() && !idle
+    };
     Props {
         status: app.status.as_ref(),
         field: app.field.as_ref().map(|field| (field.text.as_str(), trouble)),
@@ -49,7 +56,8 @@ pub(super) fn props(app: &App) -> Props<'_> {
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let top = top(props, usize::from(area.width));
     if area.height < 2 {
-        top.unwrap_or_else(|| hints(props, usize::from(area.width))).draw(frame, line(area, 0));
+        top.unwrap_or_else(|| hints(props, usize::from(area.width)))
+            .draw(frame, line(area, 0));
     } else {
         if let Some(top) = top {
             top.draw(frame, line(area, 0));
@@ -61,7 +69,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 /// What is being typed, or else the last word.
 fn top(props: &Props<'_>, width: usize) -> Option<Row> {
     if let Some((text, trouble)) = props.field {
-        let row = Row::new().add(" filter /", Role::Key).add(text.to_owned(), Role::Strong).add(" ", Role::Selected);
+        let row = Row::new()
+            .add(" filter /", Role::Key)
+            .add(text.to_owned(), Role::Strong)
+            .add(" ", Role::Selected);
         return Some(match trouble {
             Some(why) => row.add(format!("  x {why}"), Role::Bad),
             None => row.add("  a regular expression; ! before it hides", Role::Quiet),
@@ -74,7 +85,11 @@ fn top(props: &Props<'_>, width: usize) -> Option<Row> {
         Severity::Error => Role::Bad,
     };
     let text = figures::fit(&status.text, width.saturating_sub(3));
-    Some(Row::new().add(format!(" {} ", status.severity.mark()), role).add(text, Role::Strong))
+    Some(
+        Row::new()
+            .add(format!(" {} ", status.severity.mark()), role)
+            .add(text, Role::Strong),
+    )
 }
 
 /// As many keys as fit; the way to help and the way out are always among them.
@@ -90,8 +105,14 @@ fn hints(props: &Props<'_>, width: usize) -> Row {
                 None => continue,
             }
         }
-        let word = if hint.role == Role::Key { Role::Text } else { Role::Quiet };
-        row = row.add(hint.key.clone(), hint.role).add(format!(" {}  ", hint.word), word);
+        let word = if hint.role == Role::Key {
+            Role::Text
+        } else {
+            Role::Quiet
+        };
+        row = row
+            .add(hint.key.clone(), hint.role)
+            .add(format!(" {}  ", hint.word), word);
     }
     row
 }

@@ -51,12 +51,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let mut pieces = pieces(props, world);
     let width = usize::from(area.width);
     while taken(&pieces) > width {
-        let Some(last) = pieces.iter().enumerate().max_by_key(|(_, piece)| piece.rank).map(|(index, _)| index) else {
+        let Some(last) = pieces
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, piece)| piece.rank)
+            .map(|(index, _)| index)
+        else {
             return;
         };
         pieces.remove(last);
     }
-    let right: usize = pieces.iter().filter(|piece| piece.side == Side::Right).map(cells).sum();
+    let right: usize = pieces
+        .iter()
+        .filter(|piece| piece.side == Side::Right)
+        .map(cells)
+        .sum();
     let mut row = Row::new();
     for side in [Side::Left, Side::Right] {
         for piece in pieces.iter().filter(|piece| piece.side == side) {
@@ -70,7 +79,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 }
 
 fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
-    let piece = |rank, side, text: String, role| Piece { rank, side, text, role };
+    let piece = |rank, side, text: String, role| Piece {
+        rank,
+        side,
+        text,
+        role,
+    };
     let connected = world.nodes.iter().filter(|node| node.connected).count();
     let forwarders = format!("forwarders {connected}/{}", world.nodes.len());
     let up = figures::length(props.now.since(world.engine_since));
@@ -84,7 +98,11 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
         Mode::Recommend => ("RECOMMEND", Role::Focus),
         Mode::Auto => ("AUTO", Role::Guide),
     };
-    let forwarders_role = if connected == world.nodes.len() { Role::Text } else { Role::Warning };
+    let forwarders_role = if connected == world.nodes.len() {
+        Role::Text
+    } else {
+        Role::Warning
+    };
     let mut pieces = vec![
         piece(7, Side::Left, "pacao".to_owned(), Role::Strong),
         piece(4, Side::Left, world.session.clone(), Role::Text),

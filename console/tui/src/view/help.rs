@@ -35,26 +35,48 @@ pub(super) fn props(app: &App, first: usize) -> Props {
         rows.push(Row::new().add(format!(" {title}"), Role::Strong));
         for binding in BINDINGS.iter().filter(|binding| binding.context == context) {
             let why = hindrance(app, binding.intent).filter(|_| context == Context::Screen);
-            let (key, text) = if why.is_some() { (Role::Quiet, Role::Quiet) } else { (Role::Key, Role::Text) };
-            rows.push(Row::new().add(format!("   {:<14}", binding.keys()), key).add(binding.help, text));
+            let (key, text) = if why.is_some() {
+                (Role::Quiet, Role::Quiet)
+            } else {
+                (Role::Key, Role::Text)
+            };
+            rows.push(
+                Row::new()
+                    .add(format!("   {:<19}", binding.keys()), key)
+                    .add(binding.help, text),
+            );
             if let Some(why) = why {
-                rows.push(Row::new().pad_to(17).add(format!("not now: {why}"), Role::Warning));
+                rows.push(
+                    Row::new()
+                        .pad_to(22)
+                        .add(format!("not now: {why}"), Role::Warning),
+                );
             }
         }
         rows.push(Row::new());
     }
     rows.push(Row::new().add(" Marks", Role::Strong));
     rows.extend(LEGEND.map(|(mark, text)| {
-        Row::new().add(format!("   {mark}"), Role::Key).pad_to(17).add(text, Role::Text)
+        Row::new()
+            .add(format!("   {mark}"), Role::Key)
+            .pad_to(22)
+            .add(text, Role::Text)
     }));
     Props { rows, first }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props) {
     let width = area.width.min(84);
-    let page = Rect { x: area.x + (area.width - width) / 2, width, ..area };
+    let page = Rect {
+        x: area.x + (area.width - width) / 2,
+        width,
+        ..area
+    };
     Clear.render(page, frame.buffer_mut());
-    let block = Block::bordered().border_style(Role::Border.style()).title(" Help ").title_bottom(" Esc closes ");
+    let block = Block::bordered()
+        .border_style(Role::Border.style())
+        .title(" Help ")
+        .title_bottom(" Esc closes, j and k scroll ");
     let inside = block.inner(page);
     block.render(page, frame.buffer_mut());
     let height = usize::from(inside.height);

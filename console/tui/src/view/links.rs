@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::app::table::{Direction, Filter, Sort, Table};
 use crate::app::world::{Link, Tally, World};
 use crate::charts::sparkline;
-use crate::figures::{aligned, cells, fit, left, signed};
+use crate::figures::{aligned, cells, fit, left, signed, tenths};
 use crate::keymap::{Intent, key_of};
 use crate::layout::{Column, PaneKind};
 use crate::theme::Role;
@@ -25,19 +25,39 @@ pub(super) struct Props<'a> {
 }
 
 pub(super) fn props<'a>(app: &'a App, columns: &'a [Column]) -> Props<'a> {
-    let focus = if app.focus == PaneKind::Links { Focus::Here } else { Focus::Elsewhere };
-    Props { world: app.shown(), table: &app.table, columns, now: app.engine_now(), focus }
+    let focus = if app.focus == PaneKind::Links {
+        Focus::Here
+    } else {
+        Focus::Elsewhere
+    };
+    Props {
+        world: app.shown(),
+        table: &app.table,
+        columns,
+        now: app.engine_now(),
+        focus,
+    }
 }
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
         let filter = self.table.filter.text();
-        let text = if filter.is_empty() { "Links".to_owned() } else { format!("Links /{filter}") };
-        let mut note = self.world.map_or_else(String::new, |world| tally(world.tally()));
+        let text = if filter.is_empty() {
+            "Links".to_owned()
+        } else {
+            format!("Links /{filter}")
+        };
+        let mut note = self
+            .world
+            .map_or_else(String::new, |world| tally(world.tally(self.now)));
         if !matches!(self.table.filter, Filter::All) {
             note = format!("{} of {note}", self.table.order.len());
         }
-        Title { text, note, focus: self.focus }
+        Title {
+            text,
+            note,
+            focus: self.focus,
+        }
     }
 }
 
@@ -62,12 +82,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
     }
     let cursor = props.table.position();
     // The cursor stays on the screen, and the table moves no further than it must.
-    *first = (*first).clamp((cursor + 1).saturating_sub(rows), cursor).min(props.table.order.len().saturating_sub(rows));
+    *first = (*first)
+        .clamp((cursor + 1).saturating_sub(rows), cursor)
+        .min(props.table.order.len().saturating_sub(rows));
     for (index, id) in props.table.order.iter().skip(*first).take(rows).enumerate() {
         let Some(link) = world.links.get(id) else { continue };
         let here = *first + index == cursor;
         let over = (here && props.focus == Focus::Here).then_some(Role::Selected);
-        plan.row(link, world, props.now, here).draw_over(frame, line(area, index + 1), over);
+        plan.row(link, world, props.now, here)
+            .draw_over(frame, line(area, index + 1), over);
     }
 }
 
@@ -86,7 +109,9 @@ fn empty(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, world: &World) {
         ]
     };
     for (index, text) in lines.into_iter().enumerate() {
-        Row::new().add(format!("  {text}"), Role::Quiet).draw(frame, line(area, index + 2));
+        Row::new()
+            .add(format!("  {text}"), Role::Quiet)
+            .draw(frame, line(area, index + 2));
     }
 }
 
@@ -114,7 +139,8 @@ const GIVES_WAY: [Column; 9] = [
 impl Plan {
     fn new(props: &Props<'_>, world: &World, width: usize) -> Self {
         let order = &props.table.order;
-        let widest = |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.max().unwrap_or(0).clamp(4, most);
+        let widest =
+            |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.max().unwrap_or(0).clamp(4, most);
         let user = widest(&mut order.iter().map(|id| id.user.as_str().len()), 16);
         let mut sites: Vec<&SiteName> = world.nodes.iter().map(|node| &node.site).collect();
         sites.extend(order.iter().take(1).map(|id| &id.dc));
@@ -125,9 +151,9 @@ impl Plan {
             .map(|column| {
                 let width = match column {
                     Column::Via => via,
-                    Column::Rtt | Column::P95 | Column::Margin => 8,
-                    Column::Jitter | Column::Loss => 7,
-                    Column::Availability => 8,
+                    Column::Rtt | Column::P95 | Column::Margin => 7,
+                    Column::Jitter | Column::Loss => 6,
+                    Column::Availability => 7,
                     Column::Sla => 12,
                     Column::Rloc => 15,
                     Column::History => 10,
@@ -159,16 +185,19 @@ impl Plan {
             (true, Direction::Reversed) => "▴",
         };
         let mut row = Row::new().pad_to(MARGIN);
-        row.push(left(&format!("USER{}", sorted(Sort::User)), self.user), Role::Heading);
+        row.push(
+            left(&format!("USER{}", sorted(Sort::User)), self.user),
+            Role::Heading,
+        );
         for (column, width) in &self.columns {
             let text = match column {
                 Column::Via => left(&format!("  VIA{}", sorted(Sort::Via)), *width),
                 Column::Rtt => head("RTT ms", sorted(Sort::Rtt), *width),
                 Column::P95 => head("p95", sorted(Sort::P95), *width),
                 Column::Jitter => head("JIT", sorted(Sort::Jitter), *width),
-                Column::Loss => head("LOSS %", sorted(Sort::Loss), *width),
+                Column::Loss => head("LOSS%", sorted(Sort::Loss), *width),
                 Column::Margin => head("SLA ms", sorted(Sort::Margin), *width),
-                Column::Availability => head("AVAIL %", "", *width),
+                Column::Availability => head("AVAIL%", "", *width),
                 Column::Sla => left("CLASS", *width),
                 Column::Rloc => left("RLOC", *width),
                 Column::History => left(fit("LAST 2 MIN", *width).as_str(), *width),
@@ -180,23 +209,26 @@ impl Plan {
 
     fn row(&self, link: &Link, world: &World, now: Timestamp, here: bool) -> Row {
         let stale = link.stale(now);
-        let state = link.row.state;
+        let state = link.state(now);
         let tone = |role: Role| if stale.is_some() { Role::Stale } else { role };
-        let mark = match (&stale, state) {
-            (Some(_), LinkState::Ok | LinkState::Warn | LinkState::Stale) => '?',
-            _ => state.mark(),
-        };
+        let mark = state.mark();
         let mut row = Row::new()
             .add(if here { ">" } else { " " }, Role::Strong)
             .add(format!("{mark}  "), tone(role(state)))
-            .add(left(link.row.link.user.as_str(), self.user), tone(name_role(state)));
+            .add(
+                left(link.row.link.user.as_str(), self.user),
+                tone(name_role(state)),
+            );
         for (column, width) in &self.columns {
             row.push(" ", Role::Text);
             let (text, role) = cell(*column, *width, link, world);
             if *column == Column::History {
-                let age = stale.map(|age| age.map_or_else(|| " no data".to_owned(), |age| {
-                    format!(" ? {}", crate::figures::age(age))
-                }));
+                let age = stale.map(|age| {
+                    age.map_or_else(
+                        || " no data".to_owned(),
+                        |age| format!(" ? {}", crate::figures::age(age)),
+                    )
+                });
                 let age = age.unwrap_or_default();
                 let width = width.saturating_sub(cells(&age));
                 row.push(sparkline(link.history.iter(), now, width), tone(role));
@@ -211,7 +243,10 @@ impl Plan {
 
 /// A heading above figures that stand three cells from the right, or as near to that as it fits.
 fn head(text: &str, sorted: &str, width: usize) -> String {
-    format!("{:>width$}", format!("{text}{}", if sorted.is_empty() { " " } else { sorted }))
+    format!(
+        "{:>width$}",
+        format!("{text}{}", if sorted.is_empty() { " " } else { sorted })
+    )
 }
 
 fn cell(column: Column, width: usize, link: &Link, world: &World) -> (String, Role) {
@@ -224,21 +259,38 @@ fn cell(column: Column, width: usize, link: &Link, world: &World) -> (String, Ro
     };
     match column {
         Column::Via => {
-            let (carries, role) = if row.carries.is_empty() { ("  ", Role::Quiet) } else { ("▶ ", Role::Strong) };
-            (left(&format!("{carries}{}", world.label(&row.link.dc)), width), role)
+            let (carries, role) = if row.carries.is_empty() {
+                ("  ", Role::Quiet)
+            } else {
+                ("▶ ", Role::Strong)
+            };
+            (
+                left(&format!("{carries}{}", world.label(&row.link.dc)), width),
+                role,
+            )
         }
         Column::Rtt => (aligned(row.rtt.map(|rtt| rtt.last), width), rtt_role),
         Column::P95 => (aligned(row.rtt.map(|rtt| rtt.p95), width), Role::Text),
         Column::Jitter => (aligned(row.jitter_ms, width), Role::Text),
         Column::Loss => {
             let lossy = row.loss_pct.is_some_and(|loss| loss > 0.0);
-            (aligned(row.loss_pct, width), if lossy { Role::Warning } else { Role::Text })
+            (
+                tenths(row.loss_pct, width),
+                if lossy { Role::Warning } else { Role::Text },
+            )
         }
         Column::Margin => (signed(row.margin_ms, width), rtt_role),
-        Column::Availability => (aligned(row.availability_pct, width), Role::Text),
+        Column::Availability => (tenths(row.availability_pct, width), Role::Text),
         Column::Sla => (left(row.sla.as_str(), width), Role::Text),
         Column::Rloc => (left(&row.user_rloc.to_string(), width), Role::Text),
-        Column::History => (String::new(), if row.state == LinkState::Ok { Role::Good } else { state }),
+        Column::History => (
+            String::new(),
+            if row.state == LinkState::Ok {
+                Role::Good
+            } else {
+                state
+            },
+        ),
     }
 }
 

@@ -28,7 +28,10 @@ struct Site<'a> {
 
 pub(super) fn props(app: &App) -> Props<'_> {
     let Some(world) = app.shown() else {
-        return Props { sites: Vec::new(), users: 0 };
+        return Props {
+            sites: Vec::new(),
+            users: 0,
+        };
     };
     let mut entering: BTreeMap<&SiteName, (BTreeSet<&UserName>, usize)> = BTreeMap::new();
     for link in world.links.values().filter(|link| !link.row.carries.is_empty()) {
@@ -40,22 +43,50 @@ pub(super) fn props(app: &App) -> Props<'_> {
     let dcs: BTreeSet<&SiteName> = world.links.keys().map(|id| &id.dc).collect();
     let site = |dc: &'_ &'_ SiteName| {
         let node = world.nodes.iter().find(|node| node.site == **dc);
-        let (users, broken) = entering.get(*dc).map_or((0, 0), |(users, broken)| (users.len(), *broken));
+        let (users, broken) = entering
+            .get(*dc)
+            .map_or((0, 0), |(users, broken)| (users.len(), *broken));
         (users, broken, node.is_some_and(|node| node.connected))
     };
     let sites = dcs.iter().map(|dc| {
         let (users, broken, connected) = site(dc);
-        Site { label: world.label(dc), users, broken, connected }
+        Site {
+            label: world.label(dc),
+            users,
+            broken,
+            connected,
+        }
     });
-    Props { sites: sites.collect(), users: users.len() }
+    Props {
+        sites: sites.collect(),
+        users: users.len(),
+    }
+}
+
+fn users(number: usize, noun: &str) -> String {
+    if noun.is_empty() {
+        number.to_string()
+    } else {
+        count(number, noun)
+    }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     if props.sites.is_empty() {
-        return Row::new().add("  no data centre is entered yet", Role::Quiet).draw(frame, line(area, 0));
+        return Row::new()
+            .add("  no data centre is entered yet", Role::Quiet)
+            .draw(frame, line(area, 0));
     }
-    let label = props.sites.iter().map(|site| cells(site.label)).max().unwrap_or(0).clamp(4, 14);
-    let room = usize::from(area.width).saturating_sub(label + 28).clamp(4, 60);
+    let label = props
+        .sites
+        .iter()
+        .map(|site| cells(site.label))
+        .max()
+        .unwrap_or(0)
+        .clamp(4, 14);
+    let width = usize::from(area.width);
+    let noun = if width < label + 36 { "" } else { "user" };
+    let room = width.saturating_sub(label + noun.len() + 22).min(60);
     for (index, site) in props.sites.iter().enumerate() {
         let share = site.users as f64 / props.users.max(1) as f64;
         let (mark, role) = match (site.connected, site.broken) {
@@ -66,8 +97,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         let mut row = Row::new()
             .add(format!(" {mark} "), role)
             .add(left(site.label, label), Role::Strong)
-            .add(format!(" {} ", bar(share, room)), role)
-            .add(format!("{:>9} {:>3.0} %", count(site.users, "user"), share * 100.0), Role::Text);
+            .add(
+                if room < 4 {
+                    " ".to_owned()
+                } else {
+                    format!(" {} ", bar(share, room))
+                },
+                role,
+            )
+            .add(
+                format!("{:>1$}", users(site.users, noun), 5 + noun.len()),
+                Role::Strong,
+            )
+            .add(format!(" {:>3.0} %", share * 100.0), Role::Text);
         if site.broken > 0 {
             row.push(format!("  {} x", site.broken), Role::Bad);
         }

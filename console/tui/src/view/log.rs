@@ -23,21 +23,42 @@ pub(super) struct Props<'a> {
 
 pub(super) fn props(app: &App) -> Props<'_> {
     let height = usize::from(app.size.1);
-    let entries = app.shown().map(|world| world.log.iter().rev().skip(app.log_back).take(height).collect());
-    let focus = if app.focus == PaneKind::Log && app.has_hands() { Focus::Here } else { Focus::Elsewhere };
-    Props { entries: entries.unwrap_or_default(), back: app.log_back, zone: app.zone, focus }
+    let entries = app
+        .shown()
+        .map(|world| world.log.iter().rev().skip(app.log_back).take(height).collect());
+    let focus = if app.focus == PaneKind::Log && app.has_hands() {
+        Focus::Here
+    } else {
+        Focus::Elsewhere
+    };
+    Props {
+        entries: entries.unwrap_or_default(),
+        back: app.log_back,
+        zone: app.zone,
+        focus,
+    }
 }
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
-        let note = if self.back > 0 { format!("{} newer above", self.back) } else { String::new() };
-        Title { text: "Log".to_owned(), note, focus: self.focus }
+        let note = if self.back > 0 {
+            format!("{} newer above", self.back)
+        } else {
+            String::new()
+        };
+        Title {
+            text: "Log".to_owned(),
+            note,
+            focus: self.focus,
+        }
     }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     if props.entries.is_empty() {
-        return Row::new().add("  nothing has happened yet", Role::Quiet).draw(frame, line(area, 0));
+        return Row::new()
+            .add("  nothing has happened yet", Role::Quiet)
+            .draw(frame, line(area, 0));
     }
     for (index, entry) in props.entries.iter().take(usize::from(area.height)).enumerate() {
         entry_row(entry, props.zone).draw(frame, line(area, index));

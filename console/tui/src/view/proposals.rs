@@ -39,7 +39,11 @@ enum Cursor {
 pub(super) fn props(app: &App) -> Props<'_> {
     let world = app.shown();
     let key = |intent, word| {
-        let role = if hindrance(app, intent).is_some() { Role::Quiet } else { Role::Key };
+        let role = if hindrance(app, intent).is_some() {
+            Role::Quiet
+        } else {
+            Role::Key
+        };
         (key_of(intent), word, role)
     };
     let hands = app.has_hands();
@@ -49,22 +53,36 @@ pub(super) fn props(app: &App) -> Props<'_> {
         selected: app.selected_proposal(),
         now: app.engine_now(),
         zone: app.zone,
-        focus: if app.focus == PaneKind::Proposals && hands { Focus::Here } else { Focus::Elsewhere },
+        focus: if app.focus == PaneKind::Proposals && hands {
+            Focus::Here
+        } else {
+            Focus::Elsewhere
+        },
         cursor: if hands { Cursor::Shown } else { Cursor::Hidden },
-        keys: if hands { vec![key(Intent::Approve, "approve"), key(Intent::Reject, "reject")] } else { Vec::new() },
+        keys: if hands {
+            vec![key(Intent::Approve, "approve"), key(Intent::Reject, "reject")]
+        } else {
+            Vec::new()
+        },
     }
 }
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
-        let count = |wanted: fn(&ProposalState) -> bool| self.proposals.iter().filter(|one| wanted(&one.state)).count();
+        let count = |wanted: fn(&ProposalState) -> bool| {
+            self.proposals.iter().filter(|one| wanted(&one.state)).count()
+        };
         let open = count(|state| matches!(state, ProposalState::Open));
         let under_way = count(|state| matches!(state, ProposalState::Executing { .. }));
         let mut note = format!("{open} open");
         if under_way > 0 {
             note.push_str(&format!(", {under_way} under way"));
         }
-        Title { text: "Proposals".to_owned(), note, focus: self.focus }
+        Title {
+            text: "Proposals".to_owned(),
+            note,
+            focus: self.focus,
+        }
     }
 }
 
@@ -79,17 +97,29 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
         };
         return Row::new().add(text, Role::Quiet).draw(frame, line(area, 0));
     }
-    let selected = props.selected.and_then(|selected| props.proposals.iter().position(|one| one.id == selected.id));
+    let selected = props
+        .selected
+        .and_then(|selected| props.proposals.iter().position(|one| one.id == selected.id));
     let selected = selected.unwrap_or(0);
     let width = usize::from(area.width);
-    let card = props.proposals.get(selected).map(|one| card(one, world, props)).unwrap_or_default();
+    let card = props
+        .proposals
+        .get(selected)
+        .map(|one| card(one, world, props))
+        .unwrap_or_default();
     let height = usize::from(area.height);
     // The card is seen whole, as far as there is room; the list moves no further than it must.
-    *first = (*first).clamp((selected + card.len() + 1).saturating_sub(height).min(selected), selected);
+    *first = (*first).clamp(
+        (selected + card.len() + 1).saturating_sub(height).min(selected),
+        selected,
+    );
     let mut rows = Vec::new();
     for (index, proposal) in props.proposals.iter().enumerate().skip(*first) {
         let here = index == selected && props.cursor == Cursor::Shown;
-        rows.push((headline(proposal, world, props, (here, width)), here && props.focus == Focus::Here));
+        rows.push((
+            headline(proposal, world, props, (here, width)),
+            here && props.focus == Focus::Here,
+        ));
         if index == selected {
             rows.extend(card.iter().map(|row| (row.clone(), false)));
         }
@@ -115,7 +145,10 @@ fn headline(proposal: &Proposal, world: &World, props: &Props<'_>, (here, width)
         row.push(format!(" r{}", proposal.revision), Role::Quiet);
     }
     let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
-    row = row.pad_to(11).add("SWITCH ", if over { Role::Quiet } else { Role::Strong });
+    row = row.pad_to(11);
+    if width >= 70 {
+        row.push("SWITCH ", if over { Role::Quiet } else { Role::Strong });
+    }
     row.push(format!("{}  ", proposal.user), tone);
     row.push(format!("{from} → {to}"), tone);
     if width > 110 {
@@ -123,7 +156,9 @@ fn headline(proposal: &Proposal, world: &World, props: &Props<'_>, (here, width)
     }
     // What it stands at is on the right, and never cut off.
     let room = width.saturating_sub(crate::figures::cells(&end) + 2);
-    row.cut_to(room).pad_to(room).add(format!(" {end} "), if over { Role::Text } else { role })
+    row.cut_to(room)
+        .pad_to(room)
+        .add(format!(" {end} "), if over { Role::Text } else { role })
 }
 
 /// Mark, its role, and how it stands in a few words.
@@ -132,20 +167,37 @@ fn standing(proposal: &Proposal, props: &Props<'_>) -> (char, Role, String) {
     match &proposal.state {
         ProposalState::Open => {
             let left = proposal.expires_at.since(props.now);
-            let role = if left < Span::secs(15) { Role::Bad } else { Role::Warning };
-            ('~', role, format!("expires {}", countdown(left)))
+            let role = if left < Span::secs(15) {
+                Role::Bad
+            } else {
+                Role::Warning
+            };
+            let text = if left == Span::ZERO {
+                "lapses now".to_owned()
+            } else {
+                format!("expires {}", countdown(left))
+            };
+            ('~', role, text)
         }
         ProposalState::Executing { by, since } => {
             let age = length(props.now.since(*since));
             ('~', Role::Warning, format!("under way for {age}, {}", actor(by)))
         }
-        ProposalState::Confirmed { by, receipt } => {
-            ('o', Role::Good, format!("confirmed {}, {}", at(&receipt.confirmed_at), actor(by)))
-        }
+        ProposalState::Confirmed { by, receipt } => (
+            'o',
+            Role::Good,
+            format!("confirmed {}, {}", at(&receipt.confirmed_at), actor(by)),
+        ),
         ProposalState::Failed { at: moment, .. } => ('x', Role::Bad, format!("failed {}", at(moment))),
-        ProposalState::Rejected { by, at: moment } => ('-', Role::Quiet, format!("rejected {}, {}", at(moment), actor(by))),
+        ProposalState::Rejected { by, at: moment } => (
+            '-',
+            Role::Quiet,
+            format!("rejected {}, {}", at(moment), actor(by)),
+        ),
         ProposalState::Expired { at: moment } => ('-', Role::Quiet, format!("expired {}", at(moment))),
-        ProposalState::Superseded { at: moment, .. } => ('-', Role::Quiet, format!("superseded {}", at(moment))),
+        ProposalState::Superseded { at: moment, .. } => {
+            ('-', Role::Quiet, format!("superseded {}", at(moment)))
+        }
     }
 }
 
@@ -159,24 +211,40 @@ fn actor(by: &Actor) -> String {
 /// What stands below the headline of the selected proposal.
 fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
     let field = |name: &str, text: String| {
-        Row::new().pad_to(5).add(format!("{name:<6}"), Role::Heading).add(text, Role::Text)
+        Row::new()
+            .pad_to(5)
+            .add(format!("{name:<6}"), Role::Heading)
+            .add(text, Role::Text)
     };
     let why = field("why", why(proposal, world));
     match &proposal.state {
         ProposalState::Open => {
             let from = world.label(&proposal.from);
             let gain = field("gain", gain(proposal));
-            let gain = gain.add("   cost ", Role::Heading).add("no downtime, nothing moved, 1 user", Role::Text);
+            let gain = gain
+                .add("   cost ", Role::Heading)
+                .add("no downtime, nothing moved, 1 user", Role::Text);
             let mut last = Row::new().pad_to(5);
             for (key, word, role) in &props.keys {
-                last = last.add(format!("[{key}]"), *role).add(format!(" {word}  "), Role::Text);
+                last = last
+                    .add(format!("[{key}]"), *role)
+                    .add(format!(" {word}  "), Role::Text);
             }
             let lapses = clock(proposal.expires_at, props.zone);
-            last.push(format!("else lapses {lapses}; traffic stays on {from}"), Role::Quiet);
+            last.push(
+                format!("else lapses {lapses}; traffic stays on {from}"),
+                Role::Quiet,
+            );
             vec![why, gain, last]
         }
         ProposalState::Executing { .. } => {
-            vec![why, field("now", "Change-Priority is out; waiting for the user's xTR to acknowledge".to_owned())]
+            vec![
+                why,
+                field(
+                    "now",
+                    "Change-Priority is out; waiting for the user's xTR to acknowledge".to_owned(),
+                ),
+            ]
         }
         ProposalState::Confirmed { receipt, .. } => vec![why, field("took", took(receipt))],
         ProposalState::Failed { why: reason, .. } => {
@@ -191,7 +259,10 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
 /// `signalling 35 ms in 1 attempt; 18.7 s from the first bad sample to the new entry`.
 fn took(receipt: &Receipt) -> String {
     let attempts = count(usize::try_from(receipt.attempts).unwrap_or(usize::MAX), "attempt");
-    let signalling = format!("signalling {:.1} ms in {attempts}", receipt.signalling.as_millis_f64());
+    let signalling = format!(
+        "signalling {:.1} ms in {attempts}",
+        receipt.signalling.as_millis_f64()
+    );
     match receipt.broken_at {
         Some(broken) => {
             let whole = length(receipt.confirmed_at.since(broken));

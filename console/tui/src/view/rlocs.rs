@@ -1,6 +1,6 @@
 //! Locators of the selected user's VMs, as that user is told to use them.
 
-use proto::{LinkId, LinkState, RlocRow, UserName};
+use proto::{LinkId, LinkState, RlocRow, Timestamp, UserName};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -19,37 +19,73 @@ pub(super) struct Props<'a> {
     user: Option<&'a UserName>,
     rows: Vec<&'a RlocRow>,
     down: usize,
+    now: Timestamp,
     focus: Focus,
 }
 
 pub(super) fn props(app: &App) -> Props<'_> {
     let world = app.shown();
     let user = app.table.selected().map(|link| &link.user);
-    let rows = user.and_then(|user| world?.rlocs.get(user)).map(Vec::as_slice).unwrap_or_default();
+    let rows = user
+        .and_then(|user| world?.rlocs.get(user))
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let mut rows: Vec<&RlocRow> = rows.iter().collect();
     rows.sort_by_key(|row| (&row.vm, row.priority.0, &row.dc));
-    let focus = if app.focus == PaneKind::Rlocs { Focus::Here } else { Focus::Elsewhere };
-    Props { world, user, rows, down: app.rlocs_down, focus }
+    let focus = if app.focus == PaneKind::Rlocs {
+        Focus::Here
+    } else {
+        Focus::Elsewhere
+    };
+    Props {
+        world,
+        user,
+        rows,
+        down: app.rlocs_down,
+        now: app.engine_now(),
+        focus,
+    }
 }
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
-        let text = self.user.map_or_else(|| "RLOCs".to_owned(), |user| format!("RLOCs for {user}"));
-        Title { text, note: String::new(), focus: self.focus }
+        let text = self
+            .user
+            .map_or_else(|| "RLOCs".to_owned(), |user| format!("RLOCs for {user}"));
+        Title {
+            text,
+            note: String::new(),
+            focus: self.focus,
+        }
     }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let Some((world, user)) = props.world.zip(props.user) else {
-        return Row::new().add("  no user is selected", Role::Quiet).draw(frame, line(area, 0));
+        return Row::new()
+            .add("  no user is selected", Role::Quiet)
+            .draw(frame, line(area, 0));
     };
     if props.rows.is_empty() {
-        return Row::new().add(format!("  {user} uses no VM"), Role::Quiet).draw(frame, line(area, 0));
+        return Row::new()
+            .add(format!("  {user} uses no VM"), Role::Quiet)
+            .draw(frame, line(area, 0));
     }
-    let label = props.rows.iter().map(|row| cells(world.label(&row.dc))).max().unwrap_or(0).clamp(4, 14);
+    let label = props
+        .rows
+        .iter()
+        .map(|row| cells(world.label(&row.dc)))
+        .max()
+        .unwrap_or(0)
+        .clamp(4, 14);
     // ">*" + label + RTT 9 + PRI 5 + WGT 4 + state 3
     let spare = usize::from(area.width).saturating_sub(3 + label + 9 + 5 + 4 + 3);
-    let address = props.rows.iter().map(|row| row.rloc.to_string().len()).max().unwrap_or(0);
+    let address = props
+        .rows
+        .iter()
+        .map(|row| row.rloc.to_string().len())
+        .max()
+        .unwrap_or(0);
     let address = if spare > address { address + 1 } else { 0 };
 
     let mut lines = Vec::new();
@@ -57,10 +93,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     for row in &props.rows {
         if vm != Some(&row.vm) {
             vm = Some(&row.vm);
-            lines.push(Row::new().add(format!(" {}  ", row.vm), Role::Strong).add(row.eid.to_string(), Role::Text));
+            lines.push(
+                Row::new()
+                    .add(format!(" {}  ", row.vm), Role::Strong)
+                    .add(row.eid.to_string(), Role::Text),
+            );
             lines.push(head(label, address));
         }
-        lines.push(body(row, world, user, (label, address)));
+        lines.push(body(row, world, props.now, (label, address)));
     }
     let height = usize::from(area.height);
     if lines.len() + 1 < height && props.rows.iter().any(|row| row.home) {
@@ -82,9 +122,12 @@ fn head(label: usize, address: usize) -> Row {
     Row::new().add(text, Role::Heading)
 }
 
-fn body(row: &RlocRow, world: &World, user: &UserName, (label, address): (usize, usize)) -> Row {
-    let link = world.links.get(&LinkId { user: user.clone(), dc: row.dc.clone() });
-    let state = link.map_or(LinkState::Stale, |link| link.row.state);
+fn body(row: &RlocRow, world: &World, now: Timestamp, (label, address): (usize, usize)) -> Row {
+    let link = world.links.get(&LinkId {
+        user: row.user.clone(),
+        dc: row.dc.clone(),
+    });
+    let state = link.map_or(LinkState::Stale, |link| link.state(now));
     let carries = link.is_some_and(|link| link.row.carries.contains(&row.vm));
     let tone = if carries { Role::Strong } else { Role::Text };
     let never = row.priority.0 == u8::MAX;
@@ -93,11 +136,30 @@ fn body(row: &RlocRow, world: &World, user: &UserName, (label, address): (usize,
         .add(if row.home { "*" } else { " " }, Role::Text)
         .add(left(world.label(&row.dc), label), tone);
     if address > 0 {
-        line.push(format!(" {}", left(&row.rloc.to_string(), address - 1)), Role::Quiet);
+        line.push(
+            format!(" {}", left(&row.rloc.to_string(), address - 1)),
+            Role::Quiet,
+        );
     }
-    line.push(format!(" {}", aligned(link.and_then(|link| link.row.rtt).map(|rtt| rtt.last), 8)), tone);
-    line.push(format!("{:>5}", row.priority.0), if never { Role::Quiet } else { tone });
-    line.push(if never { "   -".to_owned() } else { format!("{:>4}", row.weight.0) }, tone);
+    line.push(
+        format!(
+            " {}",
+            aligned(link.and_then(|link| link.row.rtt).map(|rtt| rtt.last), 8)
+        ),
+        tone,
+    );
+    line.push(
+        format!("{:>5}", row.priority.0),
+        if never { Role::Quiet } else { tone },
+    );
+    line.push(
+        if never {
+            "   -".to_owned()
+        } else {
+            format!("{:>4}", row.weight.0)
+        },
+        tone,
+    );
     line.push(format!("  {}", state.mark()), role(state));
     line
 }

@@ -11,6 +11,7 @@ use crate::app::table::Table;
 use crate::app::world::World;
 use crate::app::{App, Status};
 use crate::figures::{aligned, countdown, left};
+use crate::keymap::{Intent, key_of};
 use crate::theme::Role;
 
 pub(super) struct Props<'a> {
@@ -18,44 +19,67 @@ pub(super) struct Props<'a> {
     table: &'a Table,
     status: Option<&'a Status>,
     now: Timestamp,
+    advice: String,
 }
 
 pub(super) fn props(app: &App) -> Props<'_> {
-    Props { world: app.shown(), table: &app.table, status: app.status.as_ref(), now: app.engine_now() }
+    let advice = format!(
+        "needs 80x24 for all; {} help  {} quit",
+        key_of(Intent::Help),
+        key_of(Intent::Quit)
+    );
+    Props {
+        world: app.shown(),
+        table: &app.table,
+        status: app.status.as_ref(),
+        now: app.engine_now(),
+        advice,
+    }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let Some(world) = props.world else { return };
-    let mut rows = vec![summary(world)];
+    let mut rows = vec![summary(world, props.now)];
     rows.extend(proposal(world, props.now));
-    if let Some(status) = props.status.filter(|_| area.height > 3) {
-        rows.push(Row::new().add(format!("{} {}", status.severity.mark(), status.text), Role::Strong));
-    }
-    let room = usize::from(area.height).saturating_sub(rows.len() + 1);
+    let last = match props.status {
+        Some(status) => Some(Row::new().add(
+            format!("{} {}", status.severity.mark(), status.text),
+            Role::Strong,
+        )),
+        None if area.height > 4 => Some(Row::new().add(props.advice.clone(), Role::Quiet)),
+        None => None,
+    };
+    let room = usize::from(area.height).saturating_sub(rows.len() + usize::from(last.is_some()));
     let cursor = props.table.position();
     let first = (cursor + 1).saturating_sub(room);
     for (index, id) in props.table.order.iter().enumerate().skip(first).take(room) {
         let Some(link) = world.links.get(id) else { continue };
-        let state = link.row.state;
+        let state = link.state(props.now);
         let carries = if link.row.carries.is_empty() { " " } else { "▶" };
         rows.push(
             Row::new()
                 .add(if index == cursor { ">" } else { " " }, Role::Strong)
                 .add(format!("{} ", state.mark()), role(state))
                 .add(left(id.user.as_str(), 12), Role::Text)
-                .add(format!(" {carries} {}", left(world.label(&id.dc), 12)), Role::Text)
-                .add(format!(" {}", aligned(link.row.rtt.map(|rtt| rtt.last), 8)), Role::Text),
+                .add(
+                    format!(" {carries} {}", left(world.label(&id.dc), 12)),
+                    Role::Text,
+                )
+                .add(
+                    format!(" {}", aligned(link.row.rtt.map(|rtt| rtt.last), 8)),
+                    Role::Text,
+                ),
         );
     }
-    rows.push(Row::new().add("needs 80x24 for all; ? help  q quit", Role::Quiet));
+    rows.extend(last);
     for (index, row) in rows.into_iter().enumerate() {
         row.draw(frame, line(area, index));
     }
 }
 
 /// `x1 ~2 ?0 o6 RECOMMEND`: the gravest first, so that it is what a window of a few cells shows.
-fn summary(world: &World) -> Row {
-    let tally = world.tally();
+fn summary(world: &World, now: Timestamp) -> Row {
+    let tally = world.tally(now);
     let mut row = Row::new();
     for (mark, number, tone) in [
         ('x', tally.broken, Role::Bad),
@@ -71,8 +95,14 @@ fn summary(world: &World) -> Row {
 }
 
 fn proposal(world: &World, now: Timestamp) -> Option<Row> {
-    let proposal = world.proposals_by_urgency().into_iter().find(|one| one.state == ProposalState::Open)?;
+    let proposal = world
+        .proposals_by_urgency()
+        .into_iter()
+        .find(|one| one.state == ProposalState::Open)?;
     let left = countdown(proposal.expires_at.since(now));
     let to = world.label(&proposal.to);
-    Some(Row::new().add(format!("~ #{} {} → {to} {left}", proposal.id.0, proposal.user), Role::Warning))
+    Some(Row::new().add(
+        format!("~ #{} {} → {to} {left}", proposal.id.0, proposal.user),
+        Role::Warning,
+    ))
 }

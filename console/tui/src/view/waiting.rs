@@ -15,13 +15,16 @@ pub(super) struct Props {
 
 pub(super) fn props(app: &App) -> Props {
     let first = app.unreachable().unwrap_or_default();
-    Props { lines: [first, format!("{} quits", key_of(Intent::Quit))] }
+    Props {
+        lines: [first, format!("{} quits", key_of(Intent::Quit))],
+    }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props) {
     let top = usize::from(area.height / 2).saturating_sub(1);
     for (index, text) in props.lines.iter().enumerate() {
         let row = Row::new().pad_to(usize::from(area.width).saturating_sub(text.len()) / 2);
-        row.add(text.clone(), Role::Quiet).draw(frame, line(area, top + index));
+        row.add(text.clone(), Role::Quiet)
+            .draw(frame, line(area, top + index));
     }
 }

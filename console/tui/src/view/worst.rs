@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::app::table::gravity;
 use crate::app::world::{Link, World};
 use crate::charts::sparkline;
-use crate::figures::{aligned, cells, left};
+use crate::figures::{aligned, cells, left, tenths};
 use crate::theme::Role;
 
 pub(super) struct Props<'a> {
@@ -24,18 +24,24 @@ pub(super) struct Props<'a> {
 
 pub(super) fn props(app: &App) -> Props<'_> {
     let world = app.shown();
-    let troubled = |link: &&Link| link.row.state != LinkState::Ok;
-    let mut links: Vec<&Link> =
-        world.map(|world| world.links.values().filter(troubled).collect()).unwrap_or_default();
+    let now = app.engine_now();
+    let troubled = |link: &&Link| link.state(now) != LinkState::Ok;
+    let mut links: Vec<&Link> = world
+        .map(|world| world.links.values().filter(troubled).collect())
+        .unwrap_or_default();
     links.sort_by(|one, other| gravity(&one.row).cmp(&gravity(&other.row)));
-    Props { world, links, now: app.engine_now() }
+    Props { world, links, now }
 }
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
         let all = self.world.map_or(0, |world| world.links.len());
         let note = format!("{} of {}", self.links.len(), crate::figures::count(all, "link"));
-        Title { text: "Links in trouble".to_owned(), note, focus: Focus::Elsewhere }
+        Title {
+            text: "Links in trouble".to_owned(),
+            note,
+            focus: Focus::Elsewhere,
+        }
     }
 }
 
@@ -48,24 +54,62 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         };
         return Row::new().add(text, Role::Good).draw(frame, line(area, 0));
     }
-    let user = props.links.iter().map(|link| link.row.link.user.as_str().len()).max().unwrap_or(0).clamp(4, 16);
-    let via = props.links.iter().map(|link| cells(world.label(&link.row.link.dc))).max().unwrap_or(0).clamp(3, 14);
-    let head = format!("   {} {}   {}   RTT ms  LOSS %", left("STATE", 6), left("USER", user), left("VIA", via));
-    let history = usize::from(area.width).saturating_sub(head.len() + 2);
+    let user = props
+        .links
+        .iter()
+        .map(|link| link.row.link.user.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .clamp(4, 16);
+    let via = props
+        .links
+        .iter()
+        .map(|link| cells(world.label(&link.row.link.dc)))
+        .max()
+        .unwrap_or(0)
+        .clamp(3, 14);
+    let width = usize::from(area.width);
+    // The word gives way before figures do; the mark says the same.
+    let word = if width < 3 + 7 + user + via + 18 { 0 } else { 6 };
+    let head = format!(
+        "   {} {}   {}   RTT ms  LOSS%",
+        left("STATE", word),
+        left("USER", user),
+        left("VIA", via)
+    );
+    let history = width.saturating_sub(head.len() + 3);
     let head = Row::new().add(head, Role::Heading);
-    let head = if history >= 10 { head.add("  LAST 2 MIN", Role::Heading) } else { head };
+    let head = if history >= 10 {
+        head.add("  LAST 2 MIN", Role::Heading)
+    } else {
+        head
+    };
     head.draw(frame, line(area, 0));
     for (index, link) in props.links.iter().take(usize::from(area.height)).enumerate() {
         let row = &link.row;
-        let tone = role(row.state);
+        let state = link.state(props.now);
+        let tone = role(state);
         let in_use = if row.carries.is_empty() { "  " } else { "▶ " };
         let mut text = Row::new()
-            .add(format!(" {} {} ", row.state.mark(), left(row.state.word(), 6)), tone)
+            .add(format!(" {} {} ", state.mark(), left(state.word(), word)), tone)
             .add(format!("{} ", left(row.link.user.as_str(), user)), tone)
-            .add(format!("{in_use}{}", left(world.label(&row.link.dc), via)), Role::Text)
-            .add(format!(" {} {}", aligned(row.rtt.map(|rtt| rtt.last), 8), aligned(row.loss_pct, 7)), Role::Text);
+            .add(
+                format!("{in_use}{}", left(world.label(&row.link.dc), via)),
+                Role::Text,
+            )
+            .add(
+                format!(
+                    " {} {}",
+                    aligned(row.rtt.map(|rtt| rtt.last), 8),
+                    tenths(row.loss_pct, 6)
+                ),
+                Role::Text,
+            );
         if history >= 10 {
-            text.push(format!("  {}", sparkline(link.history.iter(), props.now, history)), tone);
+            text.push(
+                format!("  {}", sparkline(link.history.iter(), props.now, history)),
+                tone,
+            );
         }
         text.draw(frame, line(area, index + 1));
     }
