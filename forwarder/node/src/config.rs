@@ -217,6 +217,9 @@ impl Config {
                     prefix: own.prefix,
                 });
             }
+            if own.ttl == Ttl::DEREGISTER {
+                return Err(ConfigError::NoLife { prefix: own.prefix });
+            }
             if own.locators.len() > 255 {
                 return Err(ConfigError::Locators {
                     prefix: own.prefix,
@@ -294,6 +297,12 @@ pub enum ConfigError {
         /// The prefix.
         prefix: EidPrefix,
     },
+    /// A lifetime of zero withdraws a mapping.
+    #[error("eids: {prefix} has a ttl of 0, it must be at least 1 minute")]
+    NoLife {
+        /// Which EID.
+        prefix: EidPrefix,
+    },
     /// A record holds 255 locators at most.
     #[error("eids: {prefix} has {count} locators, at most 255 fit a record")]
     Locators {
@@ -314,4 +323,76 @@ pub enum ConfigError {
         /// Which.
         id: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lisp_wire::Algorithm;
+
+    fn config() -> Config {
+        let key = Key::new(1, Algorithm::HmacSha256, b"secret").unwrap();
+        let prefix = "10.1.0.0/24".parse().unwrap();
+        let site = Site {
+            prefix,
+            keys: vec![key.clone()],
+            accept_more_specifics: false,
+            nonces: NonceRule::Growing,
+        };
+        let rloc = Rloc([192, 0, 2, 1].into());
+        Config {
+            name: SiteName::new("telco").unwrap(),
+            xtr_id: XtrId(1),
+            site_id: SiteId(0),
+            rlocs: vec![OwnRloc {
+                rloc,
+                priority: Priority(1),
+                weight: Weight(1),
+            }],
+            roles: BTreeSet::new(),
+            map_resolvers: Vec::new(),
+            map_servers: Vec::new(),
+            register_every: Span::secs(60),
+            eids: vec![OwnEid {
+                prefix,
+                ttl: Ttl(10),
+                locators: Vec::new(),
+                register: true,
+            }],
+            sites: vec![site],
+            change_priority: ChangePriority {
+                keys: vec![ScopedKey {
+                    key,
+                    scope: Scope::All,
+                }],
+                ..ChangePriority::default()
+            },
+            probing: Probing::default(),
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_the_name_of_its_field() {
+        type Spoil = fn(&mut Config);
+        let spoils: [(&str, Spoil); 9] = [
+            ("rlocs", |c| c.rlocs.clear()),
+            ("register_every", |c| c.register_every = Span::ZERO),
+            ("probing.cache_interval", |c| c.probing.cache_interval = Span(1)),
+            ("probing.timeout", |c| c.probing.timeout = Span(1)),
+            ("probing.down_after", |c| c.probing.down_after = 0),
+            ("eids", |c| c.eids.push(c.eids[0].clone())),
+            ("eids", |c| c.eids[0].ttl = Ttl(0)),
+            ("sites", |c| c.sites[0].keys.clear()),
+            ("change_priority.keys", |c| {
+                c.change_priority.keys.push(c.change_priority.keys[0].clone())
+            }),
+        ];
+        assert_eq!(config().check(), Ok(()));
+        for (field, spoil) in spoils {
+            let mut config = config();
+            spoil(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{field}:")), "{error}");
+        }
+    }
 }
