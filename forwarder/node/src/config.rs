@@ -384,7 +384,7 @@ mod tests {
             ("eids", |c| c.eids[0].ttl = Ttl(0)),
             ("sites", |c| c.sites[0].keys.clear()),
             ("change_priority.keys", |c| {
-                c.change_priority.keys.push(c.change_priority.keys[0].clone())
+                c.change_priority.keys.push(c.change_priority.keys[0].clone());
             }),
         ];
         assert_eq!(config().check(), Ok(()));
