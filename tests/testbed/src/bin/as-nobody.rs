@@ -1,5 +1,5 @@
-//! `as-nobody FILE... -- PROGRAM [ARGUMENT...]`: runs PROGRAM without privilege on a machine whose /dev/net/tun everybody
-//! may open, as on a desktop. Only for tests; needs root to begin with.
+//! `as-nobody [--private-tun] FILE... -- PROGRAM [ARGUMENT...]`: runs PROGRAM without privilege on a machine whose
+//! /dev/net/tun everybody may open, as on a desktop; or root alone. Only for tests; needs root to begin with.
 //!
 //! All of it happens in a mount namespace of its own: the machine's /dev/net is not touched. FILEs are copied to /mnt
 //! there, since nobody may read them where they are.
@@ -19,11 +19,16 @@ const NOBODY: u32 = 65534;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let files: Vec<OsString> = arguments
+    let mut files: Vec<OsString> = arguments
         .by_ref()
         .take_while(|argument| argument != "--")
         .collect();
-    match become_nobody(&files).and_then(|()| become_program(arguments.collect())) {
+    let private = files.first().is_some_and(|first| first == "--private-tun");
+    if private {
+        files.remove(0);
+    }
+    let tun = if private { 0o600 } else { 0o666 };
+    match become_nobody(&files, tun).and_then(|()| become_program(arguments.collect())) {
         Ok(never) => match never {},
         Err(error) => {
             eprintln!("as-nobody: {error}");
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn become_nobody(files: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
+fn become_nobody(files: &[OsString], tun: u32) -> Result<(), Box<dyn std::error::Error>> {
     let none: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
@@ -47,11 +52,11 @@ fn become_nobody(files: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
     mknod(
         "/dev/net/tun",
         SFlag::S_IFCHR,
-        Mode::from_bits_truncate(0o666),
+        Mode::from_bits_truncate(tun),
         makedev(10, 200),
     )?;
     // The umask has its say in mknod.
-    std::fs::set_permissions("/dev/net/tun", std::fs::Permissions::from_mode(0o666))?;
+    std::fs::set_permissions("/dev/net/tun", std::fs::Permissions::from_mode(tun))?;
     mount(
         Some("tmpfs"),
         "/mnt",
