@@ -310,11 +310,11 @@ impl App {
     }
 
     /// Asks the engine.
-    fn ask(&mut self, command: Command, what: String) -> Vec<Effect> {
+    fn ask(&mut self, command: Command, what: &str) -> Vec<Effect> {
         self.asked += 1;
         let request = RequestId(format!("{}-{}", self.request_prefix, self.asked));
         let asked = Asked {
-            what: what.clone(),
+            what: what.to_owned(),
             at: self.now,
             reminded: Reminded::NotYet,
         };

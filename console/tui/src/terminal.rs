@@ -15,7 +15,7 @@ use crate::{Arrangement, Colour, Effect, Glyphs, Inbox, Input};
 mod screen;
 mod watch;
 
-use screen::Screen;
+use screen::{Extent, Screen};
 use watch::Watch;
 
 /// At most this many frames a second are drawn.
@@ -156,7 +156,8 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     let mut clock = Clock::start();
     let Inbox { feed, inputs } = inbox;
     let mut screen = Screen::enter()?;
-    let watch = Watch::start(&feed)?;
+    // Dropped before the screen: keys are read no more when the terminal is given back.
+    let _watch = Watch::start(&feed)?;
     drop(feed);
     let mut app = App::new(setup(options, screen.size(), &clock), clock.now());
     let mut scroll = Scroll::default();
@@ -164,11 +165,11 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     let frame_gap = Duration::from_secs(1) / FRAMES;
     let mut ticked = Instant::now();
     let mut drawn: Option<Instant> = None;
-    let mut pending = Pending::Draw;
+    let mut pending = Some(Extent::All);
     loop {
         let until_tick = TICK.saturating_sub(ticked.elapsed());
         let until_frame = drawn.map_or(Duration::ZERO, |drawn| frame_gap.saturating_sub(drawn.elapsed()));
-        let wait = if pending == Pending::Nothing {
+        let wait = if pending.is_none() {
             until_tick
         } else {
             until_frame.min(until_tick)
@@ -189,44 +190,31 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
         for input in batch {
             if input == Input::Signal(signal_hook::consts::SIGCONT) {
                 // Stopped and continued: whoever had the terminal meanwhile has changed its modes.
-                screen.enter_again()?;
-                pending = Pending::Redraw;
+                Screen::enter_again()?;
+                pending = Some(Extent::All);
                 continue;
             }
             for effect in update(&mut app, input, clock.now()) {
                 match effect {
                     Effect::Ask(request, command) => engine.ask(request, command),
-                    Effect::Draw => pending = pending.max(Pending::Draw),
-                    Effect::Redraw => pending = Pending::Redraw,
+                    Effect::Draw => pending = pending.max(Some(Extent::Changes)),
+                    Effect::Redraw => pending = Some(Extent::All),
                     Effect::Bell => screen.ring(),
-                    Effect::Quit(ending) => {
-                        watch.stop();
-                        return Ok(ending);
-                    }
+                    Effect::Quit(ending) => return Ok(ending),
                 }
             }
         }
-        if pending > Pending::Nothing && drawn.is_none_or(|drawn| drawn.elapsed() >= frame_gap) {
-            if screen
-                .draw(&app, &mut scroll, pending == Pending::Redraw)
-                .is_err()
-            {
+        if let Some(extent) = pending
+            && drawn.is_none_or(|drawn| drawn.elapsed() >= frame_gap)
+        {
+            if screen.draw(&app, &mut scroll, extent).is_err() {
                 // Nobody is there to be told.
-                watch.stop();
                 return Ok(Ending::Signal(signal_hook::consts::SIGHUP));
             }
             drawn = Some(Instant::now());
-            pending = Pending::Nothing;
+            pending = None;
         }
     }
-}
-
-/// What the screen still owes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Pending {
-    Nothing,
-    Draw,
-    Redraw,
 }
 
 fn setup(options: Options, size: (u16, u16), clock: &Clock) -> Setup {

@@ -141,12 +141,11 @@ impl App {
     }
 
     fn freeze(&mut self) {
-        self.frozen = match self.frozen.take() {
-            Some(_) => None,
-            None => {
-                let at = self.live_now();
-                self.live.clone().map(|world| Frozen { world, at })
-            }
+        self.frozen = if self.frozen.is_some() {
+            None
+        } else {
+            let at = self.live_now();
+            self.live.clone().map(|world| Frozen { world, at })
         };
         self.table.touched = None;
         self.follow();
@@ -292,7 +291,7 @@ impl App {
         self.dialog = None;
         match choice.deed {
             Deed::Cancel => vec![Effect::Draw],
-            Deed::Ask(command, what) => self.ask(command, what),
+            Deed::Ask(command, what) => self.ask(command, &what),
             Deed::Quit => vec![Effect::Quit(Ending::Quit)],
         }
     }

@@ -200,7 +200,7 @@ impl Table {
     /// Follows the world: anew when the operator's hands are off the keys, else rows keep their places and new ones are added
     /// below.
     pub(crate) fn follow(&mut self, world: &World, now: Timestamp) {
-        if !self.touched.is_some_and(|touched| now.since(touched) < HOLD) {
+        if self.touched.is_none_or(|touched| now.since(touched) >= HOLD) {
             self.rebuild(world);
             return;
         }

@@ -31,6 +31,17 @@ pub(crate) struct World {
     pub(crate) log: VecDeque<LogEntry>,
 }
 
+/// How far a link's figures can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figures {
+    /// At most two probe intervals old, or a second.
+    Fresh,
+    /// Older, or given up as stale by the engine.
+    Old(Span),
+    /// There never were any.
+    Never,
+}
+
 /// A link and its recent past.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Link {
@@ -47,21 +58,24 @@ impl Link {
         }
     }
 
-    /// How old its figures are, if they are older than two probe intervals (and at least a second), or given up as stale by
-    /// the engine. `Some(None)` if there never were any.
-    pub(crate) fn stale(&self, now: Timestamp) -> Option<Option<Span>> {
+    /// How far its figures can be trusted.
+    pub(crate) fn figures(&self, now: Timestamp) -> Figures {
         let Some(heard) = self.row.heard_at else {
-            return Some(None);
+            return Figures::Never;
         };
         let age = now.since(heard);
         let fresh = Span((2 * self.interval().micros()).max(1_000_000));
-        (self.row.state == LinkState::Stale || age > fresh).then_some(Some(age))
+        if self.row.state == LinkState::Stale || age > fresh {
+            Figures::Old(age)
+        } else {
+            Figures::Fresh
+        }
     }
 
     /// How it stands as far as that is known: what the engine took for fine is stale once its figures are.
     pub(crate) fn state(&self, now: Timestamp) -> LinkState {
         match self.row.state {
-            LinkState::Ok | LinkState::Warn if self.stale(now).is_some() => LinkState::Stale,
+            LinkState::Ok | LinkState::Warn if self.figures(now) != Figures::Fresh => LinkState::Stale,
             state => state,
         }
     }

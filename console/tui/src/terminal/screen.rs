@@ -26,6 +26,15 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync + 'static>;
 /// Whether the terminal is ours at the moment. One process has one terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// What of the screen is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// What has changed since the last frame.
+    Changes,
+    /// Everything, after clearing the terminal.
+    All,
+}
+
 /// The terminal, taken over. Dropping gives it back.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
@@ -63,7 +72,7 @@ impl Screen {
     }
 
     /// Takes the terminal over once more, after somebody else had it.
-    pub(super) fn enter_again(&mut self) -> Result<(), TerminalError> {
+    pub(super) fn enter_again() -> Result<(), TerminalError> {
         let again = |source| TerminalError::Io {
             operation: "taking over again",
             source,
@@ -79,10 +88,10 @@ impl Screen {
             .map_or((80, 24), |size| (size.width, size.height))
     }
 
-    /// Draws; `anew` clears the terminal first. What is sent is the difference, as one synchronised update.
-    pub(super) fn draw(&mut self, app: &App, scroll: &mut Scroll, anew: bool) -> io::Result<()> {
+    /// Draws. What is sent is the difference, or all of it, as one synchronised update.
+    pub(super) fn draw(&mut self, app: &App, scroll: &mut Scroll, extent: Extent) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        if anew {
+        if extent == Extent::All {
             self.terminal.clear()?;
         }
         self.terminal.draw(|frame| draw(app, scroll, frame))?;

@@ -53,9 +53,6 @@ impl Watch {
             keys: Some(keys),
         })
     }
-
-    /// Ends the threads and waits for the one that reads keys.
-    pub(super) fn stop(self) {}
 }
 
 impl Drop for Watch {

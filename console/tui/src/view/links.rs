@@ -9,7 +9,7 @@ use super::line;
 use super::row::Row;
 use crate::app::App;
 use crate::app::table::{Direction, Filter, Sort, Table};
-use crate::app::world::{Link, Tally, World};
+use crate::app::world::{Figures, Link, Tally, World};
 use crate::charts::sparkline;
 use crate::figures::{aligned, cells, fit, left, signed, tenths};
 use crate::keymap::{Intent, key_of};
@@ -64,9 +64,9 @@ impl Props<'_> {
 /// `128 links, 3 ~, 1 x`.
 pub(super) fn tally(tally: Tally) -> String {
     let mut text = crate::figures::count(tally.links, "link");
-    for (number, mark) in [(tally.broken, 'x'), (tally.warned, '~'), (tally.stale, '?')] {
+    for (number, mark) in [(tally.broken, "x"), (tally.warned, "~"), (tally.stale, "?")] {
         if number > 0 {
-            text.push_str(&format!(", {number} {mark}"));
+            text.extend([", ", &number.to_string(), " ", mark]);
         }
     }
     text
@@ -87,8 +87,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
         .min(props.table.order.len().saturating_sub(rows));
     for (index, id) in props.table.order.iter().skip(*first).take(rows).enumerate() {
         let Some(link) = world.links.get(id) else { continue };
-        let here = *first + index == cursor;
-        let over = (here && props.focus == Focus::Here).then_some(Role::Selected);
+        let here = if *first + index == cursor {
+            Focus::Here
+        } else {
+            Focus::Elsewhere
+        };
+        let over = (here == Focus::Here && props.focus == Focus::Here).then_some(Role::Selected);
         plan.row(link, world, props.now, here)
             .draw_over(frame, line(area, index + 1), over);
     }
@@ -151,9 +155,8 @@ impl Plan {
             .map(|column| {
                 let width = match column {
                     Column::Via => via,
-                    Column::Rtt | Column::P95 | Column::Margin => 7,
+                    Column::Rtt | Column::P95 | Column::Margin | Column::Availability => 7,
                     Column::Jitter | Column::Loss => 6,
-                    Column::Availability => 7,
                     Column::Sla => 12,
                     Column::Rloc => 15,
                     Column::History => 10,
@@ -207,13 +210,19 @@ impl Plan {
         row
     }
 
-    fn row(&self, link: &Link, world: &World, now: Timestamp, here: bool) -> Row {
-        let stale = link.stale(now);
+    fn row(&self, link: &Link, world: &World, now: Timestamp, here: Focus) -> Row {
+        let figures = link.figures(now);
         let state = link.state(now);
-        let tone = |role: Role| if stale.is_some() { Role::Stale } else { role };
+        let tone = |role: Role| {
+            if figures == Figures::Fresh {
+                role
+            } else {
+                Role::Stale
+            }
+        };
         let mark = state.mark();
         let mut row = Row::new()
-            .add(if here { ">" } else { " " }, Role::Strong)
+            .add(if here == Focus::Here { ">" } else { " " }, Role::Strong)
             .add(format!("{mark}  "), tone(role(state)))
             .add(
                 left(link.row.link.user.as_str(), self.user),
@@ -223,13 +232,11 @@ impl Plan {
             row.push(" ", Role::Text);
             let (text, role) = cell(*column, *width, link, world);
             if *column == Column::History {
-                let age = stale.map(|age| {
-                    age.map_or_else(
-                        || " no data".to_owned(),
-                        |age| format!(" ? {}", crate::figures::age(age)),
-                    )
-                });
-                let age = age.unwrap_or_default();
+                let age = match figures {
+                    Figures::Fresh => String::new(),
+                    Figures::Old(age) => format!(" ? {}", crate::figures::age(age)),
+                    Figures::Never => " no data".to_owned(),
+                };
                 let width = width.saturating_sub(cells(&age));
                 row.push(sparkline(link.history.iter(), now, width), tone(role));
                 row.push(age, Role::Warning);

@@ -76,7 +76,7 @@ impl Props<'_> {
         let under_way = count(|state| matches!(state, ProposalState::Executing { .. }));
         let mut note = format!("{open} open");
         if under_way > 0 {
-            note.push_str(&format!(", {under_way} under way"));
+            note.extend([", ", &under_way.to_string(), " under way"]);
         }
         Title {
             text: "Proposals".to_owned(),

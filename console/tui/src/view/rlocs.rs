@@ -116,7 +116,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 fn head(label: usize, address: usize) -> Row {
     let mut text = format!("   {}", left("DC", label));
     if address > 0 {
-        text.push_str(&format!(" {}", left("RLOC", address - 1)));
+        text.extend([" ", &left("RLOC", address - 1)]);
     }
     text.push_str("   RTT ms  PRI WGT  S");
     Row::new().add(text, Role::Heading)

@@ -29,7 +29,7 @@ pub(super) fn props(app: &App) -> Props<'_> {
     let mut links: Vec<&Link> = world
         .map(|world| world.links.values().filter(troubled).collect())
         .unwrap_or_default();
-    links.sort_by(|one, other| gravity(&one.row).cmp(&gravity(&other.row)));
+    links.sort_by_key(|link| gravity(&link.row));
     Props { world, links, now }
 }
 
