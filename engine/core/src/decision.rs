@@ -386,22 +386,28 @@ impl Engine {
         );
         let id = self.desk.open(card, out);
         self.pairs[ix.at()].proposal = Some(id);
+        self.pairs[ix.at()].written_at = now;
         self.pairs[ix.at()].withheld = None;
         self.log(Severity::Warning, format!("proposal #{}: {text}", id.0), out);
         id
     }
 
-    /// A card is shown anew when its target or criterion changes, or its gain by more than a quarter (and the
-    /// least gain).
+    /// A card is written anew when its target or criterion changes; for its figures alone, when the gain is off
+    /// by more than a quarter (and the least gain), and at most once a slot: whoever reads it must have the time
+    /// to decide, and approval goes by the facts of its own moment anyway.
     fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, out: &mut Outbox) {
         let now = out.now;
         let Some(shown) = self.desk.get(id) else { return };
         let same_target = self.fabric.dc(&shown.to) == Some(plan.to);
-        let same_criterion = shown.reason.criterion == plan.reason.criterion;
-        let drift = (shown.gain - plan.gain.value()).abs();
-        if same_target && same_criterion && drift <= (shown.gain.abs() / 4.0).max(self.policy().gain_min) {
-            return;
+        if same_target && shown.reason.criterion == plan.reason.criterion {
+            let drift = (shown.gain - plan.gain.value()).abs();
+            let bearable = (shown.gain.abs() / 4.0).max(self.policy().gain_min);
+            let fresh = now < self.pairs[ix.at()].written_at + self.fabric.config.slots.decide;
+            if drift <= bearable || fresh {
+                return;
+            }
         }
+        self.pairs[ix.at()].written_at = now;
         let card = self.card(ix, plan, now);
         self.desk.revise(id, card, out);
     }

@@ -3,6 +3,7 @@
 mod ask;
 mod nodes;
 mod rows;
+mod written;
 
 use std::collections::BTreeSet;
 
@@ -22,7 +23,10 @@ use nodes::Node;
 
 /// The engine's whole state. It serialises: a restart reads the last one written, handles the inputs recorded
 /// since (their effects discarded), and then [`Input::Started`].
+///
+/// Reading fails if the state does not fit its own configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")] // read and written by `written`, which checks
 pub struct Engine {
     pub(crate) fabric: Fabric,
     pub(crate) mode: Mode,

@@ -42,6 +42,11 @@ impl Changes {
         self.awaited.clear();
     }
 
+    /// Whose acknowledgements are awaited.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = PairIx> + '_ {
+        self.awaited.iter().map(|&(_, pair)| pair)
+    }
+
     fn pair(&self, change: ChangeId) -> Option<PairIx> {
         self.awaited
             .range((change, PairIx(0))..=(change, PairIx(u32::MAX)))

@@ -141,6 +141,11 @@ impl Monitor {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn links(&self) -> usize {
+        self.links.len()
+    }
+
     /// How a link stands, as far as its samples tell.
     pub(crate) fn state(&self, ix: LinkIx) -> LinkState {
         self.links.get(ix.at()).map_or(LinkState::Stale, Link::state)

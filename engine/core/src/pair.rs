@@ -62,6 +62,8 @@ pub(crate) struct Pair {
     pub(crate) gates: Gates,
     /// The open one.
     pub(crate) proposal: Option<ProposalId>,
+    /// When its card was last written.
+    pub(crate) written_at: Timestamp,
     pub(crate) flight: Option<Box<Flight>>,
     pub(crate) watch: Option<Watch>,
     /// While a level is broken or a proposal is open, the facts are looked at again then.
@@ -84,6 +86,7 @@ impl Pair {
             known: Known::Unsent,
             gates: Gates::default(),
             proposal: None,
+            written_at: Timestamp::default(),
             flight: None,
             watch: None,
             recheck_at: None,

@@ -176,6 +176,9 @@ impl Engine {
         for at in 0..self.pairs.len() as u32 {
             self.relaunch(PairIx(at), out);
         }
+        if self.nodes.iter().any(Node::is_connected) {
+            self.retell_untold(out);
+        }
     }
 
     pub(super) fn hello(&mut self, dc: Dc, name: &SiteName, version: &str, out: &mut Outbox) {
@@ -269,6 +272,16 @@ impl Engine {
                 && flight.teller == Some(dc)
             {
                 flight.teller = None;
+            }
+        }
+    }
+
+    /// Views that the lost forwarder was to tell are told by another.
+    fn retell_untold(&mut self, out: &mut Outbox) {
+        for at in 0..self.pairs.len() {
+            let pair = &self.pairs[at];
+            if pair.known == Known::Unsent && pair.flight.is_none() {
+                self.retell(PairIx(at as u32), out);
             }
         }
     }

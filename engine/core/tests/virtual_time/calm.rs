@@ -131,7 +131,7 @@ fn flapping_gives_a_bounded_number_of_lines_in_the_log_and_of_proposals() {
     config.mode = Mode::Recommend;
     let mut world = World::of(config);
     world.wan = Box::new(|dc, user, at| {
-        let bad = (at / 15.0) as u64 % 2 == 0;
+        let bad = ((at / 15.0) as u64).is_multiple_of(2);
         Some(table_5_1(dc, user) + if bad && dc == "telco" { 400.0 } else { 0.0 })
     });
     world.run_to(3600.0);

@@ -1,9 +1,16 @@
 //! The engine in a small world, in virtual time. Nothing here sleeps or asks for the time.
 
+#[cfg(test)]
 mod approving;
+#[cfg(test)]
 mod calm;
+#[cfg(test)]
 mod failing;
+#[cfg(test)]
 mod random;
+#[cfg(test)]
 mod restarting;
+#[cfg(test)]
 mod switching;
+#[cfg(test)]
 mod world;

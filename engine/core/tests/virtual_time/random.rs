@@ -174,6 +174,27 @@ fn a_whole_day_out_replays_to_the_same_decisions() {
 }
 
 #[test]
+fn a_written_state_that_contradicts_itself_is_refused() {
+    let written = serde_json::to_value(Engine::new(config(), T0)).unwrap();
+    for (at, value) in [
+        ("/nodes", serde_json::json!([])),
+        ("/pairs", serde_json::json!([])),
+        ("/pairs/0/order", serde_json::json!([])),
+        ("/pairs/0/order/0", serde_json::json!(3)),
+        ("/monitor/links", serde_json::json!([])),
+        ("/defaults", serde_json::json!([])),
+        ("/agenda", serde_json::json!([[5, 9]])),
+        ("/changes/awaited", serde_json::json!([[5, 9]])),
+    ] {
+        let mut spoilt = written.clone();
+        *spoilt.pointer_mut(at).unwrap() = value;
+        let error = serde_json::from_value::<Engine>(spoilt).unwrap_err().to_string();
+        assert!(error.contains("does not fit its configuration"), "{at}: {error}");
+    }
+    assert!(serde_json::from_value::<Engine>(written).is_ok());
+}
+
+#[test]
 fn an_empty_fabric_is_a_fabric() {
     let mut config = config();
     config.sites.clear();

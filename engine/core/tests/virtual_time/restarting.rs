@@ -47,14 +47,14 @@ fn an_open_proposal_is_still_open_and_can_be_approved_once_figures_are_fresh() {
     world.run_to(45.0);
     let proposal = world.open()[0].clone();
     world.restart(Span::secs(2));
-    assert_eq!(world.open(), [proposal.clone()]);
+    assert_eq!(world.open(), std::slice::from_ref(&proposal));
     let early = world.decide(&proposal, Verdict::Approve);
     assert!(
         matches!(early, proto::Reply::Refused { .. }),
         "nothing fresh is known yet: {early:?}"
     );
     world.run_to(50.0);
-    assert_eq!(world.open(), [proposal.clone()]);
+    assert_eq!(world.open(), std::slice::from_ref(&proposal));
     world.decide(&proposal, Verdict::Approve);
     world.run_to(51.0);
     assert_eq!(world.held_entry("paris"), "marilyn");

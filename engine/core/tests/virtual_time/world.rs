@@ -250,10 +250,10 @@ impl World {
     pub(crate) fn ask(&mut self, command: Command) -> Reply {
         self.sequence += 1;
         let request = RequestId(format!("r{}", self.sequence));
-        self.ask_as(request, command)
+        self.ask_as(&request, command)
     }
 
-    pub(crate) fn ask_as(&mut self, request: RequestId, command: Command) -> Reply {
+    pub(crate) fn ask_as(&mut self, request: &RequestId, command: Command) -> Reply {
         let by = Actor::Operator {
             name: "ada".to_owned(),
         };
@@ -266,7 +266,7 @@ impl World {
         let mut replies = self.effects[before..]
             .iter()
             .filter_map(|(_, effect)| match effect {
-                Effect::Reply { request: of, reply } if *of == request => Some(reply.clone()),
+                Effect::Reply { request: of, reply } if of == request => Some(reply.clone()),
                 _ => None,
             });
         let reply = replies.next().expect("every command is answered");
