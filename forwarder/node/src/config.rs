@@ -189,6 +189,9 @@ impl Config {
         if self.rlocs.is_empty() {
             return Err(ConfigError::NoRloc);
         }
+        if self.has(Role::MapResolver) && !self.has(Role::MapServer) {
+            return Err(ConfigError::ResolverAlone);
+        }
         if self.register_every < Span::secs(1) {
             return Err(ConfigError::TooShort {
                 field: "register_every",
@@ -278,6 +281,9 @@ pub enum ConfigError {
     /// Nobody could reach the node.
     #[error("rlocs: at least one locator is needed")]
     NoRloc,
+    /// A resolver that is no server would have nobody to ask.
+    #[error("roles: a map-resolver must be a map-server too")]
+    ResolverAlone,
     /// A timer that would flood the network.
     #[error("{field}: must be at least {least}")]
     TooShort {
@@ -374,7 +380,8 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 9] = [
+        let spoils: [(&str, Spoil); 10] = [
+            ("roles", |c| c.roles = [Role::MapResolver].into()),
             ("rlocs", |c| c.rlocs.clear()),
             ("register_every", |c| c.register_every = Span::ZERO),
             ("probing.cache_interval", |c| c.probing.cache_interval = Span(1)),

@@ -115,7 +115,7 @@ fn unwrap(envelope: &Encapsulated, local: IpAddr, machines: &mut Machines, cx: &
         .eids
         .first()
         .is_some_and(|eid| machines.xtr.database.covering(eid).is_some());
-    if cx.config.has(Role::MapResolver) && cx.config.has(Role::MapServer) && !own {
+    if cx.config.has(Role::MapServer) && !own {
         let query = Query {
             request: &request,
             envelope,

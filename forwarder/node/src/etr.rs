@@ -1,5 +1,6 @@
 //! The answering side of an ETR: Map-Requests and RLOC-probes about the own EIDs (RFC 9301 sections 5.4 and 7.1).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{MapReply, MapRequest};
@@ -8,16 +9,16 @@ use proto::NodeReport;
 
 use crate::context::Context;
 use crate::counters::Counter;
-use crate::database::Database;
+use crate::database::{Database, Own};
 
 /// DSCP of replies.
 const REPLY_DSCP: u8 = 48;
 /// A reply to an RLOC-probe goes as best effort: the probe's own class is not known here.
 const PROBE_REPLY_DSCP: u8 = 0;
-/// At most this many EIDs of a Map-Request are answered.
-const MOST_ASKED: usize = 16;
-/// At most this many records go into a Map-Reply; more would not fit a datagram.
-const MOST_RECORDS: usize = 30;
+/// At most this many EIDs of a Map-Request are answered; ITRs ask for one at a time.
+const MOST_ASKED: usize = 4;
+/// At most this many longer mappings are told with one; more would not fit a datagram.
+const MOST_WITHIN: usize = 15;
 
 /// How a Map-Request reached us.
 #[derive(Clone, Copy, Debug)]
@@ -43,24 +44,24 @@ pub(crate) fn answer(
     cx: &mut Context<'_>,
 ) -> Option<Answered> {
     let to = reply_address(request, arrival, cx)?;
-    let mut records = Vec::new();
-    let mut eids = Vec::new();
+    let mut records = BTreeMap::new();
+    let mut eids = BTreeSet::new();
     for asked in request.eids.iter().take(MOST_ASKED) {
         let Some((eid, own)) = database.covering(asked) else {
             continue;
         };
-        eids.push(eid);
-        records.push(own.record(eid, own.told(&request.itr_rlocs).to_vec()));
+        let told = |own: &Own, eid| own.record(eid, own.told(&request.itr_rlocs).to_vec());
+        let block = uncrowded(eid, *asked, database);
+        eids.insert(eid);
+        records.insert(block, told(own, block));
         // RFC 9301 section 5.5: longer mappings within are told with it, or they would be hidden.
-        let below = database
-            .below(eid)
-            .filter(|(longer, _)| asked.covers(longer) || eid.covers(longer));
-        records.extend(below.map(|(longer, own)| own.record(*longer, own.told(&request.itr_rlocs).to_vec())));
+        for (longer, own) in database.below(block).take(MOST_WITHIN) {
+            records.insert(*longer, told(own, *longer));
+        }
     }
     if records.is_empty() {
         return None;
     }
-    records.truncate(MOST_RECORDS);
     let client = Rloc(to.ip());
     for eid in &eids {
         database.asked(eid, client, request.source_eid, cx.now);
@@ -71,13 +72,22 @@ pub(crate) fn answer(
         nonce: request.nonce,
         probe: false,
         echo_nonce: false,
-        records,
+        records: records.into_values().collect(),
     };
     cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
     Some(Answered {
         clients: request.itr_rlocs.clone(),
-        eids,
+        eids: eids.into_iter().collect(),
     })
+}
+
+/// The largest block around what is asked that a reply can tell in full: `eid` itself, or a part of it where too many
+/// longer mappings lie within.
+fn uncrowded(eid: EidPrefix, asked: EidPrefix, database: &Database) -> EidPrefix {
+    (eid.length()..asked.length())
+        .filter_map(|length| EidPrefix::new(asked.iid(), asked.address(), length).ok())
+        .find(|block| database.below(*block).nth(MOST_WITHIN).is_none())
+        .unwrap_or(asked)
 }
 
 /// Answers an RLOC-probe: with the mapping if the EID is ours, else with the bare fact that we are here.

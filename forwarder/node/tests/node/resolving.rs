@@ -4,7 +4,9 @@ use lisp_wire::message::{MapReply, MapRequest};
 use lisp_wire::{Message, Nonce, Ttl};
 use proto::{NodeCommand, Span};
 
-use crate::fabric::{VM, VM_BLOCK, fabric, lip6, lyon, paris, prefix, ranked, server, switch, telco};
+use crate::fabric::{
+    VM, VM_BLOCK, fabric, fabric_with, lip6, lyon, paris, prefix, ranked, server, switch, telco,
+};
 use crate::network::{Network, Way};
 
 fn is_ecm(message: &Message) -> bool {
@@ -331,4 +333,72 @@ fn each_client_is_told_its_own_view() {
     net.run_for(Span::secs(3));
     assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
     assert_eq!(net.member(at.lyon).way(VM), Way::To(lip6()));
+}
+
+#[test]
+fn eids_of_another_family_and_tenant_are_resolved_alike() {
+    let (mut net, at) = fabric_with(|mut config| {
+        if config.rlocs[0].rloc == telco() {
+            let template = config.eids[0].clone();
+            for block in ["2001:db8:1::/64", "[7]10.2.1.0/24"] {
+                config.eids.push(node::config::OwnEid {
+                    prefix: prefix(block),
+                    ..template.clone()
+                });
+            }
+        }
+        for block in ["2001:db8::/32", "[7]10.0.0.0/8"] {
+            if let Some(template) = config.sites.first().cloned() {
+                config.sites.push(node::config::Site {
+                    prefix: prefix(block),
+                    ..template
+                });
+            }
+        }
+        config
+    });
+    for eid in ["2001:db8:1::9", "[7]10.2.1.9"] {
+        let block = prefix(eid);
+        net.input(
+            at.paris,
+            node::Input::Miss {
+                eid: block.first(),
+                source: None,
+            },
+        );
+        net.run_for(Span::millis(100));
+        let released = *net.member(at.paris).released.last().unwrap();
+        assert!(released.covers(&block), "{released} for {eid}");
+    }
+    // The same address of the default tenant is this user's own.
+    assert_eq!(net.member(at.paris).way("10.2.1.9"), Way::Local);
+}
+
+#[test]
+fn a_block_with_many_longer_mappings_is_told_in_parts() {
+    let (mut net, at) = fabric_with(|mut config| {
+        for own in config
+            .eids
+            .iter_mut()
+            .filter(|own| own.prefix == prefix(VM_BLOCK))
+        {
+            own.prefix = prefix("10.1.0.0/16");
+        }
+        config
+    });
+    for host in 0..200 {
+        let mut command = switch(host, paris(), &[lip6()]);
+        if let NodeCommand::SetLocators { eid, tell, .. } = &mut command {
+            (*eid, *tell) = (prefix(&format!("10.1.0.{host}")), proto::node::Tell::Nobody);
+        }
+        net.command(at.telco, command);
+    }
+    net.miss(at.paris, "10.1.0.77");
+    net.miss(at.paris, "10.1.9.9");
+    net.run_for(Span::millis(100));
+    assert_eq!(net.member(at.paris).way("10.1.0.77"), Way::To(lip6()));
+    assert_eq!(net.member(at.paris).way("10.1.9.9"), Way::To(telco()));
+    // What was not told in full is not claimed.
+    assert_eq!(net.member(at.paris).way("10.1.0.78"), Way::Miss);
+    assert!(net.tap.iter().all(|packet| packet.bytes.len() < 1500));
 }
