@@ -90,6 +90,9 @@ pub struct DemoArgs {
     /// The session to play, instead of the built-in one; it needs a `lab:` part.
     #[arg(long, value_name = "FILE")]
     pub session: Option<PathBuf>,
+    /// Whose link goes bad; default: paris-001, or the session's first user.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<UserName>,
     /// Where to keep the recording; default: demo.jsonl in the state directory.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

@@ -37,7 +37,10 @@ use cli::{Bench, Cli, Drill, Verb};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
-        Verb::Forwarder(passed) => return pacao_forwarder::main_with_args(passed.args),
+        Verb::Forwarder(passed) => {
+            let name = std::ffi::OsString::from("pacao forwarder");
+            return pacao_forwarder::main_with_args(std::iter::once(name).chain(passed.args));
+        }
         Verb::DelayLine(passed) => return testbed::delay_line::main_with_args(passed.args),
         Verb::Guard(passed) => return testbed::guard::main_with_args(passed.args),
         Verb::Traffic(passed) => return testbed::traffic::main_with_args(passed.args),

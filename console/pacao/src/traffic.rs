@@ -31,7 +31,7 @@ impl Server {
     pub fn start(lab: &Lab, vm: &VmName) -> anyhow::Result<Self> {
         let process = spawn(lab, lab.vm_host(vm)?, &["serve"])?;
         let serving = |line| match line {
-            TrafficLine::Serving { tcp, .. } => Some(tcp),
+            TrafficLine::Serving { at } => Some(at.port()),
             _ => None,
         };
         let port = process

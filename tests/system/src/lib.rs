@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`product`] | the `pacao` binary under test, its children and their output |
 //! | [`fabric`] | a lab with the binary under test, and questions to its forwarders |
+//! | [`screen`] | a program on a pseudo-terminal: what is seen, which keys are pressed |
 //! | [`patience`] | waiting for a condition instead of for a time |
 
 pub mod fabric;
 pub mod patience;
 pub mod product;
+pub mod screen;

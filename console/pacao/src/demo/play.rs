@@ -77,8 +77,8 @@ pub fn play(
         gather(&mut told);
         if stressed.is_none() && Instant::now() >= stress_at {
             story.before = stage.volumes();
-            for user in [&stage.user, &stage.twin] {
-                stage.lab.stress(user, &stage.from, story.impair)?;
+            for (user, entry) in [(&stage.user, &stage.from), (&stage.twin, &stage.home)] {
+                stage.lab.stress(user, entry, story.impair)?;
             }
             story.stressed_at = Some(now());
             stressed = Some(Instant::now());

@@ -20,6 +20,9 @@ use crate::traffic::{Outcome, Server, Traffic};
 /// The receiver window of both downloads, bytes (thesis section 5.4).
 pub const WINDOW: u32 = 163_840;
 
+/// The user behind 8 Mbit/s, 37 ms from TelcoCenter.
+const THESIS_USER: &str = "paris-001";
+
 /// The twin's name, locator and EIDs.
 const TWIN: (&str, &str, &str) = ("fixed-rloc", "172.16.250.1", "10.250.1.0/24");
 
@@ -32,6 +35,8 @@ pub struct Stage {
     pub twin: UserName,
     /// The entry at the start.
     pub from: SiteName,
+    /// The twin's entry: the VM's home, as registered.
+    pub home: SiteName,
     /// Labels of the data centres.
     pub labels: BTreeMap<SiteName, String>,
     /// S' and S''' of the session.
@@ -68,9 +73,14 @@ impl Stage {
             None => (TABLE_5_1.to_owned(), "table-5-1".to_owned()),
         };
         let plain = Session::parse(&text, &name)?;
-        let Some((user, vm, from)) = first_user(&plain) else {
+        let Some((user, vm, from)) = cast(&plain, args) else {
             bail!("{name}: the demo needs a user with a VM");
         };
+        let home = plain
+            .config
+            .vms
+            .get(&vm)
+            .map_or_else(|| from.clone(), |vm| vm.home.clone());
         let mut file = SessionFile::parse(&text)?;
         file.add_twin(user.as_str(), TWIN.0, TWIN.1, TWIN.2)?;
         let with_twin = Session::parse(&file.text()?, &name)?;
@@ -121,6 +131,7 @@ impl Stage {
             user,
             twin,
             from,
+            home,
             labels,
             slots,
             record,
@@ -173,11 +184,17 @@ impl Stage {
     }
 }
 
-fn first_user(session: &Session) -> Option<(UserName, VmName, SiteName)> {
-    session.config.users.iter().find_map(|(name, user)| {
-        let (vm, entry) = user.vms.iter().next()?;
-        Some((name.clone(), vm.clone(), entry.clone()))
-    })
+/// Whose link goes bad: who was asked for, or the thesis's user, or the first one.
+fn cast(session: &Session, args: &DemoArgs) -> Option<(UserName, VmName, SiteName)> {
+    let users = &session.config.users;
+    let wanted = args.user.as_ref().map_or(THESIS_USER, UserName::as_str);
+    let (name, user) = match users.get_key_value(wanted) {
+        Some(found) => found,
+        None if args.user.is_none() => users.iter().next()?,
+        None => return None,
+    };
+    let (vm, entry) = user.vms.iter().next()?;
+    Some((name.clone(), vm.clone(), entry.clone()))
 }
 
 fn words(progress: &Progress) -> String {
