@@ -66,7 +66,10 @@ impl Direct {
 
     /// Runs our forwarder (`command`, to which `--config FILE --die-with-parent` is added) in both xTRs, and a Map-Server
     /// beside side b's, until the handle is dropped. Returns when all answer.
-    pub fn start_forwarders(&self, command: Vec<OsString>) -> Result<Forwarders, LabError> {
+    pub fn start_forwarders(
+        &self,
+        command: impl IntoIterator<Item = OsString>,
+    ) -> Result<Forwarders, LabError> {
         let map_server = Namespace::new("map-server")?;
         quiet(&map_server)?;
         let name = |name: &str| {
@@ -106,6 +109,7 @@ impl Direct {
             .links(move |links| links.route((address.into(), 32), "wan0", Some(b)))?;
         let names = [Node::User(name("a")?), Node::User(name("b")?), Node::MapServer];
         let spaces = names.iter().zip([&self.a.xtr, &self.b.xtr, &map_server]);
+        let command: Vec<OsString> = command.into_iter().collect();
         let dir = RunDir::create(&run_dir::base())?;
         let mut nodes = Nodes::start(&fabric, &command, spaces, &dir)?;
         nodes.wait(Duration::from_secs(10), &mut |_, _| {})?;

@@ -18,6 +18,11 @@ pub(crate) const BATCH: usize = 32;
 pub(crate) const ROOM: usize = 2048;
 const CONTROL: usize = 64;
 
+/// Room for a frame's time stamp, aligned as a cmsghdr must be.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL]);
+
 /// A frame as it was received.
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -85,9 +90,6 @@ impl PacketSocket {
                 buffer
             })
             .collect();
-        #[repr(C, align(8))]
-        #[derive(Clone, Copy)]
-        struct Control([u8; CONTROL]);
         let mut controls = [Control([0; CONTROL]); BATCH];
         // SAFETY: all-zero iovec and mmsghdr are valid (null pointers, zero lengths).
         let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
@@ -246,7 +248,7 @@ pub(crate) fn offloads_off(interface: &str) -> io::Result<()> {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-            *to = from as libc::c_char;
+            *to = from.cast_signed();
         }
         request.ifr_ifru.ifru_data = (&raw mut value).cast();
         // SAFETY: SIOCETHTOOL reads the name and the eight bytes of `value`, both alive over the call.

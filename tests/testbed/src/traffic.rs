@@ -84,7 +84,7 @@ pub fn main_with_args(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(arguments) {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("traffic: {error}");
@@ -93,25 +93,25 @@ pub fn main_with_args(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), TrafficError> {
+fn run(arguments: &Arguments) -> Result<(), TrafficError> {
     if arguments.die_with_parent {
         die_with_parent().map_err(|source| TrafficError::Io {
             what: "tie itself to its parent",
             source,
         })?;
     }
-    match arguments.verb {
-        Verb::Serve { listen } => serve::run(listen),
+    match &arguments.verb {
+        Verb::Serve { listen } => serve::run(*listen),
         Verb::Download {
             server,
             window,
             seconds,
             report_every,
         } => download::run(&download::Order {
-            server,
-            window,
-            time: span(seconds),
-            report_every,
+            server: *server,
+            window: *window,
+            time: span(*seconds),
+            report_every: *report_every,
         }),
         Verb::Echo {
             server,
@@ -120,22 +120,18 @@ fn run(arguments: Arguments) -> Result<(), TrafficError> {
             drain,
             size,
             each,
-        } => {
-            let detail = if each {
+        } => echo::run(&echo::Order {
+            server: *server,
+            interval: *interval,
+            time: seconds.map(span),
+            drain: *drain,
+            size: (*size).into(),
+            detail: if *each {
                 echo::Detail::Each
             } else {
                 echo::Detail::Summary
-            };
-            let time = seconds.map(span);
-            echo::run(&echo::Order {
-                server,
-                interval,
-                time,
-                drain,
-                size: size.into(),
-                detail,
-            })
-        }
+            },
+        }),
     }
 }
 

@@ -1,4 +1,5 @@
 //! Nothing is left behind, however a lab ends.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,6 @@
 //! A lab with real namespaces, cables and packets, and forwarders that forward nothing. Needs root (`rootless.rs` shows
 //! the other way).
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, UdpSocket};

@@ -1,4 +1,5 @@
 //! A lab without root: in a user namespace of its own, as on a desktop.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::Write;
 use std::path::Path;

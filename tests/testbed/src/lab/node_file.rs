@@ -1,6 +1,7 @@
 //! Each forwarder's configuration file, with keys drawn for this lab alone.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -278,7 +279,11 @@ fn key(id: u8) -> Result<Key, NodeFileError> {
     getrandom::fill(&mut secret).map_err(|error| NodeFileError::Random {
         why: error.to_string(),
     })?;
-    let secret = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = secret.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
     Ok(Key {
         id,
         algorithm: "hmac-sha256",

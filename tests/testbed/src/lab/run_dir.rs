@@ -7,7 +7,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 const PREFIX: &str = "pacao-lab-";
@@ -154,19 +153,14 @@ pub(crate) fn base() -> PathBuf {
 }
 
 fn abandoned(path: &Path, meta: &fs::Metadata) -> bool {
-    match File::open(path.join(LOCK)) {
-        Ok(file) => match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(_) => true,
-            Err((_, errno)) => errno != Errno::EWOULDBLOCK,
-        },
-        Err(_) => {
-            let age = meta
-                .modified()
-                .ok()
-                .and_then(|at| SystemTime::now().duration_since(at).ok());
-            age.is_some_and(|age| age > MAKING)
-        }
-    }
+    let Ok(file) = File::open(path.join(LOCK)) else {
+        let age = meta
+            .modified()
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok());
+        return age.is_some_and(|age| age > MAKING);
+    };
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()
 }
 
 /// A directory that cannot be made or removed.

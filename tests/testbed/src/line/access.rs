@@ -120,7 +120,7 @@ impl<T> AccessQueue<T> {
 /// Deficit round robin over flows, those that have just begun first (RFC 8290 section 4.2).
 #[derive(Debug)]
 struct Flows<T> {
-    flows: Vec<Flow<T>>,
+    buckets: Vec<Flow<T>>,
     new: VecDeque<usize>,
     old: VecDeque<usize>,
 }
@@ -142,7 +142,7 @@ impl<T> Flows<T> {
             listed: false,
         };
         Self {
-            flows: (0..BUCKETS).map(|_| flow()).collect(),
+            buckets: (0..BUCKETS).map(|_| flow()).collect(),
             new: VecDeque::new(),
             old: VecDeque::new(),
         }
@@ -150,7 +150,7 @@ impl<T> Flows<T> {
 
     fn push(&mut self, packet: T, flow: u64, length: u64) {
         let number = (flow % BUCKETS as u64) as usize;
-        let flow = &mut self.flows[number];
+        let flow = &mut self.buckets[number];
         flow.packets.push_back((packet, length));
         flow.bytes += length;
         if !flow.listed {
@@ -165,7 +165,7 @@ impl<T> Flows<T> {
             let from_new = !self.new.is_empty();
             let list = if from_new { &mut self.new } else { &mut self.old };
             let number = *list.front()?;
-            let flow = &mut self.flows[number];
+            let flow = &mut self.buckets[number];
             if flow.credit <= 0 {
                 flow.credit += QUANTUM;
                 list.pop_front();
@@ -189,7 +189,7 @@ impl<T> Flows<T> {
 
     /// Drops the oldest packet of the flow that holds most bytes; returns its length.
     fn drop_from_longest(&mut self) -> Option<u64> {
-        let flow = self.flows.iter_mut().max_by_key(|flow| flow.bytes)?;
+        let flow = self.buckets.iter_mut().max_by_key(|flow| flow.bytes)?;
         let (_, length) = flow.packets.pop_front()?;
         flow.bytes -= length;
         Some(length)

@@ -246,7 +246,7 @@ mod tests {
         for i in 0..5 {
             assert_eq!(account.send(MS * 20 * i), u64::from(i));
         }
-        assert_eq!(account.back(0, MS * 37), Some((MS * 0, MS * 37)));
+        assert_eq!(account.back(0, MS * 37), Some((Duration::ZERO, MS * 37)));
         assert_eq!(account.back(2, MS * 77), Some((MS * 40, MS * 37)));
         assert_eq!(account.back(1, MS * 80), Some((MS * 20, MS * 60)));
         assert_eq!(account.back(1, MS * 81), None);
