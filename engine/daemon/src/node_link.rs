@@ -265,3 +265,6 @@ const fn word(report: &NodeReport) -> &'static str {
         | NodeReport::Counters { .. } => TABLE,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,9 +150,9 @@ impl Recorder {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.medium
-            .append(&self.buffer)
-            .map_err(io_error("write", &self.path))?;
+        if let Err(error) = self.medium.append(&self.buffer) {
+            return Err(self.take_back(self.written.clone(), error));
+        }
         self.written = (self.written.0 + self.buffer.len() as u64, self.chain.clone());
         self.buffer.clear();
         Ok(())
@@ -160,8 +160,16 @@ impl Recorder {
 
     /// [`Self::flush`], and on to the disk: it survives a loss of power.
     pub(crate) fn commit(&mut self) -> Result<(), RecordError> {
+        let before = self.written.clone();
         self.flush()?;
-        self.medium.sync().map_err(io_error("write", &self.path))
+        self.medium.sync().map_err(|error| self.take_back(before, error))
+    }
+
+    /// What was refused for a failing disk must not be carried out by the next engine that reads the record.
+    fn take_back(&mut self, to: (u64, Chain), error: io::Error) -> RecordError {
+        let _then_mend_tries_again = self.medium.cut(to.0);
+        self.written = to;
+        io_error("write", &self.path)(error)
     }
 
     fn line<T: serde::Serialize>(&mut self, body: &T) -> Result<(), RecordError> {

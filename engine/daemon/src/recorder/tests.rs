@@ -85,6 +85,10 @@ impl Written {
         fs::read_to_string(&self.path).unwrap()
     }
 
+    fn text_lossy(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.path).unwrap()).into_owned()
+    }
+
     fn resumed(&self) -> Result<resume::Resumed, RecordError> {
         resume(&self.path, self.engine.config())
     }
@@ -277,4 +281,33 @@ fn a_session_that_changed_does_not_go_on_with_the_old_record() {
         resume(&written.path, &config),
         Err(RecordError::OtherConfig { .. })
     ));
+}
+
+mod flipped {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn no_single_flipped_bit_passes_unseen(place in 0.0..1.0f64, bit in 0u32..8) {
+            let mut written = Written::new();
+            written.take(Input::Tick);
+            written.a_while();
+            written.recorder.commit().unwrap();
+            let mut bytes = fs::read(&written.path).unwrap();
+            let at = (bytes.len() as f64 * place) as usize;
+            bytes[at] ^= 1 << bit;
+            fs::write(&written.path, &bytes).unwrap();
+            match replay(&written.path) {
+                Err(_) => {}
+                // Only what was written last can be taken for torn.
+                Ok(report) => {
+                    let torn = report.torn.expect("neither an error nor torn");
+                    prop_assert_eq!(torn.line, written.text_lossy().lines().count() as u64);
+                }
+            }
+        }
+    }
 }

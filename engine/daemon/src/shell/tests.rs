@@ -14,10 +14,11 @@ use crate::recorder::Medium;
 
 const SESSION: &str = include_str!("../../../../sessions/two-sites.yaml");
 
-/// A disk that can be full.
+/// A disk that can be full, or break.
 struct Disk {
     file: std::fs::File,
     full: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
 }
 
 impl Medium for Disk {
@@ -31,11 +32,10 @@ impl Medium for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            self.file.sync()
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(io::Error::other("broken"));
         }
+        self.file.sync()
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
@@ -47,6 +47,7 @@ struct Bench {
     _folder: tempfile::TempDir,
     record: PathBuf,
     full: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
     engine: EngineHandle,
 }
 
@@ -62,11 +63,12 @@ fn bench() -> Bench {
     drop(Recorder::create(&record, &Header::new(config.clone(), now)).unwrap());
     let (reader, _) = crate::record::Reader::open(&record).unwrap();
     let (chain, length): (Chain, u64) = reader.position();
-    let full = Arc::new(AtomicBool::new(false));
+    let (full, broken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let file = std::fs::OpenOptions::new().append(true).open(&record).unwrap();
     let disk = Disk {
         file,
         full: Arc::clone(&full),
+        broken: Arc::clone(&broken),
     };
     let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
     let journal = Journal::new(recorder, Arc::new(state));
@@ -91,6 +93,7 @@ fn bench() -> Bench {
         _folder: folder,
         record,
         full,
+        broken,
         engine,
     }
 }
@@ -195,6 +198,32 @@ async fn what_cannot_be_recorded_is_refused_until_the_disk_is_mended() {
     assert!(report.identical(), "{:?}", report.first_difference);
     assert_eq!(report.gaps.len(), 1, "{:?}", report.gaps);
     assert_eq!(report.torn, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_for_a_broken_disk_is_not_carried_out_by_the_next_engine() {
+    let bench = bench();
+    let mut console = bench.engine.attach().await.unwrap();
+    assert!(matches!(
+        set_mode(&mut console, "1", Mode::Auto).await,
+        Reply::Accepted { .. }
+    ));
+    bench.broken.store(true, Ordering::Relaxed);
+    let reply = set_mode(&mut console, "2", Mode::Observe).await;
+    assert!(
+        matches!(
+            reply,
+            Reply::Refused {
+                refusal: Refusal::NotRecorded { .. }
+            }
+        ),
+        "{reply:?}"
+    );
+    drop(bench.engine);
+    let report = crate::replay(&bench.record).unwrap();
+    assert!(report.identical(), "{:?}", report.first_difference);
+    let config = Session::parse(SESSION, "two-sites.yaml").unwrap().config;
+    assert_eq!(resume(&bench.record, &config).unwrap().engine.mode(), Mode::Auto);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Two data centres, one user, one engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::{Attachment, EngineError, EngineHandle, Options, Root, Session, StateDir, StatePaths};
@@ -22,7 +22,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const USER: Rloc = Rloc(std::net::IpAddr::V4(std::net::Ipv4Addr::new(172, 16, 1, 1)));
 
 pub(crate) struct Bench {
-    pub(crate) folder: TempDir,
+    folder: PathBuf,
+    _own: Option<TempDir>,
     pub(crate) session: Session,
     pub(crate) north: FakeForwarder,
     pub(crate) south: FakeForwarder,
@@ -32,22 +33,33 @@ impl Bench {
     /// The fabric of `sessions/two-sites.yaml` with slots a tenth as long; the user enters by north.
     pub(crate) fn new(mode: Mode) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        Self::over(&path, Some(folder), mode)
+    }
+
+    /// The same in a folder that outlives it.
+    pub(crate) fn at(folder: &Path, mode: Mode) -> Self {
+        Self::over(folder, None, mode)
+    }
+
+    fn over(folder: &Path, own: Option<TempDir>, mode: Mode) -> Self {
         let mut session = Session::parse(SESSION, "two-sites.yaml").unwrap();
         let config = &mut session.config;
         config.mode = mode;
         (config.slots.decide, config.slots.settle) = (Span::millis(500), Span::millis(250));
         config.slots.probe = Span::millis(20);
-        let start = |site: &str| FakeForwarder::start(site, &folder.path().join(site));
+        let start = |site: &str| FakeForwarder::start(site, &folder.join(site));
         let (north, south) = (start("north"), start("south"));
         for site in ["north", "south"] {
             session
                 .controls
-                .insert(SiteName::new(site).unwrap(), folder.path().join(site));
+                .insert(SiteName::new(site).unwrap(), folder.join(site));
         }
         north.finds(USER, Span::millis(20));
         south.finds(USER, Span::millis(30));
         Self {
-            folder,
+            folder: folder.to_owned(),
+            _own: own,
             session,
             north,
             south,
@@ -55,7 +67,7 @@ impl Bench {
     }
 
     pub(crate) fn paths(&self) -> StatePaths {
-        StatePaths::new(&Root::At(self.folder.path().join("state")), &self.session.name).unwrap()
+        paths_in(&self.folder)
     }
 
     pub(crate) fn record(&self) -> PathBuf {
@@ -83,6 +95,11 @@ impl Bench {
         change(&mut options);
         engine::spawn(self.session.clone(), options).await
     }
+}
+
+/// The engine's files, for a bench in this folder.
+pub(crate) fn paths_in(folder: &Path) -> StatePaths {
+    StatePaths::new(&Root::At(folder.join("state")), "two-sites").unwrap()
 }
 
 /// The next frame that holds what is looked for.

@@ -1,12 +1,13 @@
 //! What stands on the disk when an engine starts, and when it is gone.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command as Process, Stdio};
 
 use engine::{EngineError, Start, replay};
 use proto::{Command, Mode};
 
-use crate::bench::{Bench, ask, snapshot, until_measured};
+use crate::bench::{Bench, ask, paths_in, snapshot, until_measured};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_was_answered_is_never_lost() {
@@ -109,4 +110,76 @@ async fn a_data_centre_without_a_control_socket_keeps_the_engine_from_starting()
         matches!(&error, EngineError::NoControl { site } if site.as_str() == "south"),
         "{error}"
     );
+}
+
+/// Set for the child that is killed: the folder of its bench.
+const CHILD: &str = "PACAO_TEST_KILLED_ENGINE";
+
+/// Not a test by itself: the other end of `an_engine_killed_at_any_moment_has_recorded_what_it_answered`. Sets the mode
+/// again and again and prints every answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs as the child of another test"]
+async fn an_engine_to_be_killed() {
+    let Some(folder) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let bench = Bench::at(folder.as_ref(), Mode::Recommend);
+    let engine = bench.engine().await;
+    let mut console = engine.attach().await.unwrap();
+    let start = std::process::id();
+    for round in 0.. {
+        let mode = [Mode::Observe, Mode::Recommend, Mode::Auto][round % 3];
+        ask(
+            &mut console,
+            &format!("{start}-{round}"),
+            Command::SetMode { mode },
+        )
+        .await;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "answered {mode}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn an_engine_killed_at_any_moment_has_recorded_what_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = paths_in(folder.path()).record();
+    for round in 0..8 {
+        let mut child = Process::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "record::an_engine_to_be_killed",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(CHILD, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let answers = |line: String| line.split("answered ").nth(1).map(str::to_owned);
+        let mut last = None;
+        for _ in 0..=round * 7 {
+            last = lines.by_ref().map_while(Result::ok).find_map(answers);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Answers that were on their way when it died count as well.
+        last = lines.map_while(Result::ok).filter_map(answers).last().or(last);
+        let last = last.expect("the child answered");
+
+        let report = replay(&record).unwrap();
+        assert!(report.identical(), "{:?}", report.first_difference);
+        assert_eq!(report.starts, round + 1);
+        let text = fs::read_to_string(&record).unwrap();
+        let asked = |line: &&str| line.contains("\"command\":\"set-mode\"");
+        // What was asked after the last answer may be on the record too, unanswered.
+        let recorded: Vec<&str> = text.lines().rev().filter(asked).take(2).collect();
+        let mode = format!("\"mode\":\"{last}\"");
+        assert!(
+            recorded.iter().any(|line| line.contains(&mode)),
+            "{last} is not in {recorded:?}"
+        );
+    }
 }
