@@ -5,13 +5,14 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketBatch};
+use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketBatch, mtu};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use offload::{Receiver, Tun, UdpSocket};
 
 use crate::link::Mouth;
 use crate::outbound::{BATCH, tell_refusal};
 use crate::shared::Shared;
+use crate::teller::Teller;
 use crate::transmit::Transmitter;
 
 /// Everything the thread owns.
@@ -41,6 +42,7 @@ impl Inbound {
             batch: PacketBatch::new(BATCH, largest),
             ingress: Ingress::new(BATCH),
             egress: Egress::new(BATCH, largest),
+            notices: PacketBatch::new(BATCH, usize::from(mtu::LEAST_V6)),
         };
         let fds = std::iter::once(lifeline.as_fd()).chain(sockets.iter().map(AsFd::as_fd));
         let mut waited: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
@@ -69,6 +71,7 @@ pub(crate) struct Passage {
     pub(crate) transmitter: Transmitter,
     pub(crate) decapsulator: Decapsulator,
     pub(crate) encapsulator: Encapsulator,
+    pub(crate) teller: Teller,
 }
 
 impl Passage {
@@ -79,6 +82,7 @@ impl Passage {
             batch,
             ingress,
             egress,
+            notices,
         } = work;
         // An error here is an ICMP message for a socket that has sent nothing, or memory that is short: not the end.
         let received = receiver.receive(socket, batch.spares()).unwrap_or_default();
@@ -107,11 +111,34 @@ impl Passage {
             for held in &egress.held {
                 mouth.missed(batch.packet(held.slot), held);
             }
-            egress.clear();
+            self.tell(batch, egress, notices);
         }
         ingress.clear();
         batch.clear();
         full
+    }
+
+    /// Tells the senders of relayed packets that were too big; they are at other sites, so the messages are encapsulated
+    /// too. Where there is no mapping for a sender, it is not asked for: the packet was not ours.
+    fn tell(&mut self, batch: &PacketBatch, egress: &mut Egress, notices: &mut PacketBatch) {
+        for too_big in &egress.too_big {
+            if let Some(message) = self.teller.message(batch.packet(too_big.slot), too_big.mtu)
+                && notices.push(message).is_some()
+            {
+                self.shared.inbound.count(Fate::TooBigTold);
+            }
+        }
+        egress.clear();
+        if !notices.is_empty() {
+            let tables = self.shared.tables.load();
+            self.encapsulator
+                .encapsulate_batch(tables.routes(), notices, egress);
+            let mouth = &self.mouth;
+            self.transmitter
+                .send(notices, egress, |refusal| tell_refusal(mouth, refusal));
+            egress.clear();
+            notices.clear();
+        }
     }
 }
 
@@ -122,4 +149,5 @@ struct Work {
     batch: PacketBatch,
     ingress: Ingress,
     egress: Egress,
+    notices: PacketBatch,
 }

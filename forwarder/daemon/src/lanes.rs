@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use datapath::Lane;
+use datapath::{Datagram, Envelope};
 use offload::{Operation, Role, SystemError, UdpSocket};
 
 /// Source ports for each family.
@@ -14,42 +14,55 @@ pub(crate) const LANES: u16 = 32;
 /// Ports are taken from here upwards (RFC 6335, dynamic ports), those in use left out: the same ones after a restart.
 const FIRST_PORT: u16 = 49152;
 
-/// A pool of sockets for each family that has a locator of ours.
+/// The sockets of each family that has a locator of ours.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    v4: Vec<UdpSocket>,
-    v6: Vec<UdpSocket>,
+    v4: Option<Pool>,
+    v6: Option<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    lanes: Vec<UdpSocket>,
+    /// For the rare packets that must get through a path too narrow for them.
+    divisible: UdpSocket,
 }
 
 impl Lanes {
     /// Opens the pools, on the first locator of each family.
     pub(crate) fn open(rlocs: &[IpAddr]) -> Result<Self, SystemError> {
-        let pool = |rloc: Option<IpAddr>| rloc.map_or(Ok(Vec::new()), pool);
+        let first = |family: fn(&IpAddr) -> bool| rlocs.iter().copied().find(family);
         Ok(Self {
-            v4: pool(rlocs.iter().copied().find(IpAddr::is_ipv4))?,
-            v6: pool(rlocs.iter().copied().find(IpAddr::is_ipv6))?,
+            v4: first(IpAddr::is_ipv4).map(Pool::open).transpose()?,
+            v6: first(IpAddr::is_ipv6).map(Pool::open).transpose()?,
         })
     }
 
-    /// The socket to a locator over a lane; `None` if its family is not spoken here.
-    pub(crate) fn socket(&self, to: IpAddr, lane: Lane) -> Option<&UdpSocket> {
-        let pool = if to.is_ipv4() { &self.v4 } else { &self.v6 };
-        pool.get(usize::from(lane.0))
+    /// The socket for a datagram; `None` if its family is not spoken here.
+    pub(crate) fn socket(&self, datagram: &Datagram) -> Option<&UdpSocket> {
+        let pool = if datagram.to.is_ipv4() { &self.v4 } else { &self.v6 }.as_ref()?;
+        match datagram.envelope {
+            Envelope::Whole => pool.lanes.get(usize::from(datagram.lane.0)),
+            Envelope::Divisible => Some(&pool.divisible),
+        }
     }
 }
 
-fn pool(rloc: IpAddr) -> Result<Vec<UdpSocket>, SystemError> {
-    let mut sockets = Vec::with_capacity(usize::from(LANES));
-    let mut ports = FIRST_PORT..=u16::MAX;
-    while sockets.len() < usize::from(LANES) {
-        let port = ports.next().unwrap_or(0); // none left in the range: whichever the kernel gives
-        match UdpSocket::bind(SocketAddr::new(rloc, port), Role::DataOut) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) if in_use(&error) && port != 0 => {}
-            Err(error) => return Err(error),
+impl Pool {
+    fn open(rloc: IpAddr) -> Result<Self, SystemError> {
+        let mut lanes = Vec::with_capacity(usize::from(LANES));
+        let mut ports = FIRST_PORT..=u16::MAX;
+        while lanes.len() < usize::from(LANES) {
+            let port = ports.next().unwrap_or(0); // none left in the range: whichever the kernel gives
+            match UdpSocket::bind(SocketAddr::new(rloc, port), Role::DataOut) {
+                Ok(socket) => lanes.push(socket),
+                Err(error) if in_use(&error) && port != 0 => {}
+                Err(error) => return Err(error),
+            }
         }
+        let divisible = UdpSocket::bind(SocketAddr::new(rloc, 0), Role::DataOutDivisible)?;
+        Ok(Self { lanes, divisible })
     }
-    Ok(sockets)
 }
 
 fn in_use(error: &SystemError) -> bool {

@@ -7,7 +7,7 @@
 //! | [`config`] | [`Config`]: the YAML file, checked |
 //! | [`process`] | [`run`]: everything opened, privileges dropped, threads running |
 //! | `interface`, `lanes`, `shared`, `link` | TUN and routes; sockets out; published tables; packet threads -> control |
-//! | `outbound`, `inbound`, `transmit` | the packet threads |
+//! | `outbound`, `inbound`, `transmit`, `teller` | the packet threads |
 //! | `control`, `holding`, `release`, `clients`, `state_file`, `clock` | the control thread |
 //!
 //! Privileges: CAP_NET_ADMIN for the TUN, its routes and socket queues past the system's limit (the latter is not
@@ -28,6 +28,7 @@ pub mod process;
 mod release;
 mod shared;
 mod state_file;
+mod teller;
 mod transmit;
 
 pub use cli::main_with_args;

@@ -4,20 +4,18 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
 
-use datapath::{Counters, Egress, Encapsulator, Fate, Outer, PacketBatch, mtu};
+use datapath::{Egress, Encapsulator, Fate, Outer, PacketBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use offload::Tun;
 
 use crate::link::{Mouth, Word};
 use crate::shared::Shared;
+use crate::teller::Teller;
 use crate::transmit::{Refusal, Transmitter};
 
 /// Packets a batch: enough to spread the cost of a call, few enough that the first one hardly waits.
 pub(crate) const BATCH: u16 = 64;
-/// ICMP messages a second, at most.
-const TOLD_A_SECOND: u32 = 100;
 
 /// Everything the thread owns.
 #[derive(Debug)]
@@ -63,12 +61,11 @@ impl Outbound {
                     mouth.missed(batch.packet(held.slot), held);
                 }
                 for too_big in &egress.too_big {
-                    teller.tell(
-                        &self.tun,
-                        batch.packet(too_big.slot),
-                        too_big.mtu,
-                        &self.shared.outbound,
-                    );
+                    if let Some(message) = teller.message(batch.packet(too_big.slot), too_big.mtu)
+                        && self.tun.write(message).is_ok()
+                    {
+                        self.shared.outbound.count(Fate::TooBigTold);
+                    }
                 }
                 egress.clear();
                 batch.clear();
@@ -93,41 +90,4 @@ pub(crate) fn tell_refusal(mouth: &Mouth, refusal: Refusal) {
         Refusal::TooNarrow(locator) => Word::TooNarrow { locator },
         Refusal::Unreachable(locator) => Word::Unreachable { locator },
     });
-}
-
-/// Tells senders that their packets are too big, not more often than is good (RFC 1812 section 4.3.2.8).
-#[derive(Debug)]
-struct Teller {
-    second: Instant,
-    told: u32,
-    buffer: [u8; 1280],
-}
-
-impl Teller {
-    fn new() -> Self {
-        Self {
-            second: Instant::now(),
-            told: 0,
-            buffer: [0; 1280],
-        }
-    }
-
-    fn tell(&mut self, tun: &Tun, packet: &[u8], mtu: u16, counters: &Counters) {
-        if self.second.elapsed().as_secs() >= 1 {
-            self.second = Instant::now();
-            self.told = 0;
-        }
-        if self.told >= TOLD_A_SECOND {
-            return;
-        }
-        let Some(message) =
-            mtu::packet_too_big(packet, mtu, &mut self.buffer).and_then(|length| self.buffer.get(..length))
-        else {
-            return;
-        };
-        if tun.write(message).is_ok() {
-            self.told += 1;
-            counters.count(Fate::TooBigTold);
-        }
-    }
 }

@@ -32,6 +32,7 @@ use crate::outbound::{BATCH, Outbound};
 use crate::release::Release;
 use crate::shared::Shared;
 use crate::state_file::{StateError, StateFile};
+use crate::teller::Teller;
 use crate::transmit::{DATA_PORT, Transmitter};
 
 /// A forwarder that cannot run, or had to stop.
@@ -221,6 +222,7 @@ impl DataSide {
             tun: self.tun,
             shared: Arc::clone(shared),
             mouth: in_mouth,
+            teller: Teller::new(),
         };
         let inbound = Inbound {
             sockets: self.sockets,

@@ -53,7 +53,7 @@ impl Transmitter {
         let key = |index: &u16| {
             let datagram = datagrams.get(usize::from(*index));
             (
-                datagram.map(|datagram| (datagram.to.is_ipv4(), datagram.lane)),
+                datagram.map(|datagram| (datagram.to.is_ipv4(), datagram.lane, datagram.envelope)),
                 *index,
             )
         };
@@ -105,7 +105,7 @@ fn send_group(
 ) {
     let mut waited = false;
     while let Some(first) = group.datagrams().next() {
-        let Some(socket) = lanes.socket(first.to, first.lane) else {
+        let Some(socket) = lanes.socket(first) else {
             return counters.add(Fate::NoFamily, group.order.len() as u64);
         };
         let outgoing = group.datagrams().map(|datagram| Outgoing {

@@ -30,7 +30,19 @@ pub struct Datagram {
     pub ttl: u8,
     /// Outer DSCP and ECN: the inner ones (RFC 6040 section 4.1, normal mode).
     pub traffic_class: u8,
+    /// Whether routers may cut it.
+    pub envelope: Envelope,
     place: Place,
+}
+
+/// Whether an outer packet may be cut on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Envelope {
+    /// It fits, as far as is known, and is not to be cut (DF set): if it does not fit, that must be learnt.
+    Whole,
+    /// The path is too narrow even for what every IPv6 link carries. The tunnel is a link, so it carries that in pieces
+    /// (RFC 2473 section 7.1).
+    Divisible,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +208,8 @@ impl Encapsulator {
         let to = chosen.locator.rloc.0;
         // The bits that chose the locator are the high ones; the lane is chosen by a remainder of the low ones.
         let lane = Lane((inner.flow_hash & 0xffff) as u16 % self.lanes);
-        let datagram = |place| Datagram {
+        let datagram = |place, envelope| Datagram {
+            envelope,
             to,
             lane,
             ttl: inner.ttl,
@@ -205,10 +218,16 @@ impl Encapsulator {
         };
         let header = DataHeader::of(self.iid).emit();
         let limit = routes.limits.inner(to);
-        if inner.length <= usize::from(limit) {
+        let fits = inner.length <= usize::from(limit);
+        if fits || is_least_v6(&inner) {
+            let envelope = if fits {
+                Envelope::Whole
+            } else {
+                Envelope::Divisible
+            };
             batch.trim(slot, inner.length);
             batch.prepend(slot, header);
-            out.datagrams.push(datagram(Place::Batch(slot)));
+            out.datagrams.push(datagram(Place::Batch(slot), envelope));
         } else if inner.fragmentation == Fragmentation::Allowed {
             let packet = batch.packet(slot);
             let before = out.datagrams.len();
@@ -226,7 +245,7 @@ impl Encapsulator {
                     return mtu::Room::None;
                 };
                 pieces.prepend(piece, header);
-                datagrams.push(datagram(Place::Piece(piece)));
+                datagrams.push(datagram(Place::Piece(piece), Envelope::Whole));
                 mtu::Room::Taken
             });
             if fits == mtu::Room::None {
@@ -242,6 +261,11 @@ impl Encapsulator {
         self.counters.count(Fate::Encapsulated);
         self.counters.add(Fate::EncapsulatedBytes, inner.length as u64);
     }
+}
+
+/// Whether every link must carry the packet, however narrow (RFC 8200 section 5).
+fn is_least_v6(inner: &Inner) -> bool {
+    inner.source.is_ipv6() && inner.length <= usize::from(mtu::LEAST_V6)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod trie;
 pub use batch::{Outer, PacketBatch, Slot};
 pub use counters::{Counters, Fate};
 pub use decap::{Decapsulator, Ingress, Relay};
-pub use encap::{Datagram, Egress, Encapsulator, Held, Lane, Routes, TooBig};
+pub use encap::{Datagram, Egress, Encapsulator, Envelope, Held, Lane, Routes, TooBig};
 pub use inner::{Inner, Malformed};
 pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator};
 pub use map_cache::{Entry, Forwarding, MapCache};

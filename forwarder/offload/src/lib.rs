@@ -30,3 +30,6 @@ pub use receive::{Received, Receiver};
 pub use send::{Outgoing, Sender};
 pub use socket::{Role, UdpSocket};
 pub use tun::Tun;
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub enum Role {
     DataIn,
     /// Sends encapsulated packets: DF set, UDP checksum zero (RFC 9300 section 5.3; RFC 6936 for IPv6), no input.
     DataOut,
+    /// The same, for packets that may be cut on their way.
+    DataOutDivisible,
     /// Control messages, both ways: kernel time of each received.
     Control,
 }
@@ -83,17 +85,23 @@ impl UdpSocket {
                 }
                 self.queue(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, 8 << 20);
             }
-            Role::DataOut => {
+            Role::DataOut | Role::DataOutDivisible => {
+                let divisible = role == Role::DataOutDivisible;
                 if v4 {
-                    self.set("IP_MTU_DISCOVER", ip, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
+                    let discover = if divisible {
+                        libc::IP_PMTUDISC_DONT
+                    } else {
+                        libc::IP_PMTUDISC_DO
+                    };
+                    self.set("IP_MTU_DISCOVER", ip, libc::IP_MTU_DISCOVER, discover)?;
                     self.set("SO_NO_CHECK", libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)?;
                 } else {
-                    self.set(
-                        "IPV6_MTU_DISCOVER",
-                        ip,
-                        libc::IPV6_MTU_DISCOVER,
-                        libc::IPV6_PMTUDISC_DO,
-                    )?;
+                    let discover = if divisible {
+                        libc::IPV6_PMTUDISC_DONT
+                    } else {
+                        libc::IPV6_PMTUDISC_DO
+                    };
+                    self.set("IPV6_MTU_DISCOVER", ip, libc::IPV6_MTU_DISCOVER, discover)?;
                     self.set("UDP_NO_CHECK6_TX", libc::SOL_UDP, UDP_NO_CHECK6_TX, 1)?;
                 }
                 self.queue(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, 2 << 20);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::ecn::Ecn;
 use crate::mtu::packet_too_big;
 use crate::{
-    Counters, Decapsulator, Egress, Encapsulator, Entry, Fate, Forwarding, Ingress, Inner, Limits,
+    Counters, Decapsulator, Egress, Encapsulator, Entry, Envelope, Fate, Forwarding, Ingress, Inner, Limits,
     LocatorTable, MapCache, Outer, PacketBatch, Reach, Relay, Routes,
 };
 use lisp_wire::{InstanceId, Locator, Priority, Rloc, Weight};
@@ -212,6 +212,28 @@ proptest! {
         }
         // Never an error about an error.
         prop_assert_eq!(packet_too_big(&room[..length], 500, &mut [0; 1280]), None);
+    }
+}
+
+#[test]
+fn what_every_ipv6_link_carries_gets_through_however_narrow_the_path() {
+    let mut tunnel = Tunnel::new(InstanceId::DEFAULT);
+    tunnel.limits.learn(LOCATOR.into(), 1300);
+    let (source, destination) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+    let sized = |length: usize| Packet {
+        payload: vec![1; length - 48],
+        ..Packet::udp(source, destination, 1)
+    };
+    for (length, envelope) in [
+        (1264, Some(Envelope::Whole)),
+        (1280, Some(Envelope::Divisible)),
+        (1281, None),
+    ] {
+        tunnel.egress.clear();
+        tunnel.enter(&sized(length).bytes());
+        let sent = tunnel.egress.datagrams.first().map(|datagram| datagram.envelope);
+        assert_eq!(sent, envelope, "{length}");
+        assert_eq!(tunnel.egress.too_big.len(), usize::from(envelope.is_none()));
     }
 }
 
