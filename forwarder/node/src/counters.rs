@@ -48,6 +48,8 @@ counters! {
     Legacy = "control.refused.legacy",
     /// A message this node has no role for.
     NoRole = "control.refused.no-role",
+    /// More Map-Requests than are answered in a second.
+    Rate = "control.refused.rate",
     /// A table is full.
     Full = "control.refused.full",
     /// Misses of the packet path.

@@ -16,6 +16,9 @@ const MOST_REQUESTERS: usize = 4096;
 /// At most this many EIDs are split off the configured blocks.
 const MOST_EIDS: usize = 65_536;
 
+/// What an entry's rivals are set to: the fabric may still reach the EID from there, should the entry fail.
+const SECOND: Priority = Priority(2);
+
 /// The own mappings, by prefix.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -255,13 +258,12 @@ impl Own {
 
     /// This site becomes the entry (H=1): its own locators first, and no other equal to them.
     pub(crate) fn enter_here(&mut self, config: &Config) {
-        // Other locators stay as a second choice: the fabric may still reach the EID from there.
         for set in self.sets() {
             for locator in set.iter_mut() {
                 if config.is_own(locator.rloc) {
                     locator.priority = Priority::FIRST;
-                } else if locator.priority <= Priority::FIRST {
-                    locator.priority = Priority(Priority::FIRST.0 + 1);
+                } else {
+                    locator.priority = locator.priority.max(SECOND);
                 }
             }
             for own in &config.rlocs {
@@ -272,25 +274,25 @@ impl Own {
         }
     }
 
-    /// Another site is the entry (H=0, C=0): own locators to 255, `entry` to 1. Views are overtaken by it.
+    /// Another site is the entry (H=0, C=0): own locators to 255, `entry` to 1, and no other equal to it. Views are
+    /// overtaken by it.
     pub(crate) fn enter_elsewhere(&mut self, entry: &[Locator], config: &Config) {
         self.views.clear();
-        for locator in self
-            .everyone
-            .iter_mut()
-            .filter(|locator| config.is_own(locator.rloc))
-        {
-            locator.priority = Priority::NEVER;
+        for locator in &mut self.everyone {
+            locator.priority = if config.is_own(locator.rloc) {
+                Priority::NEVER
+            } else if entry.iter().any(|new| new.rloc == locator.rloc) {
+                Priority::FIRST
+            } else {
+                locator.priority.max(SECOND)
+            };
         }
         for new in entry.iter().filter(|new| !config.is_own(new.rloc)) {
-            match self.everyone.iter_mut().find(|locator| locator.rloc == new.rloc) {
-                Some(known) => known.priority = Priority::FIRST,
-                None => {
-                    self.everyone.push(config.marked(Locator {
-                        priority: Priority::FIRST,
-                        ..*new
-                    }));
-                }
+            if !self.everyone.iter().any(|locator| locator.rloc == new.rloc) {
+                self.everyone.push(config.marked(Locator {
+                    priority: Priority::FIRST,
+                    ..*new
+                }));
             }
         }
     }

@@ -40,6 +40,9 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         received_at,
     } = *datagram;
     match message {
+        Message::MapRequest(_) | Message::Encapsulated(_) if !machines.requests.allows(cx.now) => {
+            cx.count(Counter::Rate);
+        }
         Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),
         Message::Encapsulated(envelope) => unwrap(&envelope, local, machines, cx),
         Message::MapReply(reply) if reply.probe => machines.probing.reply(reply.nonce, received_at, cx),

@@ -8,6 +8,7 @@
 //! A message counts only if a key that may speak for the EID made its MAC, if its nonce is new, and if it names this
 //! node as its receiver. Anything else is counted and changes nothing.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use lisp_wire::message::{ChangePriority, ChangePriorityForm, Purpose};
@@ -221,9 +222,15 @@ impl Mobility {
         let Some(own) = xtr.database.exactly(record.eid) else {
             return;
         };
+        // Who has a view is a client too, even one that never asked here.
+        let clients: BTreeSet<Rloc> = own
+            .requesters(cx.now)
+            .into_iter()
+            .chain(own.views.keys().copied())
+            .collect();
         own.enter_elsewhere(&record.locators, cx.config);
         own.standing = Standing::Elsewhere;
-        for client in own.requesters(cx.now) {
+        for client in clients {
             self.tell_client(
                 News {
                     eid: record.eid,

@@ -11,6 +11,7 @@ use crate::context::{Context, Memory};
 use crate::counters::Counters;
 use crate::datagrams::{self, Datagram};
 use crate::input::{ClientId, Effect, Input, To};
+use crate::limits::Rate;
 use crate::map_server::MapServer;
 use crate::mobility::Mobility;
 use crate::nonces::Nonces;
@@ -20,6 +21,9 @@ use crate::xtr::Xtr;
 
 /// What need not be remembered at once is remembered within this time.
 const REMEMBER_WITHIN: Span = Span::secs(1);
+
+/// So many Map-Requests and probes of others are looked at in a second.
+const REQUESTS_PER_SECOND: u64 = 20_000;
 
 /// A LISP node's control.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Machines {
     pub(crate) server: MapServer,
     pub(crate) probing: Probing,
     pub(crate) mobility: Mobility,
+    /// Anyone can ask; a flood must not take the time of probes and switches.
+    pub(crate) requests: Rate,
 }
 
 impl Node {
@@ -53,6 +59,7 @@ impl Node {
             server: MapServer::new(now),
             probing: Probing::default(),
             mobility: Mobility::new(&config),
+            requests: Rate::per_second(REQUESTS_PER_SECOND, now),
         };
         let mut node = Self {
             config,

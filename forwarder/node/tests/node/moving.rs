@@ -716,3 +716,22 @@ fn what_was_decided_outlives_a_restart_of_the_node_that_serves_it() {
         "the old site does not claim the VM back"
     );
 }
+
+#[test]
+fn a_client_that_was_only_given_a_view_hears_of_the_handover_too() {
+    let (mut net, at) = busy_fabric();
+    // Paris asked the VM's home; the third site only knows its view.
+    net.command(at.lip6, switch(1, paris(), &[lip6(), telco()]));
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    net.lose(|packet| packet.from.ip() == telco().0);
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(2),
+            eid: prefix(VM_BLOCK),
+        },
+    );
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+}
