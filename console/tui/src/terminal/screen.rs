@@ -16,6 +16,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 
 use super::TerminalError;
 use crate::app::App;
@@ -92,7 +93,9 @@ impl Screen {
     pub(super) fn draw(&mut self, app: &App, scroll: &mut Scroll, extent: Extent) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         if extent == Extent::All {
-            self.terminal.clear()?;
+            // `clear` would ask the terminal where its cursor is, and wait for an answer among the keys.
+            let size = self.terminal.size()?;
+            self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         }
         self.terminal.draw(|frame| draw(app, scroll, frame))?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
