@@ -1,6 +1,6 @@
 //! How long one user's decision takes, and how many links one core can watch.
 //!
-//! `cargo bench -p pacao-core` prints medians of several runs; the goals are those of the house: one decision at
+//! `cargo bench -p pacao-core` prints them. The goals: one decision at
 //! 64 data centres and 4 criteria within a microsecond, 100,000 samples a second within a quarter of a core.
 
 use std::hint::black_box;
@@ -13,15 +13,16 @@ use pacao_core::optimizer::{Class, choose};
 use pacao_core::{Config, Engine, Input};
 use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, Span, Timestamp};
 
-const RUNS: usize = 9;
+const RUNS: usize = 25;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
-    let decision = median(|| decisions(64));
+    let (least, median) = least_and_median(|| decisions(64));
     writeln!(
         out,
-        "one decision, 64 data centres x 4 criteria: {:.0} ns",
-        decision * 1e9
+        "one decision, 64 data centres x 4 criteria: {:.0} ns at best, {:.0} ns median",
+        least * 1e9,
+        median * 1e9,
     )?;
     for (users, sites) in [(1_000, 4), (10_000, 10)] {
         let figures = monitor(users, sites)?;
@@ -43,10 +44,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn median(mut run: impl FnMut() -> f64) -> f64 {
+/// The least is what the code takes; the median also tells how busy the machine was.
+fn least_and_median(mut run: impl FnMut() -> f64) -> (f64, f64) {
     let mut times: Vec<f64> = (0..RUNS).map(|_| run()).collect();
     times.sort_unstable_by(f64::total_cmp);
-    times[RUNS / 2]
+    (times[0], times[RUNS / 2])
 }
 
 /// Seconds a decision, over 4,096 users with figures around their bounds.

@@ -226,3 +226,15 @@ fn limits(fabric: &Fabric, ix: LinkIx) -> Limits {
         up_after: fabric.config.policy.up_after,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_takes_less_than_five_hundred_bytes_besides_its_history() {
+        // The link, its place among the open slots, and its place among the rows to be told.
+        let bytes = size_of::<Link>() + 3 * size_of::<(Timestamp, LinkIx)>() + size_of::<LinkIx>();
+        assert!(bytes < 300, "{bytes}");
+    }
+}

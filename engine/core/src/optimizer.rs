@@ -9,24 +9,26 @@ use crate::config::Sla;
 
 /// Millionths, for weights and scores.
 const MICRO: f64 = 1e6;
-/// No penalty grows past this: a bound of (almost) zero must not overflow a score.
-const WORST_PENALTY: u64 = 1_000_000;
 
 /// Bounds M^k and weights alpha_k of one SLA class, K criteria in a fixed order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Class<const K: usize> {
+    /// Millionths.
     alpha: [u64; K],
     bound: [u32; K],
-    inverse: [f64; K],
+    /// `2^64 / M`, rounded up: the high half of its product with a 32-bit number is that number divided by M,
+    /// exactly (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019). A division would take ten
+    /// times as long, and a float would round.
+    reciprocal: [u64; K],
 }
 
 impl<const K: usize> Class<K> {
-    /// `alpha` in 0..=1; `bound` in the unit of the measurements (a zero bound counts as one unit).
+    /// `alpha` in 0..=1; `bound` in the unit of the measurements (less than two units count as two).
     pub fn new(alpha: [f64; K], bound: [u32; K]) -> Self {
-        let bound = bound.map(|m| m.max(1));
+        let bound = bound.map(|m| m.max(2));
         Self {
             alpha: alpha.map(|a| (a.clamp(0.0, 1.0) * MICRO).round() as u64),
-            inverse: bound.map(|m| 1.0 / f64::from(m)),
+            reciprocal: bound.map(|m| u64::MAX / u64::from(m) + 1),
             bound,
         }
     }
@@ -38,12 +40,8 @@ impl<const K: usize> Class<K> {
 
     /// T^k of (5.3): the least integer with `m <= M T`.
     pub fn penalty(&self, k: usize, measured: u32) -> u64 {
-        let (m, bound) = (u64::from(measured), u64::from(self.bound[k]));
-        // The product with the reciprocal is off by one at most; integers settle it without a division.
-        let near = (f64::from(measured) * self.inverse[k]) as u64;
-        let up = near + u64::from(near * bound < m);
-        let exact = up - u64::from(up > 0 && (up.wrapping_sub(1)) * bound >= m);
-        exact.min(WORST_PENALTY)
+        let covered = high(self.reciprocal[k], u64::from(measured.saturating_sub(1)));
+        covered + u64::from(measured > 0)
     }
 
     /// alpha_k T^k, millionths.
@@ -53,18 +51,36 @@ impl<const K: usize> Class<K> {
 
     /// The objective (5.1) and its real-valued tie-break for one data centre.
     pub fn score(&self, measured: &[u32; K]) -> Score {
-        let mut score = Score {
-            penalty: 0,
-            excess: 0,
-        };
-        for (k, &m) in measured.iter().enumerate() {
-            score.penalty += self.weighted(k, m);
-            let over = m.saturating_sub(self.bound[k]);
-            let ratio = (f64::from(over) * self.inverse[k]).min(WORST_PENALTY as f64);
-            score.excess += (ratio * self.alpha[k] as f64) as u64;
+        Score {
+            penalty: self.objective(measured),
+            excess: self.excess(measured),
         }
-        score
     }
+
+    /// `sum_k alpha_k T^k` (5.1), millionths.
+    fn objective(&self, measured: &[u32; K]) -> u64 {
+        measured
+            .iter()
+            .enumerate()
+            .map(|(k, &m)| self.weighted(k, m))
+            .sum()
+    }
+
+    /// `sum_k alpha_k max(0, m/M - 1)`, millionths.
+    fn excess(&self, measured: &[u32; K]) -> u64 {
+        let over = |(k, &m): (usize, &u32)| {
+            high(
+                self.reciprocal[k],
+                self.alpha[k] * u64::from(m.saturating_sub(self.bound[k])),
+            )
+        };
+        measured.iter().enumerate().map(over).sum()
+    }
+}
+
+/// The high half of a product.
+const fn high(a: u64, b: u64) -> u64 {
+    ((a as u128 * b as u128) >> 64) as u64
 }
 
 /// RTT and jitter in microseconds, loss in parts per million.
@@ -106,16 +122,25 @@ pub fn choose<const K: usize>(
     present: Option<usize>,
 ) -> Option<(usize, Score)> {
     let mut best: Option<(Score, bool, u32, usize)> = None;
+    let mut least = u64::MAX;
     for (at, candidate) in candidates.iter().enumerate() {
         let Some(measured) = candidate else { continue };
-        let score = class.score(measured);
+        let penalty = class.objective(measured);
+        if penalty > least {
+            continue;
+        }
+        least = penalty;
+        let score = Score {
+            penalty,
+            excess: class.excess(measured),
+        };
         let key = (
             score,
             present != Some(at),
             measured.first().copied().unwrap_or(0),
             at,
         );
-        if best.is_none_or(|least| key < least) {
+        if best.is_none_or(|best| key < best) {
             best = Some(key);
         }
     }

@@ -71,6 +71,9 @@ impl Engine {
 
     pub(super) fn log_turn(&mut self, link: LinkIx, turn: Turn, out: &mut Outbox) {
         let now = out.now;
+        if matches!(turn, Turn::Stale | Turn::Fresh) {
+            return;
+        }
         let name = self.link_name(link);
         let (severity, text) = match turn {
             Turn::Broken { .. } => (Severity::Warning, self.broken_text(link, &name, now)),

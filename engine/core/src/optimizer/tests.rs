@@ -61,9 +61,18 @@ proptest! {
     #[test]
     fn a_penalty_is_the_least_integer_that_covers_the_measurement(m in any::<u32>(), bound in any::<u32>()) {
         let class = Class::new([1.0], [bound]);
-        let bound = u64::from(bound.max(1));
+        let bound = u64::from(bound.max(2));
         let t = class.penalty(0, m);
-        prop_assert_eq!(t, u64::from(m).div_ceil(bound).min(1_000_000));
+        prop_assert_eq!(t, u64::from(m).div_ceil(bound));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_penalty_is_exact_beside_every_multiple_of_the_bound(bound in 2..=u32::MAX, times in any::<u32>(), off in 0..3_u32) {
+        let class = Class::new([1.0], [bound]);
+        let m = (bound.saturating_mul(times % (u32::MAX / bound + 1))).saturating_add(off).saturating_sub(1);
+        prop_assert_eq!(class.penalty(0, m), u64::from(m).div_ceil(u64::from(bound)));
     }
 }
 

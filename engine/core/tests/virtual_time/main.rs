@@ -5,6 +5,8 @@ mod approving;
 #[cfg(test)]
 mod calm;
 #[cfg(test)]
+mod disorder;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod random;

@@ -183,6 +183,10 @@ impl World {
         });
     }
 
+    pub(crate) fn is_connected(&self, site: &str) -> bool {
+        self.connected.contains(site)
+    }
+
     pub(crate) fn connect(&mut self, site: &str) {
         self.connected.insert(site.to_owned());
         self.give(Input::NodeUp {
