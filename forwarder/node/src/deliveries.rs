@@ -88,18 +88,9 @@ impl Deliveries {
         let Parcel { peer, purpose, .. } = parcel;
         let eid = parcel.record.eid;
         self.overtake(peer, eid, cx);
-        let keys = &cx.config.change_priority.keys;
-        let Some(key) = keys
-            .iter()
-            .find(|scoped| scoped.scope.holds(&eid))
-            .map(|scoped| &scoped.key)
-        else {
-            // Without a key there is only the way that needs none.
-            return self.open_without_key(parcel, cx);
-        };
         if self.open.len() >= MOST_OPEN {
             cx.count(Counter::Full);
-            report(
+            return report(
                 &parcel,
                 ChangeOutcome::Unanswered {
                     client: peer,
@@ -107,79 +98,36 @@ impl Deliveries {
                 },
                 cx,
             );
-            return;
         }
         let nonce = cx.nonces.growing(cx.now);
         cx.remember(Memory::Soon);
         let legacy = cx.config.change_priority.legacy_peers.contains(&peer);
-        let message = if legacy {
-            ChangePriority {
-                form: ChangePriorityForm::Legacy,
-                purpose,
-                nonce,
-                auth: unsigned(),
-                xtr: None,
-                records: vec![parcel.record.clone()],
-            }
+        let (form, tries) = if legacy {
+            (ChangePriorityForm::Legacy, LEGACY_TRIES)
         } else {
-            ChangePriority {
-                form: ChangePriorityForm::SharedExtension,
-                purpose,
-                nonce,
-                auth: unsigned(),
-                xtr: Some(cx.config.xtr_id),
-                records: vec![addressee(peer, purpose), parcel.record.clone()],
-            }
+            (ChangePriorityForm::SharedExtension, TRIES)
         };
-        let mut bytes = Vec::new();
-        if Message::ChangePriority(message)
-            .emit_signed(key, &mut bytes)
-            .is_err()
-        {
-            cx.count(Counter::Unsendable);
-            report(
-                &parcel,
-                ChangeOutcome::Unanswered {
-                    client: peer,
-                    attempts: 0,
-                },
-                cx,
-            );
-            return;
-        }
-        let most_tries = if legacy { LEGACY_TRIES } else { TRIES };
-        self.open.insert(
-            nonce,
-            Delivery {
-                parcel,
-                bytes,
-                began: cx.now,
-                tries: 0,
-                most_tries,
-                solicits: 0,
-            },
-        );
-        self.go_on(nonce, cx);
-        if self.silent.contains(&peer) && purpose == Purpose::UpdateCache {
-            cx.solicit(peer, eid);
-            if let Some(delivery) = self.open.get_mut(&nonce) {
-                delivery.solicits = 1;
-            }
-        }
-    }
-
-    fn open_without_key(&mut self, parcel: Parcel, cx: &mut Context<'_>) {
-        let nonce = cx.nonces.growing(cx.now);
+        // Without a key there is only the way that needs none: the solicitation.
+        let signed = signed(&parcel, form, nonce, cx);
+        let most_tries = if signed.is_some() { tries } else { 0 };
+        let bytes = signed.unwrap_or_default();
         let delivery = Delivery {
             parcel,
-            bytes: Vec::new(),
+            bytes,
             began: cx.now,
             tries: 0,
-            most_tries: 0,
+            most_tries,
             solicits: 0,
         };
         self.open.insert(nonce, delivery);
+        let was_silent = self.silent.contains(&peer);
         self.go_on(nonce, cx);
+        if was_silent && purpose == Purpose::UpdateCache {
+            cx.solicit(peer, eid);
+            if let Some(delivery) = self.open.get_mut(&nonce) {
+                delivery.solicits += 1;
+            }
+        }
     }
 
     fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
@@ -326,6 +274,42 @@ fn report(parcel: &Parcel, outcome: ChangeOutcome, cx: &mut Context<'_>) {
     if let Some(order) = parcel.change {
         order.report(outcome, cx);
     }
+}
+
+/// The message as it goes out; `None` if no key may speak for its EID.
+fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Context<'_>) -> Option<Vec<u8>> {
+    let Parcel {
+        peer,
+        purpose,
+        record,
+        ..
+    } = parcel;
+    let mut keys = cx.config.change_priority.keys.iter();
+    let scoped = keys.find(|scoped| scoped.scope.holds(&record.eid))?;
+    let (xtr, records) = match form {
+        ChangePriorityForm::Legacy => (None, vec![record.clone()]),
+        ChangePriorityForm::SharedExtension => (
+            Some(cx.config.xtr_id),
+            vec![addressee(*peer, *purpose), record.clone()],
+        ),
+    };
+    let message = ChangePriority {
+        form,
+        purpose: *purpose,
+        nonce,
+        auth: unsigned(),
+        xtr,
+        records,
+    };
+    let mut bytes = Vec::new();
+    if Message::ChangePriority(message)
+        .emit_signed(&scoped.key, &mut bytes)
+        .is_err()
+    {
+        cx.count(Counter::Unsendable);
+        return None;
+    }
+    Some(bytes)
 }
 
 /// The first record of every message of type 15: whom it is for.

@@ -7,13 +7,15 @@
 //! | `resolving` | misses, retries, negative replies, lifetimes, SMR |
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
 //! | `moving` | Change-Priority: switches, migrations, views, loss, peers that do not speak it |
+//! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
-//! | `hostile` | forged, replayed, truncated and random datagrams |
+//! | `hostile` | random, flipped and replayed datagrams of all kinds |
 
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
 #![allow(clippy::unwrap_used)]
 
 mod fabric;
+mod forging;
 mod hostile;
 mod moving;
 mod network;

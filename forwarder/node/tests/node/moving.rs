@@ -12,18 +12,18 @@ use crate::fabric::{
 };
 use crate::network::{CLIENT, Network, Packet, Way};
 
-fn change_priority(packet: &Packet) -> Option<ChangePriority> {
+pub(crate) fn change_priority(packet: &Packet) -> Option<ChangePriority> {
     match packet.message()? {
         Message::ChangePriority(message) => Some(message),
         _ => None,
     }
 }
 
-fn is_update(packet: &Packet) -> bool {
+pub(crate) fn is_update(packet: &Packet) -> bool {
     change_priority(packet).is_some_and(|message| message.purpose == Purpose::UpdateCache)
 }
 
-fn is_change_priority(packet: &Packet) -> bool {
+pub(crate) fn is_change_priority(packet: &Packet) -> bool {
     change_priority(packet).is_some()
 }
 
@@ -31,7 +31,7 @@ fn is_solicitation(packet: &Packet) -> bool {
     matches!(packet.message(), Some(Message::MapRequest(request)) if request.solicit)
 }
 
-fn outcomes(net: &Network, index: usize, change: u64) -> Vec<ChangeOutcome> {
+pub(crate) fn outcomes(net: &Network, index: usize, change: u64) -> Vec<ChangeOutcome> {
     let of = |report: &NodeReport| match report {
         NodeReport::Changed { change: id, outcome } if *id == ChangeId(change) => Some(outcome.clone()),
         _ => None,
@@ -70,7 +70,7 @@ fn priority(locators: &[Locator], rloc: Rloc) -> Option<Priority> {
 }
 
 /// Both users speak to the VM.
-fn busy_fabric() -> (Network, Fabric) {
+pub(crate) fn busy_fabric() -> (Network, Fabric) {
     let (mut net, at) = fabric();
     net.miss(at.paris, VM);
     net.miss(at.lyon, VM);
@@ -406,177 +406,6 @@ fn a_registration_that_crossed_the_handover_does_not_win() {
     assert_eq!(net.member(at.lyon).way(VM), Way::To(marilyn()));
 }
 
-fn caught_update(net: &mut Network, at: Fabric) -> Packet {
-    net.command(at.telco, switch(90, paris(), &[lip6()]));
-    net.run_for(Span::millis(50));
-    net.tap
-        .iter()
-        .rev()
-        .find(|packet| is_update(packet))
-        .cloned()
-        .unwrap()
-}
-
-#[test]
-fn a_forged_message_changes_nothing_and_is_counted() {
-    let (mut net, at) = busy_fabric();
-    let caught = caught_update(&mut net, at);
-    let publications = net.member(at.paris).publications;
-    let message = change_priority(&caught).unwrap();
-    let forge = |nonce: u64, secret: &[u8], id: u8| {
-        let mut message = message.clone();
-        message.nonce.0 += nonce;
-        message.records[1].locators = ranked(&[lyon()]);
-        let key = lisp_wire::Key::new(id, lisp_wire::Algorithm::HmacSha256, secret).unwrap();
-        let mut bytes = Vec::new();
-        Message::ChangePriority(message)
-            .emit_signed(&key, &mut bytes)
-            .unwrap();
-        bytes
-    };
-    net.inject(caught.from, paris().0, forge(1, b"guessed", 1));
-    net.inject(caught.from, paris().0, forge(1, b"guessed", 9));
-    net.inject(
-        caught.from,
-        paris().0,
-        forge(400_000_000, crate::fabric::CP_SECRET, 1),
-    );
-    net.run_for(Span::millis(50));
-    for counter in ["bad-mac", "unknown-key", "stale"] {
-        assert_eq!(
-            net.counter(at.paris, &format!("control.refused.{counter}")),
-            1,
-            "{counter}"
-        );
-    }
-    assert_eq!(net.member(at.paris).publications, publications);
-    // The same with the right key and nonce is believed: it was the forgery that was refused.
-    net.inject(caught.from, paris().0, forge(1, crate::fabric::CP_SECRET, 1));
-    net.run_for(Span::millis(50));
-    assert_eq!(net.member(at.paris).way(VM), Way::To(lyon()));
-}
-
-#[test]
-fn a_replayed_message_changes_nothing_before_or_after_a_restart() {
-    let (mut net, at) = busy_fabric();
-    let caught = caught_update(&mut net, at);
-    net.command(at.telco, switch(91, paris(), &[marilyn()]));
-    net.run_for(Span::millis(50));
-    net.inject(caught.from, paris().0, caught.bytes.clone());
-    net.run_for(Span::millis(50));
-    assert_eq!(net.counter(at.paris, "control.refused.replay"), 1);
-    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
-    net.kill(at.paris);
-    net.start(at.paris);
-    net.miss(at.paris, VM);
-    net.run_for(Span::millis(100));
-    net.inject(caught.from, paris().0, caught.bytes);
-    net.run_for(Span::millis(50));
-    assert_eq!(net.counter(at.paris, "control.refused.replay"), 1);
-    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
-}
-
-#[test]
-fn a_message_for_one_client_is_not_taken_by_another() {
-    let (mut net, at) = busy_fabric();
-    let caught = caught_update(&mut net, at);
-    net.inject(caught.from, lyon().0, caught.bytes.clone());
-    net.inject(caught.from, telco().0, caught.bytes);
-    net.run_for(Span::millis(50));
-    assert_eq!(net.counter(at.lyon, "control.refused.misdirected"), 1);
-    assert_eq!(net.counter(at.telco, "control.refused.misdirected"), 1);
-    assert_eq!(net.member(at.lyon).way(VM), Way::To(telco()));
-}
-
-#[test]
-fn a_message_cut_anywhere_is_malformed() {
-    let (mut net, at) = busy_fabric();
-    let caught = caught_update(&mut net, at);
-    let publications = net.member(at.paris).publications;
-    for length in 0..caught.bytes.len() {
-        net.inject(caught.from, paris().0, caught.bytes[..length].to_vec());
-    }
-    net.run_for(Span::millis(50));
-    assert_eq!(
-        net.counter(at.paris, "control.refused.malformed"),
-        caught.bytes.len() as u64
-    );
-    assert_eq!(net.member(at.paris).publications, publications);
-}
-
-/// A message signed by one who has the key.
-fn signed(purpose: Purpose, eid: &str, locators: &[Rloc], to: Rloc, net: &Network) -> Vec<u8> {
-    let record = |eid, locators| lisp_wire::MappingRecord {
-        ttl: lisp_wire::Ttl(10),
-        eid,
-        action: lisp_wire::Action::NoAction,
-        authoritative: true,
-        map_version: 0,
-        locators,
-    };
-    let envelope = prefix(&format!("[16777215]{}/32", to.0));
-    let message = ChangePriority {
-        form: lisp_wire::message::ChangePriorityForm::SharedExtension,
-        purpose,
-        nonce: lisp_wire::Nonce(net.now.micros()),
-        auth: lisp_wire::message::AuthField {
-            key_id: 1,
-            algorithm: lisp_wire::Algorithm::HmacSha256,
-            mac: vec![0; 16],
-        },
-        xtr: Some(lisp_wire::message::XtrId(77)),
-        records: vec![
-            record(envelope, Vec::new()),
-            record(prefix(eid), ranked(locators)),
-        ],
-    };
-    let mut bytes = Vec::new();
-    Message::ChangePriority(message)
-        .emit_signed(&crate::fabric::key(crate::fabric::CP_SECRET), &mut bytes)
-        .unwrap();
-    bytes
-}
-
-#[test]
-fn a_key_speaks_only_for_its_eids_and_never_for_the_receivers_own() {
-    let (mut net, at) = busy_fabric();
-    let from = "172.16.0.9:4342".parse().unwrap();
-    for (eid, counter) in [
-        ("10.3.0.0/16", "scope"),
-        ("10.2.1.0/24", "scope"),
-        ("10.1.0.0/16", "applied"),
-    ] {
-        let bytes = signed(Purpose::UpdateCache, eid, &[lyon()], paris(), &net);
-        net.inject(from, paris().0, bytes);
-        net.run_for(Span::millis(5));
-        if counter == "scope" {
-            assert!(net.counter(at.paris, "control.refused.scope") > 0, "{eid}");
-        }
-    }
-    // A block wider than what is in the cache is acknowledged, but there is nothing to change.
-    assert_eq!(net.counter(at.paris, "control.change-priority.applied"), 0);
-    assert_eq!(net.counter(at.paris, "control.change-priority.idle"), 1);
-    let own = signed(Purpose::UpdateCache, VM_BLOCK, &[lyon()], marilyn(), &net);
-    net.inject(from, marilyn().0, own);
-    net.run_for(Span::millis(5));
-    assert_eq!(net.counter(at.marilyn, "control.refused.own-eid"), 1);
-    assert_eq!(net.member(at.marilyn).way(VM), Way::Local);
-}
-
-#[test]
-fn an_arrival_told_by_the_hypervisor_is_acknowledged_and_carried_out() {
-    let (mut net, at) = busy_fabric();
-    let bytes = signed(Purpose::Arrived, VM_BLOCK, &[], lip6(), &net);
-    net.inject("172.16.0.9:4342".parse().unwrap(), lip6().0, bytes);
-    net.run_for(Span::millis(50));
-    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
-    let acknowledged = |packet: &Packet| {
-        packet.to.ip().to_string() == "172.16.0.9"
-            && change_priority(packet).is_some_and(|message| message.purpose == Purpose::Acknowledge)
-    };
-    assert_eq!(net.tap.iter().filter(|packet| acknowledged(packet)).count(), 1);
-}
-
 #[test]
 fn a_longer_eid_than_the_cached_one_moves_alone() {
     let (mut net, at) = fabric_with(|mut config| {
@@ -734,4 +563,19 @@ fn a_client_that_was_only_given_a_view_hears_of_the_handover_too() {
     );
     net.run_for(Span::secs(1));
     assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+}
+
+#[test]
+fn a_client_that_acknowledges_again_is_solicited_no_more() {
+    let (mut net, at) = busy_fabric();
+    net.lose(is_change_priority);
+    net.command(at.telco, switch(1, paris(), &[marilyn(), telco()]));
+    net.run_for(Span::secs(10));
+    net.lose(|_| false);
+    for change in 2..5 {
+        net.command(at.telco, switch(change, paris(), &[lip6()]));
+        net.run_for(Span::secs(3));
+    }
+    // Once when it was silent, once in doubt.
+    assert_eq!(net.tap.iter().filter(|packet| is_solicitation(packet)).count(), 2);
 }

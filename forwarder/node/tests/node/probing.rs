@@ -273,3 +273,25 @@ fn a_probe_is_answered_with_the_mapping_marked_where_it_came_in() {
         .collect();
     assert_eq!(marked, [telco()]);
 }
+
+#[test]
+fn what_was_known_of_a_locator_is_forgotten_with_the_last_mapping_that_names_it() {
+    let (mut net, at) = fabric();
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(5));
+    net.kill(at.telco);
+    net.run_for(Span::secs(5));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    let set = |locators| NodeCommand::SetCache {
+        eid: crate::fabric::prefix(crate::fabric::VM_BLOCK),
+        locators,
+        ttl: Span::secs(60),
+    };
+    net.command(at.paris, set(Vec::new()));
+    net.command(at.paris, set(crate::fabric::ranked(&[telco(), marilyn()])));
+    assert_eq!(
+        net.member(at.paris).way(VM),
+        Way::To(telco()),
+        "nobody has probed it since"
+    );
+}

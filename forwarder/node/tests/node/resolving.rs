@@ -402,3 +402,20 @@ fn a_block_with_many_longer_mappings_is_told_in_parts() {
     assert_eq!(net.member(at.paris).way("10.1.0.78"), Way::Miss);
     assert!(net.tap.iter().all(|packet| packet.bytes.len() < 1500));
 }
+
+#[test]
+fn who_is_solicited_often_still_asks_the_etr_that_knows() {
+    let (mut net, at) = fabric();
+    net.command(at.telco, switch(1, paris(), &[lip6(), telco()]));
+    net.miss(at.paris, VM);
+    net.run_for(Span::millis(100));
+    let mut solicitation = last_request(&net, paris());
+    solicitation.solicit = true;
+    let bytes = bytes_of(&Message::MapRequest(solicitation));
+    for _ in 0..5 {
+        net.inject("172.16.6.6:4342".parse().unwrap(), paris().0, bytes.clone());
+        net.run_for(Span::millis(1_050));
+        assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    }
+    assert_eq!(net.sent(paris(), is_ecm), 6);
+}
