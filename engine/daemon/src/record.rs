@@ -154,7 +154,7 @@ pub enum RecordError {
     },
     /// It belongs to a session that read differently.
     #[error(
-        "{} was recorded with other settings than the session has now; start a fresh record (the old one is kept), or undo the change",
+        "{} was recorded with other settings than the session has now; move it away to begin a fresh one, or undo the change",
         path.display()
     )]
     OtherConfig {

@@ -11,6 +11,7 @@ mod doubts;
 mod lab;
 mod limits;
 mod members;
+mod shapes;
 
 use addresses::Addresses;
 use doubts::{Doubts, at};
@@ -19,7 +20,8 @@ use doubts::{Doubts, at};
 const VERSION: u32 = 1;
 
 pub(super) fn session(text: &str, file: &str) -> Result<Session, Vec<Finding>> {
-    let raw: RawSession = serde_yaml::from_str(text).map_err(|error| vec![shape(&error, file)])?;
+    let raw: RawSession =
+        serde_yaml::from_str(text).map_err(|error| shapes::all(text, &error, |error| shape(error, file)))?;
     let mut doubts = Doubts::new(text, file);
     let session = convert(&raw, &mut doubts);
     match session {
@@ -28,7 +30,7 @@ pub(super) fn session(text: &str, file: &str) -> Result<Session, Vec<Finding>> {
     }
 }
 
-/// The text is not YAML, or a field is missing, unknown or of the wrong kind: the parser tells one at a time.
+/// The text is not YAML, or a field is missing, unknown or of the wrong kind.
 fn shape(error: &serde_yaml::Error, file: &str) -> Finding {
     let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
     let told = error.to_string();

@@ -2,8 +2,11 @@
 //! there on purpose: the parser then tells the mark, so quoting, flow style and anchors need no second parser here.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 /// One step down a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,62 +53,94 @@ pub(super) fn dotted(path: &[Step]) -> String {
     text
 }
 
+/// What keeps the field at `path` from being read as a `T`, with its exact place; `None` also if there is no such field.
+pub(super) fn fault<T: DeserializeOwned>(text: &str, path: &[Step]) -> Option<serde_yaml::Error> {
+    let walk = Walk {
+        path,
+        at: At::Value,
+        leaf: PhantomData::<Read<T>>,
+    };
+    walk.deserialize(serde_yaml::Deserializer::from_str(text)).err()
+}
+
 fn mark(text: &str, path: &[Step], at: At) -> Option<(usize, usize)> {
-    let error = Walk { path, at }
-        .deserialize(serde_yaml::Deserializer::from_str(text))
-        .err()?;
+    let walk = Walk {
+        path,
+        at,
+        leaf: PhantomData::<Fail>,
+    };
+    let error = walk.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     error
         .location()
         .map(|location| (location.line(), location.column()))
 }
 
-/// Fails at the end of the path and nowhere else.
-#[derive(Clone, Copy)]
-struct Walk<'a> {
+/// Goes down a path, and does there what `L` says.
+struct Walk<'a, L> {
     path: &'a [Step],
     at: At,
+    leaf: PhantomData<L>,
 }
 
-const HERE: &str = "here";
+/// What is done at the end of a path.
+trait Leaf {
+    fn reached<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error>;
+}
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = ();
+/// Takes nothing, so that the parser's complaint carries the mark.
+struct Fail;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+/// Reads a `T` and throws it away.
+struct Read<T>(PhantomData<T>);
+
+impl Leaf for Fail {
+    fn reached<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(Self)
     }
 }
 
-impl Walk<'_> {
-    fn leaf<E: Error>(self) -> Result<(), E> {
+impl Visitor<'_> for Fail {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing: this is the place")
+    }
+}
+
+impl<T: DeserializeOwned> Leaf for Read<T> {
+    fn reached<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        T::deserialize(deserializer).map(|_| ())
+    }
+}
+
+impl<'de, L: Leaf> DeserializeSeed<'de> for Walk<'_, L> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.path.is_empty() {
-            Err(E::custom(HERE))
+            L::reached(deserializer)
         } else {
-            Ok(())
+            deserializer.deserialize_any(self)
         }
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+/// A scalar on the way is refused by default: then the field is absent, and its ancestor is the place to tell.
+impl<'de, L: Leaf> Visitor<'de> for Walk<'_, L> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+        f.write_str("a mapping or a list")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (wanted, rest) = match self.path.split_first() {
-            None => return Err(A::Error::custom(HERE)),
-            Some((Step::Key(wanted), rest)) => (wanted, rest),
-            Some((Step::Index(_), _)) => return drain_map(map),
+        let Some((Step::Key(wanted), rest)) = self.path.split_first() else {
+            return drain_map(map);
         };
         let fails = rest.is_empty() && self.at == At::Key;
         while let Some(found) = map.next_key_seed(KeyWalk { wanted, fails })? {
             if found {
-                map.next_value_seed(Walk {
-                    path: rest,
-                    at: self.at,
-                })?;
+                map.next_value_seed(Self { path: rest, ..self })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -115,17 +150,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let (wanted, rest) = match self.path.split_first() {
-            None => return Err(A::Error::custom(HERE)),
             Some((Step::Index(wanted), rest)) => (Some(*wanted), rest),
             Some((Step::Key(_), rest)) => (None, rest),
+            None => (None, self.path),
         };
         for index in 0.. {
             let went_on = if Some(index) == wanted {
-                seq.next_element_seed(Walk {
-                    path: rest,
-                    at: self.at,
-                })?
-                .is_some()
+                seq.next_element_seed(Self { path: rest, ..self })?.is_some()
             } else {
                 seq.next_element::<IgnoredAny>()?.is_some()
             };
@@ -134,34 +165,6 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
         }
         Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        self.leaf()
     }
 }
 
@@ -195,7 +198,7 @@ impl Visitor<'_> for KeyWalk<'_> {
         if key != self.wanted {
             Ok(false)
         } else if self.fails {
-            Err(E::custom(HERE))
+            Err(E::custom("here"))
         } else {
             Ok(true)
         }
