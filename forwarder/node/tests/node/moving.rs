@@ -579,3 +579,28 @@ fn a_client_that_acknowledges_again_is_solicited_no_more() {
     // Once when it was silent, once in doubt.
     assert_eq!(net.tap.iter().filter(|packet| is_solicitation(packet)).count(), 2);
 }
+
+#[test]
+fn the_old_site_stops_repeating_a_registration_when_it_hands_over() {
+    let (mut net, at) = busy_fabric();
+    let from_telco = |packet: &Packet| {
+        packet.from.ip() == telco().0 && packet.is(|message| matches!(message, Message::MapRegister(_)))
+    };
+    net.lose(move |packet| from_telco(packet));
+    // The round at 60 s is lost and repeated for 15 s; the VM leaves in between.
+    net.run_for(Span::secs(58));
+    let repeated = net.tap.iter().filter(|packet| from_telco(packet)).count();
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(1),
+            eid: prefix(VM_BLOCK),
+        },
+    );
+    net.run_for(Span::secs(120));
+    assert!(repeated >= 2, "{repeated}");
+    assert_eq!(
+        net.tap.iter().filter(|packet| from_telco(packet)).count(),
+        repeated
+    );
+}

@@ -295,3 +295,20 @@ fn what_was_known_of_a_locator_is_forgotten_with_the_last_mapping_that_names_it(
         "nobody has probed it since"
     );
 }
+
+#[test]
+fn losses_that_are_not_in_a_row_bring_nothing_down() {
+    let (mut net, at) = fabric();
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(5));
+    let publications = net.member(at.paris).publications;
+    let mut count = 0;
+    net.lose(move |packet| {
+        let counts = packet.from.ip() == paris().0 && probes(packet, telco());
+        count += u32::from(counts);
+        counts && count % 3 != 0
+    });
+    net.run_for(Span::secs(30));
+    assert!(net.counter(at.paris, "probes.lost") >= 15);
+    assert_eq!(net.member(at.paris).publications, publications);
+}

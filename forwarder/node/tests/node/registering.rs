@@ -4,7 +4,7 @@ use lisp_wire::Message;
 use node::Input;
 use node::config::{NonceRule, OwnEid};
 use proto::node::{RegistrationRow, Show};
-use proto::{NodeCommand, NodeReport, Span};
+use proto::{NodeCommand, NodeReport, Span, Timestamp};
 
 use crate::fabric::{
     SITE_SECRET, VM, fabric, fabric_with, key, map_server, paris, prefix, server, telco, user,
@@ -272,4 +272,29 @@ fn a_forged_map_notify_acknowledges_nothing() {
     }
     assert_eq!(net.counter(0, "control.refused.bad-mac"), 1);
     assert_eq!(net.counter(0, "control.map-registers.acknowledged"), 1);
+}
+
+#[test]
+fn nonces_go_on_after_a_restart_though_the_clock_went_back() {
+    let first_nonce = |remembered: Option<node::State>, now| {
+        let config = user("paris", paris(), "10.2.1.0/24");
+        let (mut node, _) = node::Node::new(config, now, [1; 32]);
+        let mut effects = node.handle(remembered.map_or(Input::Tick, Input::Remembered), now);
+        effects.extend(node.handle(Input::Tick, now + Span::secs(2)));
+        let nonce = effects.iter().find_map(|effect| match effect {
+            node::Effect::Send { bytes, .. } => match Message::parse(bytes) {
+                Ok(Message::MapRegister(register)) => Some(register.nonce),
+                _ => None,
+            },
+            _ => None,
+        });
+        let state = effects.into_iter().find_map(|effect| match effect {
+            node::Effect::Remember(state) => Some(state),
+            _ => None,
+        });
+        (nonce.unwrap(), state.unwrap())
+    };
+    let (before, state) = first_nonce(None, Timestamp(1_763_000_000_000_000));
+    let (after, _) = first_nonce(Some(state), Timestamp(1_762_999_000_000_000));
+    assert!(after > before, "{after:?} after {before:?}");
 }
