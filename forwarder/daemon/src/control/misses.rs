@@ -59,7 +59,9 @@ impl Control {
         let unsent = release.send(&self.desk.tables, packets, |refusal| refusals.push(refusal));
         let now = self.clock.now();
         for (eid, packet) in unsent {
-            self.desk.holding.hold(eid, &packet, now, &self.shared.control);
+            if self.desk.holding.hold(eid, &packet, now, &self.shared.control) == Asked::Now {
+                self.desk.inputs.push_back(Input::Miss { eid, source: None });
+            }
         }
         for refusal in refusals {
             self.refused(refusal);
