@@ -16,6 +16,9 @@ use crate::lab::{LabError, Node, Nodes};
 use crate::line::config::GATEWAY;
 use crate::namespace::{Namespace, NamespaceError, VethEnd};
 
+/// How long forwarders may take to answer and to register.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One side.
 #[derive(Debug)]
 pub struct Side {
@@ -65,7 +68,7 @@ impl Direct {
     }
 
     /// Runs our forwarder (`command`, to which `--config FILE --die-with-parent` is added) in both xTRs, and a Map-Server
-    /// beside side b's, until the handle is dropped. Returns when all answer.
+    /// beside side b's, until the handle is dropped. Returns when all answer and are registered.
     pub fn start_forwarders(
         &self,
         command: impl IntoIterator<Item = OsString>,
@@ -112,7 +115,8 @@ impl Direct {
         let command: Vec<OsString> = command.into_iter().collect();
         let dir = RunDir::create(&run_dir::base())?;
         let mut nodes = Nodes::start(&fabric, &command, spaces, &dir)?;
-        nodes.wait(Duration::from_secs(10), &mut |_, _| {})?;
+        nodes.wait(PATIENCE, &mut |_, _| {})?;
+        nodes.wait_until_registered(&fabric, PATIENCE)?;
         Ok(Forwarders {
             nodes,
             _map_server: map_server,

@@ -155,9 +155,7 @@ impl Lab {
                 of,
             });
         })?;
-        if let Some((_, socket)) = forwarders.controls().find(|(node, _)| **node == Node::MapServer) {
-            registered::wait(fabric, &socket, options.patience)?;
-        }
+        forwarders.wait_until_registered(fabric, options.patience)?;
         Ok(Self {
             forwarders: Mutex::new(forwarders),
             line: Mutex::new(line),

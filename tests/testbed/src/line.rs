@@ -135,7 +135,7 @@ impl Line {
     /// A frame came in at `port` at `at`.
     pub fn ingress(&mut self, port: PortId, bytes: Vec<u8>, at: Nanos) {
         let Some(view) = View::of(&bytes) else { return };
-        let to = self.switch.decide(port, &view);
+        let to = self.switch.decide(port, &view, at);
         if to == Destination::Nowhere {
             return;
         }

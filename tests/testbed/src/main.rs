@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand};
 use engine::Session;
-use testbed::{Fabric, Lab, LabOptions, Node};
+use testbed::{Direct, Fabric, Lab, LabOptions, Node};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -32,6 +32,12 @@ enum Verb {
     Traffic(Passed),
     /// Measure the delay line against itself.
     Measure,
+    /// Lay a plain cable between two sites, and download over it for two seconds.
+    Direct {
+        /// The forwarder's program; without one, the kernel routes.
+        #[arg(long)]
+        forwarder: Option<PathBuf>,
+    },
     /// Build a session's fabric and keep it until standard input ends.
     Lab {
         /// The session's file.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Guard(passed) => return testbed::guard::main_with_args(passed.arguments),
         Verb::Traffic(passed) => return testbed::traffic::main_with_args(passed.arguments),
         Verb::Measure => measure(),
+        Verb::Direct { forwarder } => direct(forwarder),
         Verb::Lab {
             session,
             forwarder,
@@ -78,6 +85,40 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let measured =
         testbed::measure::delay_error(&std::env::current_exe()?, &testbed::measure::Load::default())?;
     println!("{}", serde_json::to_string(&measured)?);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer")]
+fn direct(forwarder: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
+    testbed::enter()?;
+    let sites = Direct::start()?;
+    // Kept until the end: dropped, they end.
+    let running = forwarder
+        .map(|program| sites.start_forwarders([program.into()]))
+        .transpose()?;
+    if running.is_none() {
+        sites.route_plainly()?;
+    }
+    let traffic = |arguments: &[&str]| {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["traffic", "--die-with-parent"])
+            .args(arguments)
+            .stdout(Stdio::piped());
+        command
+    };
+    let server = format!("{}:5001", sites.b.eid);
+    let mut serving = sites.b.host.spawn(traffic(&["serve", "--listen", &server]))?;
+    first_line(&mut serving)?;
+    for arguments in [
+        ["echo", "--seconds", "1", &server],
+        ["download", "--seconds", "2", &server],
+    ] {
+        let output = sites.a.host.spawn(traffic(&arguments))?.wait_with_output()?;
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+    }
+    serving.kill()?;
+    serving.wait()?;
     Ok(())
 }
 

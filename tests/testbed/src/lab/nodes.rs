@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::node_process::NodeProcess;
 use super::run_dir::RunDir;
-use super::{LabError, Node, node_file};
+use super::{LabError, Node, found, node_file, registered};
 use crate::fabric::Fabric;
 use crate::namespace::Namespace;
 
@@ -56,9 +56,15 @@ impl Nodes {
         Ok(())
     }
 
+    /// Returns when the Map-Server knows all EIDs of the fabric.
+    pub(crate) fn wait_until_registered(&self, fabric: &Fabric, patience: Duration) -> Result<(), LabError> {
+        let map_server = found(self.processes.get(&Node::MapServer), &Node::MapServer)?;
+        registered::wait(fabric, map_server.socket(), patience)
+    }
+
     /// One of them.
     pub(super) fn get(&mut self, node: &Node) -> Result<&mut NodeProcess, LabError> {
-        super::found(self.processes.get_mut(node), node)
+        found(self.processes.get_mut(node), node)
     }
 
     /// How many there are.

@@ -3,19 +3,23 @@
 //! A plain segment is a learning Ethernet switch. The inner network is one more thing: its data centres' xTRs share
 //! one gateway address, and the switch returns a VM's packets to the data centre by which the peer's packets came in
 //! (*symmetric return*), as the virtual switch of a hypervisor does by connection tracking. So a user who enters by
-//! Marilyn is answered by Marilyn, wherever the VM runs. What was learned last wins; a peer that was never heard is
-//! answered through the VM's own data centre.
+//! Marilyn is answered by Marilyn, wherever the VM runs. What was learned last wins, except that stragglers on the way
+//! just left turn nothing back for a second; a peer that was never heard is answered through the VM's own data centre.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::PortId;
 use super::config::{GATEWAY, LineConfig, PortKind};
 use super::frame::View;
+use super::{Nanos, PortId};
 use crate::namespace::Mac;
 
 /// Remembered pairs of addresses in a generation; two generations are kept.
 const GENERATION: usize = 65_536;
+
+/// After a peer changed its entry, packets it sent before still come by the old one, for as long as they are under way. They
+/// would draw the answers back to the way that was left, and forth again with the next packet.
+const HOLD: Nanos = 1_000_000_000;
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +87,8 @@ impl Switch {
         }
     }
 
-    /// Decides on one frame, and learns from it.
-    pub fn decide(&mut self, from: PortId, frame: &View<'_>) -> Destination {
+    /// Decides on one frame that came at `at`, and learns from it.
+    pub fn decide(&mut self, from: PortId, frame: &View<'_>, at: Nanos) -> Destination {
         let (segment, role) = self.ports[from.0];
         if role != Role::Gateway {
             self.macs.insert((segment, frame.source()), from);
@@ -98,7 +102,7 @@ impl Switch {
                     if role == Role::Gateway
                         && let Some((remote, guest)) = frame.addresses()
                     {
-                        self.returns.learn((guest, remote), from);
+                        self.returns.learn((guest, remote), from, at);
                     }
                     Destination::Port(port)
                 }
@@ -146,24 +150,53 @@ impl Switch {
 /// By which gateway each pair of (VM, peer) came in, bounded: when a generation is full, the one before is forgotten.
 #[derive(Debug, Default)]
 struct Returns {
-    fresh: HashMap<(IpAddr, IpAddr), PortId>,
-    aged: HashMap<(IpAddr, IpAddr), PortId>,
+    fresh: HashMap<(IpAddr, IpAddr), Entry>,
+    aged: HashMap<(IpAddr, IpAddr), Entry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    gateway: PortId,
+    /// The one before, and when it was left.
+    left: Option<(PortId, Nanos)>,
 }
 
 impl Returns {
-    fn learn(&mut self, pair: (IpAddr, IpAddr), gateway: PortId) {
-        if self.fresh.len() >= GENERATION && !self.fresh.contains_key(&pair) {
-            self.aged = std::mem::take(&mut self.fresh);
+    fn learn(&mut self, pair: (IpAddr, IpAddr), gateway: PortId, at: Nanos) {
+        let known = self.entry(&pair);
+        let straggler = known
+            .and_then(|entry| entry.left)
+            .is_some_and(|(left, when)| left == gateway && at.saturating_sub(when) < HOLD);
+        if straggler || known.is_some_and(|entry| entry.gateway == gateway) {
+            return;
         }
-        self.fresh.insert(pair, gateway);
+        self.keep(
+            pair,
+            Entry {
+                gateway,
+                left: known.map(|entry| (entry.gateway, at)),
+            },
+        );
     }
 
     fn find(&mut self, pair: &(IpAddr, IpAddr)) -> Option<PortId> {
-        if let Some(gateway) = self.fresh.get(pair) {
-            return Some(*gateway);
+        self.entry(pair).map(|entry| entry.gateway)
+    }
+
+    /// What is known of a pair; what is asked for stays young.
+    fn entry(&mut self, pair: &(IpAddr, IpAddr)) -> Option<Entry> {
+        if let Some(entry) = self.fresh.get(pair) {
+            return Some(*entry);
         }
-        let gateway = self.aged.get(pair).copied()?;
-        self.learn(*pair, gateway);
-        Some(gateway)
+        let entry = self.aged.get(pair).copied()?;
+        self.keep(*pair, entry);
+        Some(entry)
+    }
+
+    fn keep(&mut self, pair: (IpAddr, IpAddr), entry: Entry) {
+        if self.fresh.len() >= GENERATION && !self.fresh.contains_key(&pair) {
+            self.aged = std::mem::take(&mut self.fresh);
+        }
+        self.fresh.insert(pair, entry);
     }
 }

@@ -194,6 +194,22 @@ fn a_vm_answers_through_the_data_centre_the_user_entered_by() {
 }
 
 #[test]
+fn stragglers_on_the_way_just_left_do_not_turn_the_answers_back() {
+    let mut line = taught();
+    line.ingress(TELCO, to_vm(USER), 1000 * MS);
+    line.ingress(MARILYN, to_vm(USER), 2000 * MS);
+    // Sent before the switch, over a way that takes long.
+    line.ingress(TELCO, to_vm(USER), 2200 * MS);
+    run(&mut line, 2300 * MS);
+    line.ingress(VM, from_vm(USER), 2300 * MS);
+    assert_eq!(run(&mut line, 2400 * MS), [(MARILYN, 2305 * MS)]);
+    // Long after, it is a switch back.
+    line.ingress(TELCO, to_vm(USER), 3001 * MS);
+    line.ingress(VM, from_vm(USER), 3001 * MS);
+    assert_eq!(run(&mut line, 3100 * MS), [(VM, 3001 * MS), (TELCO, 3001 * MS)]);
+}
+
+#[test]
 fn a_vm_that_moves_takes_its_distances_along() {
     let mut line = taught();
     line.ingress(MARILYN, to_vm(USER), 1000 * MS);
