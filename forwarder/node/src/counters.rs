@@ -88,7 +88,7 @@ counters! {
     ChangesAcknowledged = "control.change-priority.acknowledged",
     /// Change-Priority messages that changed something here.
     ChangesApplied = "control.change-priority.applied",
-    /// Authentic updates about EIDs nobody here speaks to: acknowledged, nothing to change.
+    /// Authentic updates that change nothing: about EIDs nobody here speaks to, or said again. They are acknowledged.
     ChangesIdle = "control.change-priority.idle",
     /// Probes sent.
     ProbesSent = "probes.sent",

@@ -33,12 +33,17 @@ const ADDRESSEE_TENANT: u32 = 0x00ff_ffff;
 /// Messages that no peer has acknowledged yet.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    open: BTreeMap<Nonce, Delivery>,
-    timers: Timers<Nonce>,
+    open: BTreeMap<DeliveryId, Delivery>,
+    by_nonce: BTreeMap<Nonce, DeliveryId>,
+    timers: Timers<DeliveryId>,
+    opened: u64,
     /// Peers that have not acknowledged their last message: they may not speak Change-Priority at all, and are
     /// solicited at once besides.
     silent: BTreeSet<Rloc>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct DeliveryId(u64);
 
 /// What is to be told to a peer.
 #[derive(Clone, Debug)]
@@ -68,7 +73,10 @@ pub(crate) enum Asker {
 #[derive(Debug)]
 struct Delivery {
     parcel: Parcel,
-    bytes: Vec<u8>,
+    form: ChangePriorityForm,
+    /// One for each sending: a receiver takes a sender's nonces in order only, and another message may have passed this
+    /// one. Whichever is acknowledged, the parcel has arrived.
+    nonces: Vec<Nonce>,
     began: Timestamp,
     tries: u32,
     most_tries: u32,
@@ -99,32 +107,29 @@ impl Deliveries {
                 cx,
             );
         }
-        let nonce = cx.nonces.growing(cx.now);
-        cx.remember(Memory::Soon);
         let legacy = cx.config.change_priority.legacy_peers.contains(&peer);
-        let (form, tries) = if legacy {
+        let (form, most_tries) = if legacy {
             (ChangePriorityForm::Legacy, LEGACY_TRIES)
         } else {
             (ChangePriorityForm::SharedExtension, TRIES)
         };
-        // Without a key there is only the way that needs none: the solicitation.
-        let signed = signed(&parcel, form, nonce, cx);
-        let most_tries = if signed.is_some() { tries } else { 0 };
-        let bytes = signed.unwrap_or_default();
+        self.opened += 1;
+        let id = DeliveryId(self.opened);
         let delivery = Delivery {
             parcel,
-            bytes,
+            form,
+            nonces: Vec::new(),
             began: cx.now,
             tries: 0,
             most_tries,
             solicits: 0,
         };
-        self.open.insert(nonce, delivery);
+        self.open.insert(id, delivery);
         let was_silent = self.silent.contains(&peer);
-        self.go_on(nonce, cx);
+        self.go_on(id, cx);
         if was_silent && purpose == Purpose::UpdateCache {
             cx.solicit(peer, eid);
-            if let Some(delivery) = self.open.get_mut(&nonce) {
+            if let Some(delivery) = self.open.get_mut(&id) {
                 delivery.solicits += 1;
             }
         }
@@ -132,14 +137,14 @@ impl Deliveries {
 
     fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
         let same = |delivery: &Delivery| delivery.parcel.peer == peer && delivery.parcel.record.eid == eid;
-        let overtaken: Vec<Nonce> = self
+        let overtaken: Vec<DeliveryId> = self
             .open
             .iter()
             .filter(|(_, delivery)| same(delivery))
-            .map(|(nonce, _)| *nonce)
+            .map(|(id, _)| *id)
             .collect();
-        for nonce in overtaken {
-            if let Some(delivery) = self.close(nonce) {
+        for id in overtaken {
+            if let Some(delivery) = self.close(id) {
                 delivery.report_unanswered(cx);
             }
         }
@@ -154,7 +159,8 @@ impl Deliveries {
 
     /// An authentic acknowledgement.
     pub(crate) fn acknowledged(&mut self, nonce: Nonce, cx: &mut Context<'_>) -> Option<HandedOver> {
-        let Some(delivery) = self.close(nonce) else {
+        let id = self.by_nonce.get(&nonce).copied();
+        let Some(delivery) = id.and_then(|id| self.close(id)) else {
             cx.count(Counter::Unsolicited);
             return None;
         };
@@ -172,14 +178,14 @@ impl Deliveries {
                 && clients.contains(&delivery.parcel.peer)
                 && eids.iter().any(|eid| eid.covers(&delivery.parcel.record.eid))
         };
-        let settled: Vec<Nonce> = self
+        let settled: Vec<DeliveryId> = self
             .open
             .iter()
             .filter(|(_, delivery)| told(delivery))
-            .map(|(nonce, _)| *nonce)
+            .map(|(id, _)| *id)
             .collect();
-        for nonce in settled {
-            if let Some(delivery) = self.close(nonce) {
+        for id in settled {
+            if let Some(delivery) = self.close(id) {
                 delivery.report_acknowledged(cx);
             }
         }
@@ -190,41 +196,52 @@ impl Deliveries {
     }
 
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
-        while let Some(nonce) = self.timers.pop_due(cx.now) {
-            self.go_on(nonce, cx);
+        while let Some(id) = self.timers.pop_due(cx.now) {
+            self.go_on(id, cx);
         }
     }
 
     /// Sends once more, solicits, or gives up.
-    fn go_on(&mut self, nonce: Nonce, cx: &mut Context<'_>) {
-        let Some(delivery) = self.open.get_mut(&nonce) else {
+    fn go_on(&mut self, id: DeliveryId, cx: &mut Context<'_>) {
+        let Some(delivery) = self.open.get_mut(&id) else {
             return;
         };
         let Parcel { peer, purpose, .. } = delivery.parcel;
         if delivery.tries < delivery.most_tries {
-            let wait = Span(FIRST_WAIT.micros() << delivery.tries);
-            delivery.tries += 1;
-            self.timers.set(nonce, cx.now + wait);
-            cx.count(Counter::ChangesSent);
-            let bytes = delivery.bytes.clone();
-            cx.send_bytes(bytes, SocketAddr::new(peer.0, CONTROL_PORT), CONTROL_DSCP);
-            return;
+            let nonce = cx.nonces.growing(cx.now);
+            if let Some(bytes) = signed(&delivery.parcel, delivery.form, nonce, cx) {
+                self.timers
+                    .set(id, cx.now + Span(FIRST_WAIT.micros() << delivery.tries));
+                delivery.tries += 1;
+                delivery.nonces.push(nonce);
+                self.by_nonce.insert(nonce, id);
+                cx.remember(Memory::Soon);
+                cx.count(Counter::ChangesSent);
+                cx.send_bytes(bytes, SocketAddr::new(peer.0, CONTROL_PORT), CONTROL_DSCP);
+                return;
+            }
+            // Without a key there is only the way that needs none: the solicitation.
+            delivery.most_tries = 0;
         }
         self.silent.insert(peer);
         if purpose == Purpose::UpdateCache && delivery.solicits < SOLICITS {
             delivery.solicits += 1;
-            self.timers.set(nonce, cx.now + SOLICIT_WAIT);
+            self.timers.set(id, cx.now + SOLICIT_WAIT);
             cx.solicit(peer, delivery.parcel.record.eid);
             return;
         }
-        if let Some(delivery) = self.close(nonce) {
+        if let Some(delivery) = self.close(id) {
             delivery.report_unanswered(cx);
         }
     }
 
-    fn close(&mut self, nonce: Nonce) -> Option<Delivery> {
-        self.timers.cancel(&nonce);
-        self.open.remove(&nonce)
+    fn close(&mut self, id: DeliveryId) -> Option<Delivery> {
+        self.timers.cancel(&id);
+        let delivery = self.open.remove(&id)?;
+        for nonce in &delivery.nonces {
+            self.by_nonce.remove(nonce);
+        }
+        Some(delivery)
     }
 }
 
@@ -276,7 +293,7 @@ fn report(parcel: &Parcel, outcome: ChangeOutcome, cx: &mut Context<'_>) {
     }
 }
 
-/// The message as it goes out; `None` if no key may speak for its EID.
+/// The message as it goes out, once more each time; `None` if no key may speak for its EID.
 fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Context<'_>) -> Option<Vec<u8>> {
     let Parcel {
         peer,

@@ -222,14 +222,21 @@ impl Mobility {
         let Some(own) = xtr.database.exactly(record.eid) else {
             return;
         };
+        let mut after = own.clone();
+        after.enter_elsewhere(&record.locators, cx.config);
+        after.standing = Standing::Elsewhere;
+        if (after.standing, &after.everyone) == (own.standing, &own.everyone) {
+            // Said again, because our acknowledgement was lost. The clients are being told already, and views may have
+            // been given since.
+            return;
+        }
         // Who has a view is a client too, even one that never asked here.
         let clients: BTreeSet<Rloc> = own
             .requesters(cx.now)
             .into_iter()
             .chain(own.views.keys().copied())
             .collect();
-        own.enter_elsewhere(&record.locators, cx.config);
-        own.standing = Standing::Elsewhere;
+        *own = after;
         for client in clients {
             self.tell_client(
                 News {
@@ -303,7 +310,10 @@ fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
         from: learned,
         span: expires.since(learned).max(Span(1)),
     };
-    debug_assert!(prefix.covers(&record.eid));
+    if prefix == record.eid && mapping.content == content {
+        // Said again, because our acknowledgement was lost.
+        return cx.count(Counter::ChangesIdle);
+    }
     xtr.cache.insert(
         record.eid,
         Mapping::new(content, Origin::ChangePriority, asked, life),

@@ -604,3 +604,72 @@ fn the_old_site_stops_repeating_a_registration_when_it_hands_over() {
         repeated
     );
 }
+
+#[test]
+fn a_lost_message_does_not_hold_up_another_about_another_eid_nor_is_it_held_up() {
+    let (mut net, at) = fabric_with(|mut config| {
+        let second = |own: &node::config::OwnEid| node::config::OwnEid {
+            prefix: prefix("10.1.0.8/32"),
+            ..own.clone()
+        };
+        let vm = config
+            .eids
+            .iter()
+            .find(|own| own.prefix == prefix(VM_BLOCK))
+            .map(second);
+        config.eids.extend(vm);
+        config
+    });
+    net.miss(at.paris, VM);
+    net.miss(at.paris, "10.1.0.8");
+    net.run_for(Span::secs(3));
+    let mut updates = 0;
+    net.lose(move |packet| {
+        updates += u32::from(is_update(packet));
+        is_update(packet) && updates == 1
+    });
+    net.command(at.telco, switch(1, paris(), &[marilyn()]));
+    let mut second = switch(2, paris(), &[lip6()]);
+    if let NodeCommand::SetLocators { eid, .. } = &mut second {
+        *eid = prefix("10.1.0.8/32");
+    }
+    net.command(at.telco, second);
+    net.run_for(Span::millis(130));
+    assert_eq!(net.member(at.paris).way("10.1.0.8"), Way::To(lip6()));
+    assert_eq!(
+        net.member(at.paris).way(VM),
+        Way::To(marilyn()),
+        "the first came again after the second"
+    );
+    assert!(matches!(
+        outcomes(&net, at.telco, 1)[..],
+        [ChangeOutcome::Acknowledged { attempts: 2, .. }]
+    ));
+}
+
+#[test]
+fn a_handover_said_again_tells_the_clients_once() {
+    let (mut net, at) = busy_fabric();
+    // The old site's acknowledgements to the new one are lost for a while.
+    let mut lost = 0;
+    net.lose(move |packet| {
+        let acknowledges =
+            change_priority(packet).is_some_and(|message| message.purpose == Purpose::Acknowledge);
+        let lose = acknowledges && packet.from.ip() == telco().0 && lost < 3;
+        lost += u32::from(lose);
+        lose
+    });
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(1),
+            eid: prefix(VM_BLOCK),
+        },
+    );
+    net.run_for(Span::secs(3));
+    let told = |packet: &&Packet| is_update(packet) && packet.to.ip() == paris().0;
+    assert_eq!(net.tap.iter().filter(told).count(), 1);
+    assert!(outcomes(&net, at.marilyn, 1).iter().any(|outcome| {
+        matches!(outcome, ChangeOutcome::Acknowledged { client, attempts: 4, .. } if *client == telco())
+    }));
+}
