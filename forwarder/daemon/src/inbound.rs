@@ -119,7 +119,7 @@ impl Passage {
     }
 
     /// Tells the senders of relayed packets that were too big; they are at other sites, so the messages are encapsulated
-    /// too. Where there is no mapping for a sender, it is not asked for: the packet was not ours.
+    /// too.
     fn tell(&mut self, batch: &PacketBatch, egress: &mut Egress, notices: &mut PacketBatch) {
         for too_big in &egress.too_big {
             if let Some(message) = self.teller.message(batch.packet(too_big.slot), too_big.mtu)
@@ -136,6 +136,9 @@ impl Passage {
             let mouth = &self.mouth;
             self.transmitter
                 .send(notices, egress, |refusal| tell_refusal(mouth, refusal));
+            for held in &egress.held {
+                mouth.missed(notices.packet(held.slot), held);
+            }
             egress.clear();
             notices.clear();
         }
