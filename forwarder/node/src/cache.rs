@@ -196,7 +196,7 @@ impl Cache {
     }
 
     /// The locators that packets may go to, if they are not the same as when last asked.
-    pub(crate) fn changed_locators(&mut self) -> Option<Vec<Rloc>> {
+    pub(crate) fn changed_locators(&mut self) -> Option<BTreeSet<Rloc>> {
         std::mem::take(&mut self.changed.locators).then(|| self.eids.keys().copied().collect())
     }
 

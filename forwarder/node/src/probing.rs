@@ -78,7 +78,7 @@ impl Probing {
     }
 
     /// Takes the locators of the map cache.
-    pub(crate) fn follow_cache(&mut self, rlocs: &[Rloc], cx: &mut Context<'_>) {
+    pub(crate) fn follow_cache(&mut self, rlocs: &BTreeSet<Rloc>, cx: &mut Context<'_>) {
         for (rloc, target) in &mut self.targets {
             target.cached = if rlocs.contains(rloc) {
                 Cached::Yes

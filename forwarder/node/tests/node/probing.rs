@@ -200,12 +200,18 @@ fn what_is_known_of_a_locator_outlives_a_new_mapping_that_names_it() {
     net.run_for(Span::secs(5));
     net.kill(at.lip6);
     net.run_for(Span::secs(5));
+    let publications = net.member(at.paris).publications;
     net.command(
         at.telco,
         crate::fabric::switch(1, paris(), &[lip6(), marilyn(), telco()]),
     );
     net.run_for(Span::millis(100));
     assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    assert_eq!(
+        net.member(at.paris).publications,
+        publications + 1,
+        "not even for a moment"
+    );
 }
 
 #[test]
