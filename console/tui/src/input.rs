@@ -108,3 +108,27 @@ pub fn channel() -> (Feed, Inbox) {
     let feed = Feed(sender);
     (feed.clone(), Inbox { feed, inputs })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_channel_gives_the_input_back() {
+        let (feed, inbox) = channel();
+        for _ in 0..ROOM {
+            assert_eq!(feed.offer(Input::Tick), Ok(None));
+        }
+        assert_eq!(feed.offer(Input::Back), Ok(Some(Input::Back)));
+        assert_eq!(inbox.inputs.recv(), Ok(Input::Tick));
+        assert_eq!(feed.offer(Input::Back), Ok(None));
+    }
+
+    #[test]
+    fn a_closed_console_takes_nothing() {
+        let (feed, inbox) = channel();
+        drop(inbox);
+        assert_eq!(feed.send(Input::Tick), Err(Gone));
+        assert_eq!(feed.offer(Input::Tick), Err(Gone));
+    }
+}

@@ -244,3 +244,34 @@ impl<'a> Table<'a> {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{empty, snapshot, zone};
+
+    fn all(snapshot: &Snapshot) -> String {
+        [links(snapshot), rlocs(snapshot), proposals(snapshot, zone())].join("\n")
+    }
+
+    #[test]
+    fn tables_are_aligned_and_need_no_terminal() {
+        let text = all(&snapshot());
+        insta::assert_snapshot!("plain", text);
+        assert!(text.is_ascii());
+    }
+
+    #[test]
+    fn an_empty_table_says_why() {
+        insta::assert_snapshot!("plain_empty", all(&empty()));
+    }
+
+    #[test]
+    fn control_characters_do_not_break_a_table() {
+        let mut snapshot = snapshot();
+        snapshot.nodes[1].label = "Mar\nil\u{1b}[31myn".to_owned();
+        let text = all(&snapshot);
+        assert!(text.contains("Mar il [31myn"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
+}

@@ -60,13 +60,13 @@ impl Role {
         let style = Style::new();
         match self {
             Self::Text => style,
-            Self::Quiet | Self::Border => style.add_modifier(Modifier::DIM),
+            // Dim is grey on most terminals; dim dark grey would be nothing at all on many.
+            Self::Quiet | Self::Border | Self::Stale => style.add_modifier(Modifier::DIM),
             Self::Heading => style.fg(Color::Cyan),
             Self::Strong => style.add_modifier(Modifier::BOLD),
             Self::Good => style.fg(Color::Green),
             Self::Warning => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
             Self::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
-            Self::Stale => style.fg(Color::DarkGray).add_modifier(Modifier::DIM),
             Self::Key => style.fg(Color::Cyan).add_modifier(Modifier::BOLD),
             Self::Focus => style.add_modifier(Modifier::BOLD | Modifier::REVERSED),
             Self::Selected => style.add_modifier(Modifier::REVERSED),

@@ -45,16 +45,37 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) -> Rect
     let guide = props.guide.map(|text| (Role::Guide, text));
     let status = props.status.map(|status| (Role::Selected, status.text.as_str()));
     for (role, text) in [alarm, guide, status].into_iter().flatten() {
-        if rest.height <= 4 {
-            break;
+        for text in wrapped(text, usize::from(rest.width).saturating_sub(2)) {
+            if rest.height <= 4 {
+                return rest;
+            }
+            let text = figures::left(&format!(" {text}"), usize::from(rest.width));
+            Row::new().add(text, role).draw(frame, Some(rest));
+            rest = Rect {
+                y: rest.y + 1,
+                height: rest.height - 1,
+                ..rest
+            };
         }
-        let text = figures::left(&format!(" {text}"), usize::from(rest.width));
-        Row::new().add(text, role).draw(frame, Some(rest));
-        rest = Rect {
-            y: rest.y + 1,
-            height: rest.height - 1,
-            ..rest
-        };
     }
     rest
+}
+
+/// At most two lines, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut first = String::new();
+    let mut rest = text;
+    while let Some(word) = rest.split_inclusive(' ').next() {
+        if figures::cells(&first) + figures::cells(word.trim_end()) > width {
+            break;
+        }
+        first.push_str(word);
+        rest = rest.get(word.len()..).unwrap_or_default();
+    }
+    match (first.is_empty(), rest.is_empty()) {
+        // A single word longer than the line is cut.
+        (true, _) => vec![text.to_owned()],
+        (false, true) => vec![first],
+        (false, false) => vec![first, rest.to_owned()],
+    }
 }

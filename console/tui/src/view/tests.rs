@@ -83,7 +83,7 @@ screen!(guide_80x24, {
     let mut console = console("compact", (80, 24));
     console.update(
         Input::Guide(Some(
-            "a link has gone bad: press a, then y, to approve the switch".to_owned(),
+            "the user's link to TelcoCenter has gone bad, and a switch is proposed: press a, then y, to approve it".to_owned(),
         )),
         NOW,
     );

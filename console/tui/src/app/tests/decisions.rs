@@ -1,0 +1,295 @@
+//! From a key to a command: dialogs, and what stands in the way.
+
+use proto::{Command, EngineFrame, Mode, Notice, ProposalId, ProposalState, RequestId, Span, Verdict};
+
+use super::{SIZE, approve, later, noc, revised, status};
+use crate::fixture::{
+    NOW, asked, blank, console, console_with, notice, press, site, snapshot, typed, user, vm,
+};
+use crate::{Effect, Ending, Input};
+
+#[test]
+fn approving_asks_exactly_once_with_the_revision_that_was_on_the_screen() {
+    let mut console = noc();
+    let effects = press(&mut console, "a Tab Enter", NOW);
+    assert_eq!(asked(&effects), [&approve()]);
+    assert!(console.app.dialog.is_none());
+    assert_eq!(
+        asked(&press(&mut console, "Enter Enter y", later(5_000))),
+        [] as [&Command; 0]
+    );
+}
+
+#[test]
+fn y_presses_the_only_other_button() {
+    let mut console = noc();
+    assert_eq!(asked(&press(&mut console, "a y", NOW)), [&approve()]);
+    let effects = press(&mut console, "r y", later(2_000));
+    let reject = Command::Decide {
+        proposal: ProposalId(17),
+        revision: 3,
+        verdict: Verdict::Reject,
+    };
+    assert_eq!(asked(&effects), [&reject]);
+}
+
+#[test]
+fn cancel_has_the_focus_so_enter_alone_does_nothing() {
+    for keys in [
+        "a Enter",
+        "r Enter",
+        "m Enter",
+        "w Enter",
+        "q Enter",
+        "a Esc",
+        "a n",
+        "a Tab Tab Enter",
+    ] {
+        let mut console = noc();
+        let effects = press(&mut console, keys, NOW);
+        assert!(asked(&effects).is_empty(), "{keys}: {effects:?}");
+        assert!(
+            !effects.iter().any(|effect| matches!(effect, Effect::Quit(_))),
+            "{keys}"
+        );
+        assert!(console.app.dialog.is_none(), "{keys}");
+    }
+}
+
+#[test]
+fn request_ids_are_never_used_twice() {
+    let mut console = noc();
+    let mut effects = press(&mut console, "a y", NOW);
+    effects.extend(press(&mut console, "a y", later(1_000)));
+    let ids: Vec<&RequestId> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Ask(id, _) => Some(id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn a_revision_that_changes_under_an_open_dialog_takes_its_button_away() {
+    let mut console = noc();
+    press(&mut console, "a Tab", NOW);
+    notice(&mut console, revised(4, ProposalState::Open), later(500));
+    let effects = press(&mut console, "Enter", later(1_000));
+    assert!(
+        asked(&effects).is_empty(),
+        "the focus must be back on Cancel: {effects:?}"
+    );
+
+    press(&mut console, "a", later(2_000));
+    notice(&mut console, revised(5, ProposalState::Open), later(2_500));
+    assert!(console.text().contains("#17 is at revision 5 now: look again"));
+    assert!(asked(&press(&mut console, "y Tab Enter", later(3_000))).is_empty());
+    assert!(console.app.dialog.is_some(), "it says why instead of closing");
+}
+
+#[test]
+fn a_dialog_stays_invalid_even_if_the_old_revision_came_back() {
+    let mut console = noc();
+    press(&mut console, "a", NOW);
+    notice(&mut console, revised(4, ProposalState::Open), later(500));
+    notice(&mut console, revised(3, ProposalState::Open), later(600));
+    assert!(asked(&press(&mut console, "y", later(1_000))).is_empty());
+}
+
+#[test]
+fn a_proposal_that_ends_under_an_open_dialog_takes_its_button_away() {
+    let mut console = noc();
+    press(&mut console, "a", NOW);
+    notice(
+        &mut console,
+        revised(3, ProposalState::Expired { at: later(400) }),
+        later(500),
+    );
+    assert!(console.text().contains("#17 is expired now"));
+    assert!(asked(&press(&mut console, "y", later(1_000))).is_empty());
+}
+
+#[test]
+fn a_snapshot_that_no_longer_holds_the_proposal_takes_the_button_away_too() {
+    let mut console = noc();
+    press(&mut console, "a", NOW);
+    let mut other = snapshot();
+    other.proposals.clear();
+    console.update(
+        Input::frame(EngineFrame::Snapshot { snapshot: other }),
+        later(500),
+    );
+    assert!(asked(&press(&mut console, "y", later(1_000))).is_empty());
+}
+
+#[test]
+fn a_paste_storm_approves_nothing() {
+    let mut console = noc();
+    // Typed faster than anybody types, and long enough to outlast any fixed delay.
+    let mut effects = Vec::new();
+    for (index, key) in "a y a y a Tab Enter y a y"
+        .split_whitespace()
+        .cycle()
+        .take(600)
+        .enumerate()
+    {
+        effects.extend(console.update(typed(key), NOW + Span::millis(5 * index as u64)));
+    }
+    assert!(asked(&effects).is_empty());
+    // Once the storm is over the dialog is there and works.
+    assert_eq!(asked(&press(&mut console, "y", later(10_000))), [&approve()]);
+}
+
+#[test]
+fn a_bracketed_paste_goes_into_a_text_field_and_nowhere_else() {
+    let mut console = noc();
+    assert!(
+        console
+            .update(Input::Paste("a\ny\n".to_owned()), later(1))
+            .is_empty()
+    );
+    press(&mut console, "a", NOW);
+    assert!(
+        console
+            .update(Input::Paste("y\n".to_owned()), later(5_000))
+            .is_empty()
+    );
+    assert!(console.app.dialog.is_some());
+    press(&mut console, "Esc /", later(6_000));
+    console.update(Input::Paste("lyon\n\u{1b}[2J".to_owned()), later(7_000));
+    assert_eq!(console.app.table.filter.text(), "lyon[2J");
+}
+
+#[test]
+fn a_key_that_comes_with_the_dialog_is_ignored_and_one_after_a_pause_is_not() {
+    let mut console = noc();
+    console.update(typed("a"), later(0));
+    assert!(console.update(typed("y"), later(199)).is_empty());
+    assert!(
+        console.update(typed("y"), later(398)).is_empty(),
+        "the early key put it off"
+    );
+    assert_eq!(asked(&console.update(typed("y"), later(598))), [&approve()]);
+}
+
+#[test]
+fn what_is_over_cannot_be_decided_and_the_reason_is_told() {
+    let mut console = noc();
+    press(&mut console, "Tab Tab j j a", NOW);
+    assert!(console.app.dialog.is_none());
+    assert_eq!(
+        status(&console),
+        "#15 is confirmed; only open proposals can be decided"
+    );
+}
+
+#[test]
+fn nothing_is_asked_while_the_display_is_frozen() {
+    let mut console = noc();
+    for key in ["a", "r", "m", "w"] {
+        press(&mut console, "f", later(1_000));
+        press(&mut console, key, later(2_000));
+        assert!(console.app.dialog.is_none(), "{key}");
+        assert_eq!(status(&console), "the display is frozen; f shows what is now");
+        press(&mut console, "f", later(3_000));
+    }
+}
+
+#[test]
+fn a_frozen_display_does_not_move_and_shows_what_is_now_afterwards() {
+    let mut console = noc();
+    press(&mut console, "f", NOW);
+    let before = console.text();
+    notice(&mut console, Notice::Mode { mode: Mode::Auto }, later(1_000));
+    notice(
+        &mut console,
+        revised(9, ProposalState::Expired { at: later(900) }),
+        later(1_000),
+    );
+    console.update(Input::Tick, later(60_000));
+    assert_eq!(console.text(), before);
+    press(&mut console, "f", later(61_000));
+    let text = console.text();
+    assert!(text.contains("AUTO") && text.contains("expired"), "{text}");
+}
+
+#[test]
+fn the_mode_is_chosen_and_the_present_one_cannot_be() {
+    let mut console = noc();
+    let effects = press(&mut console, "m Down Enter", NOW);
+    assert_eq!(asked(&effects), [&Command::SetMode { mode: Mode::Observe }]);
+    let effects = press(&mut console, "m Down Down Enter", later(5_000));
+    assert!(asked(&effects).is_empty());
+    assert_eq!(status(&console), "the mode is recommend already");
+    assert!(
+        asked(&press(&mut console, "y", later(6_000))).is_empty(),
+        "y means nothing among several"
+    );
+}
+
+#[test]
+fn a_manual_switch_asks_for_the_data_centre_chosen() {
+    let mut console = noc();
+    let effects = press(&mut console, "w Down Down Enter", NOW);
+    let command = Command::Switch {
+        user: user("paris-001"),
+        vm: vm(),
+        to: site("marilyn"),
+    };
+    assert_eq!(asked(&effects), [&command]);
+    // Where the user enters already is listed, and cannot be pressed.
+    assert!(asked(&press(&mut console, "w Down Enter", later(5_000))).is_empty());
+    assert_eq!(status(&console), "paris-001 already enters by TelcoCenter");
+}
+
+#[test]
+fn quitting_asks_only_while_something_is_under_way() {
+    let mut console = noc();
+    let effects = press(&mut console, "q", NOW);
+    assert!(!effects.contains(&Effect::Quit(Ending::Quit)));
+    assert!(press(&mut console, "y", later(1_000)).contains(&Effect::Quit(Ending::Quit)));
+
+    let mut quiet = snapshot();
+    quiet
+        .proposals
+        .retain(|proposal| !matches!(proposal.state, ProposalState::Executing { .. }));
+    let mut console = console_with(quiet, "noc", SIZE);
+    assert_eq!(press(&mut console, "q", NOW), [Effect::Quit(Ending::Quit)]);
+}
+
+#[test]
+fn control_c_quits_from_anywhere() {
+    for keys in ["", "a", "m", "?", "/ x", "f"] {
+        let mut console = noc();
+        press(&mut console, keys, NOW);
+        assert_eq!(
+            console.update(typed("^C"), later(3_000)),
+            [Effect::Quit(Ending::Quit)],
+            "{keys}"
+        );
+    }
+    let mut console = blank("auto", (80, 24));
+    assert_eq!(console.update(typed("^C"), NOW), [Effect::Quit(Ending::Quit)]);
+}
+
+#[test]
+fn nothing_can_be_decided_on_a_wall_or_in_a_window_too_small_to_see_it() {
+    let mut wall = console("wall", SIZE);
+    press(&mut wall, "a", NOW);
+    assert!(wall.app.dialog.is_none());
+    assert!(
+        wall.text()
+            .contains("this layout is for looking only; l changes it")
+    );
+    let mut tiny = console("auto", (50, 12));
+    press(&mut tiny, "a", NOW);
+    assert!(tiny.app.dialog.is_none());
+    assert!(
+        tiny.text().contains("the window is too small to show what"),
+        "{}",
+        tiny.text()
+    );
+}
