@@ -419,3 +419,22 @@ fn who_is_solicited_often_still_asks_the_etr_that_knows() {
     }
     assert_eq!(net.sent(paris(), is_ecm), 6);
 }
+
+#[test]
+fn packets_that_miss_while_a_refresh_is_under_way_are_not_held_for_ever() {
+    let (mut net, at) = fabric_with(|mut config| {
+        config.eids.iter_mut().for_each(|own| own.ttl = Ttl(1));
+        config
+    });
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(50));
+    net.member(at.paris).carry(VM, 1);
+    net.lose(|packet| packet.is(is_ecm));
+    // Asked again at 54 s, expired at 60 s, given up at 61.5 s.
+    net.run_for(Span::millis(10_200));
+    assert_eq!(net.member(at.paris).way(VM), Way::Miss);
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(2));
+    assert_eq!(net.member(at.paris).discarded, [prefix(VM_BLOCK)]);
+    assert_eq!(net.member(at.paris).way(VM), Way::Drop);
+}
