@@ -131,6 +131,9 @@ pub struct EngineArgs {
     /// Where recordings, token and endpoint are kept; default: the state directory of the session.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Begin a new record; the old one is kept beside it. Needed after the session was edited.
+    #[arg(long)]
+    pub fresh: bool,
     /// Where consoles may connect; loopback only.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,

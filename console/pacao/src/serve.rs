@@ -60,6 +60,9 @@ pub async fn start(args: EngineArgs) -> anyhow::Result<EngineHandle> {
     }
     let mut options = engine::Options::new(StateDir::open(paths)?);
     options.console = Some(args.listen);
+    if args.fresh {
+        options.start = engine::Start::Fresh;
+    }
     let engine = engine::spawn(session, options).await?;
     if let Some(mode) = args.mode {
         set_mode(engine.attach().await?, mode).await?;
