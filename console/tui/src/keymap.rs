@@ -72,7 +72,7 @@ pub(crate) struct Binding {
     /// A word for the footer; empty if it does not belong there.
     pub(crate) hint: &'static str,
     /// A line for help.
-    pub(crate) help: &'static str,
+    help: &'static str,
 }
 
 const PLAIN: KeyModifiers = KeyModifiers::NONE;
@@ -162,7 +162,7 @@ impl Binding {
     }
 
     /// All its keys, for help.
-    pub(crate) fn keys(&self) -> String {
+    fn keys(&self) -> String {
         self.keys.iter().map(name).collect::<Vec<_>>().join(" ")
     }
 }
@@ -247,6 +247,62 @@ fn no_user(app: &App) -> Option<String> {
     let rows = app.shown().and_then(|world| world.rlocs.get(&link.user));
     rows.is_none_or(Vec::is_empty)
         .then(|| format!("{} uses no VM", link.user))
+}
+
+/// A line of the help page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HelpLine {
+    /// Where the keys below are taken.
+    Title(&'static str),
+    /// Keys, what they do, and whether they can do it now.
+    Keys(String, &'static str, Hindered),
+    /// Why the keys above can do nothing now.
+    Why(String),
+    /// A mark on the screen and its meaning.
+    Mark(&'static str, &'static str),
+    Blank,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hindered {
+    Yes,
+    No,
+}
+
+const CONTEXTS: [(Context, &str); 4] = [
+    (Context::Screen, "On the screen"),
+    (Context::Always, "Anywhere"),
+    (Context::Dialog, "In a dialog"),
+    (Context::Field, "While typing a filter"),
+];
+
+const MARKS: [HelpLine; 4] = [
+    HelpLine::Mark("o ~ x ?", "fine, warning, broken or down, stale"),
+    HelpLine::Mark("▶ *", "the link carries the user's traffic; the VM's home"),
+    HelpLine::Mark("×", "a probe was lost (it is never drawn as 0 ms)"),
+    HelpLine::Mark("SLA ms", "what is left of the RTT bound; below 0 it is broken"),
+];
+
+/// The help page: what each key does here and now, and what the marks mean.
+pub(crate) fn help(app: &App) -> Vec<HelpLine> {
+    let mut lines = Vec::new();
+    for (context, title) in CONTEXTS {
+        lines.push(HelpLine::Title(title));
+        for binding in BINDINGS.iter().filter(|binding| binding.context == context) {
+            let why = hindrance(app, binding.intent).filter(|_| context == Context::Screen);
+            let hindered = if why.is_some() {
+                Hindered::Yes
+            } else {
+                Hindered::No
+            };
+            lines.push(HelpLine::Keys(binding.keys(), binding.help, hindered));
+            lines.extend(why.map(HelpLine::Why));
+        }
+        lines.push(HelpLine::Blank);
+    }
+    lines.push(HelpLine::Title("Marks"));
+    lines.extend(MARKS);
+    lines
 }
 
 /// The key of an intent on the panes, for sentences.

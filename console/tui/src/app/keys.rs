@@ -6,7 +6,7 @@ use proto::{Severity, Timestamp, Verdict};
 use super::dialog::{Choice, Deed, Dialog};
 use super::table::Filter;
 use super::{App, Field, Frozen};
-use crate::keymap::{Context, Intent, hindrance, intent};
+use crate::keymap::{Context, Intent, help, hindrance, intent};
 use crate::layout::PaneKind;
 use crate::{Effect, Ending};
 
@@ -60,12 +60,12 @@ impl App {
                     .map(|(user, world)| Dialog::switch(&user, world, clocks));
             }
             Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
-            Intent::Up => self.scroll(Scroll::Up(1)),
-            Intent::Down => self.scroll(Scroll::Down(1)),
-            Intent::PageUp => self.scroll(Scroll::Up(self.page())),
-            Intent::PageDown => self.scroll(Scroll::Down(self.page())),
-            Intent::First => self.scroll(Scroll::First),
-            Intent::Last => self.scroll(Scroll::Last),
+            Intent::Up => self.scroll(Movement::Up(1)),
+            Intent::Down => self.scroll(Movement::Down(1)),
+            Intent::PageUp => self.scroll(Movement::Up(self.page())),
+            Intent::PageDown => self.scroll(Movement::Down(self.page())),
+            Intent::First => self.scroll(Movement::First),
+            Intent::Last => self.scroll(Movement::Last),
             Intent::FocusNext => self.focus(1),
             Intent::FocusPrevious => self.focus(-1),
             Intent::Filter => {
@@ -207,11 +207,11 @@ impl App {
             .max(1)
     }
 
-    fn scroll(&mut self, scroll: Scroll) {
+    fn scroll(&mut self, movement: Movement) {
         match self.focus {
             PaneKind::Links => {
                 let last = self.table.order.len().saturating_sub(1);
-                let to = scroll.from(self.table.position(), last);
+                let to = movement.from(self.table.position(), last);
                 self.table.move_to(to);
                 self.rlocs_down = 0;
             }
@@ -224,18 +224,18 @@ impl App {
                     .collect();
                 let at = self.selected_proposal().map(|proposal| proposal.id);
                 let at = ids.iter().position(|id| Some(*id) == at).unwrap_or(0);
-                self.proposal = ids.get(scroll.from(at, ids.len().saturating_sub(1))).copied();
+                self.proposal = ids.get(movement.from(at, ids.len().saturating_sub(1))).copied();
             }
             PaneKind::Log => {
                 let last = self.shown().map_or(0, |world| world.log.len().saturating_sub(1));
-                self.log_back = scroll.from(self.log_back, last);
+                self.log_back = movement.from(self.log_back, last);
             }
             PaneKind::Rlocs => {
                 let user = self.table.selected().map(|link| link.user.clone());
                 let rows = user
                     .and_then(|user| self.shown()?.rlocs.get(&user))
                     .map_or(0, Vec::len);
-                self.rlocs_down = scroll.from(self.rlocs_down, rows.saturating_sub(1));
+                self.rlocs_down = movement.from(self.rlocs_down, rows.saturating_sub(1));
             }
             _ => {}
         }
@@ -243,13 +243,14 @@ impl App {
 
     fn help_key(&mut self, meant: Intent) -> Vec<Effect> {
         let line = self.help.unwrap_or(0);
-        let page = usize::from(self.size.1).saturating_sub(4).max(1);
-        let last = crate::keymap::BINDINGS.len() + 12;
+        // The page has a frame of two lines.
+        let page = usize::from(self.size.1).saturating_sub(2).max(1);
+        let last = help(self).len().saturating_sub(page);
         self.help = match meant {
-            Intent::Up => Some(Scroll::Up(1).from(line, last)),
-            Intent::Down => Some(Scroll::Down(1).from(line, last)),
-            Intent::PageUp => Some(Scroll::Up(page).from(line, last)),
-            Intent::PageDown => Some(Scroll::Down(page).from(line, last)),
+            Intent::Up => Some(Movement::Up(1).from(line, last)),
+            Intent::Down => Some(Movement::Down(1).from(line, last)),
+            Intent::PageUp => Some(Movement::Up(page).from(line, last)),
+            Intent::PageDown => Some(Movement::Down(page).from(line, last)),
             _ => None,
         };
         vec![Effect::Draw]
@@ -355,14 +356,14 @@ impl App {
 
 /// A movement.
 #[derive(Clone, Copy)]
-enum Scroll {
+enum Movement {
     Up(usize),
     Down(usize),
     First,
     Last,
 }
 
-impl Scroll {
+impl Movement {
     fn from(self, at: usize, last: usize) -> usize {
         match self {
             Self::Up(by) => at.saturating_sub(by),

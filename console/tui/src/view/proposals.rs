@@ -116,9 +116,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
     let mut rows = Vec::new();
     for (index, proposal) in props.proposals.iter().enumerate().skip(*first) {
         let here = index == selected && props.cursor == Cursor::Shown;
+        let here = if here { Focus::Here } else { Focus::Elsewhere };
         rows.push((
-            headline(proposal, world, props, (here, width)),
-            here && props.focus == Focus::Here,
+            headline(proposal, world, props, here, width),
+            here == Focus::Here && props.focus == Focus::Here,
         ));
         if index == selected {
             rows.extend(card.iter().map(|row| (row.clone(), false)));
@@ -133,12 +134,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
 }
 
 /// One line of a proposal.
-fn headline(proposal: &Proposal, world: &World, props: &Props<'_>, (here, width): (bool, usize)) -> Row {
+fn headline(proposal: &Proposal, world: &World, props: &Props<'_>, here: Focus, width: usize) -> Row {
     let (mark, role, end) = standing(proposal, props);
     let over = proposal.state.is_over();
     let tone = if over { Role::Text } else { Role::Strong };
     let mut row = Row::new()
-        .add(if here { ">" } else { " " }, Role::Strong)
+        .add(if here == Focus::Here { ">" } else { " " }, Role::Strong)
         .add(format!("{mark} "), role)
         .add(format!("#{}", proposal.id.0), tone);
     if !over {

@@ -246,3 +246,15 @@ fn ten_thousand_links_are_filtered_sorted_and_drawn() {
         .count();
     assert_eq!(console.app.table.order.len(), matching);
 }
+
+#[test]
+fn help_scrolls_no_further_than_its_end() {
+    let mut console = console("compact", (80, 24));
+    press(&mut console, "? PgDn PgDn PgDn PgDn j j j", NOW);
+    let end = console.text();
+    assert!(end.contains("what is left of the RTT bound"), "{end}");
+    press(&mut console, "k", later(4_000));
+    assert_ne!(console.text(), end, "the first key up is seen");
+    press(&mut console, "?", later(5_000));
+    assert!(!console.text().contains("Help"));
+}
