@@ -6,7 +6,8 @@
 //! | `fabric` | three data centres, two users, a Map-Server: the thesis's first test bed |
 //! | `resolving` | misses, retries, negative replies, lifetimes, SMR |
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
-//! | `moving` | Change-Priority: switches, migrations, views, loss, peers that do not speak it |
+//! | `arriving` | a VM moves: arrival, handover, registration, restarts |
+//! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
@@ -14,6 +15,7 @@
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
 #![allow(clippy::unwrap_used)]
 
+mod arriving;
 mod fabric;
 mod forging;
 mod hostile;

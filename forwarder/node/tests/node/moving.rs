@@ -43,7 +43,7 @@ pub(crate) fn outcomes(net: &Network, index: usize, change: u64) -> Vec<ChangeOu
         .collect()
 }
 
-fn database(net: &mut Network, index: usize) -> Vec<DatabaseRow> {
+pub(crate) fn database(net: &mut Network, index: usize) -> Vec<DatabaseRow> {
     match net.command(index, NodeCommand::Show { what: Show::Database }) {
         NodeReport::Database { rows } => rows,
         other => panic!("the database was asked for, not {other:?}"),
@@ -62,7 +62,7 @@ fn requesters(net: &mut Network, index: usize) -> Vec<RequesterRow> {
     }
 }
 
-fn priority(locators: &[Locator], rloc: Rloc) -> Option<Priority> {
+pub(crate) fn priority(locators: &[Locator], rloc: Rloc) -> Option<Priority> {
     locators
         .iter()
         .find(|locator| locator.rloc == rloc)
@@ -334,88 +334,6 @@ fn who_asked_is_kept_for_as_long_as_what_they_were_told_lasts() {
 }
 
 #[test]
-fn a_vm_that_arrives_takes_its_clients_and_its_registration_along() {
-    let (mut net, at) = busy_fabric();
-    let arrived = NodeCommand::Arrived {
-        change: ChangeId(1),
-        eid: prefix(VM_BLOCK),
-    };
-    assert_eq!(net.command(at.marilyn, arrived), NodeReport::Done);
-    // One way to the old site, one way on to the clients.
-    net.run_for(Span::millis(20));
-    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
-    assert_eq!(net.member(at.lyon).way(VM), Way::To(marilyn()));
-    net.run_for(Span::secs(200));
-    let old = database(&mut net, at.telco).remove(0).locators;
-    assert_eq!(
-        (priority(&old, telco()), priority(&old, marilyn())),
-        (Some(Priority::NEVER), Some(Priority(1)))
-    );
-    let new = database(&mut net, at.marilyn).remove(0).locators;
-    assert_eq!(
-        (priority(&new, marilyn()), priority(&new, telco())),
-        (Some(Priority(1)), Some(Priority(2)))
-    );
-    let NodeReport::Registrations { rows } = net.command(
-        at.server,
-        NodeCommand::Show {
-            what: Show::Registrations,
-        },
-    ) else {
-        panic!("registrations were asked for");
-    };
-    let vm: Vec<Rloc> = rows
-        .iter()
-        .filter(|row| row.eid == prefix(VM_BLOCK))
-        .map(|row| row.from)
-        .collect();
-    assert_eq!(vm, [marilyn()], "the old site has stopped registering");
-    let told = outcomes(&net, at.marilyn, 1);
-    assert_eq!(
-        told.len(),
-        3,
-        "stored, and taken by the two others of the group: {told:?}"
-    );
-}
-
-#[test]
-fn a_registration_that_crossed_the_handover_does_not_win() {
-    let (mut net, at) = busy_fabric();
-    net.delay(telco().0, crate::fabric::server().0, Span::millis(15));
-    // The old site repeats its registration at 60 s, 5 ms before the handover reaches it; it arrives after the new one.
-    net.run_for(Span::millis(60_000 - 3_100 - 5));
-    net.command(
-        at.marilyn,
-        NodeCommand::Arrived {
-            change: ChangeId(1),
-            eid: prefix(VM_BLOCK),
-        },
-    );
-    net.run_for(Span::secs(2));
-    let NodeReport::Registrations { rows } = net.command(
-        at.server,
-        NodeCommand::Show {
-            what: Show::Registrations,
-        },
-    ) else {
-        panic!("registrations were asked for");
-    };
-    let crossed = rows
-        .iter()
-        .find(|row| row.from == telco())
-        .map(|row| row.expires_in);
-    assert!(
-        crossed.is_some_and(|left| left > Span::secs(178)),
-        "the old site's last came at 60 s: {crossed:?}"
-    );
-    let newest = rows
-        .iter()
-        .filter(|row| row.eid == prefix(VM_BLOCK))
-        .max_by_key(|row| row.expires_in);
-    assert_eq!(newest.map(|row| row.from), Some(marilyn()));
-}
-
-#[test]
 fn a_longer_eid_than_the_cached_one_moves_alone() {
     let (mut net, at) = fabric_with(|mut config| {
         for own in config
@@ -510,71 +428,6 @@ fn whoever_orders_a_change_hears_of_it_without_subscribing() {
 }
 
 #[test]
-fn what_was_decided_outlives_a_restart_of_the_node_that_serves_it() {
-    let (mut net, at) = busy_fabric();
-    net.command(at.telco, switch(1, paris(), &[lip6()]));
-    net.command(
-        at.marilyn,
-        NodeCommand::Arrived {
-            change: ChangeId(2),
-            eid: prefix("10.1.0.7/32"),
-        },
-    );
-    net.run_for(Span::secs(2));
-    // The handover came after the switch, and the view with it went.
-    let before = database(&mut net, at.telco);
-    assert_eq!(before.len(), 1);
-    net.command(at.telco, switch(3, lyon(), &[lip6()]));
-    net.run_for(Span::secs(2));
-    let before = [at.telco, at.marilyn].map(|index| database(&mut net, index));
-    for index in [at.telco, at.marilyn] {
-        net.kill(index);
-        net.start(index);
-    }
-    net.run_for(Span::secs(2));
-    assert_eq!(
-        [at.telco, at.marilyn].map(|index| database(&mut net, index)),
-        before
-    );
-    let NodeReport::Registrations { rows } = net.command(
-        at.server,
-        NodeCommand::Show {
-            what: Show::Registrations,
-        },
-    ) else {
-        panic!("registrations were asked for");
-    };
-    let newest = rows
-        .iter()
-        .filter(|row| row.eid == prefix(VM_BLOCK))
-        .max_by_key(|row| row.expires_in);
-    assert_eq!(
-        newest.map(|row| row.from),
-        Some(marilyn()),
-        "the old site does not claim the VM back"
-    );
-}
-
-#[test]
-fn a_client_that_was_only_given_a_view_hears_of_the_handover_too() {
-    let (mut net, at) = busy_fabric();
-    // Paris asked the VM's home; the third site only knows its view.
-    net.command(at.lip6, switch(1, paris(), &[lip6(), telco()]));
-    net.run_for(Span::secs(1));
-    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
-    net.lose(|packet| packet.from.ip() == telco().0);
-    net.command(
-        at.marilyn,
-        NodeCommand::Arrived {
-            change: ChangeId(2),
-            eid: prefix(VM_BLOCK),
-        },
-    );
-    net.run_for(Span::secs(1));
-    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
-}
-
-#[test]
 fn a_client_that_acknowledges_again_is_solicited_no_more() {
     let (mut net, at) = busy_fabric();
     net.lose(is_change_priority);
@@ -587,31 +440,6 @@ fn a_client_that_acknowledges_again_is_solicited_no_more() {
     }
     // Once when it was silent, once in doubt.
     assert_eq!(net.tap.iter().filter(|packet| is_solicitation(packet)).count(), 2);
-}
-
-#[test]
-fn the_old_site_stops_repeating_a_registration_when_it_hands_over() {
-    let (mut net, at) = busy_fabric();
-    let from_telco = |packet: &Packet| {
-        packet.from.ip() == telco().0 && packet.is(|message| matches!(message, Message::MapRegister(_)))
-    };
-    net.lose(move |packet| from_telco(packet));
-    // The round at 60 s is lost and repeated for 15 s; the VM leaves in between.
-    net.run_for(Span::secs(58));
-    let repeated = net.tap.iter().filter(|packet| from_telco(packet)).count();
-    net.command(
-        at.marilyn,
-        NodeCommand::Arrived {
-            change: ChangeId(1),
-            eid: prefix(VM_BLOCK),
-        },
-    );
-    net.run_for(Span::secs(120));
-    assert!(repeated >= 2, "{repeated}");
-    assert_eq!(
-        net.tap.iter().filter(|packet| from_telco(packet)).count(),
-        repeated
-    );
 }
 
 #[test]
@@ -654,31 +482,4 @@ fn a_lost_message_does_not_hold_up_another_about_another_eid_nor_is_it_held_up()
         outcomes(&net, at.telco, 1)[..],
         [ChangeOutcome::Acknowledged { attempts: 2, .. }]
     ));
-}
-
-#[test]
-fn a_handover_said_again_tells_the_clients_once() {
-    let (mut net, at) = busy_fabric();
-    // The old site's acknowledgements to the new one are lost for a while.
-    let mut lost = 0;
-    net.lose(move |packet| {
-        let acknowledges =
-            change_priority(packet).is_some_and(|message| message.purpose == Purpose::Acknowledge);
-        let lose = acknowledges && packet.from.ip() == telco().0 && lost < 3;
-        lost += u32::from(lose);
-        lose
-    });
-    net.command(
-        at.marilyn,
-        NodeCommand::Arrived {
-            change: ChangeId(1),
-            eid: prefix(VM_BLOCK),
-        },
-    );
-    net.run_for(Span::secs(3));
-    let told = |packet: &&Packet| is_update(packet) && packet.to.ip() == paris().0;
-    assert_eq!(net.tap.iter().filter(told).count(), 1);
-    assert!(outcomes(&net, at.marilyn, 1).iter().any(|outcome| {
-        matches!(outcome, ChangeOutcome::Acknowledged { client, attempts: 4, .. } if *client == telco())
-    }));
 }
