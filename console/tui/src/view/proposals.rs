@@ -250,7 +250,7 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
         ProposalState::Confirmed { receipt, .. } => vec![why, field("took", took(receipt))],
         ProposalState::Failed { why: reason, .. } => {
             let from = world.label(&proposal.from);
-            vec![why, field("failed", format!("{reason}; traffic stays on {from}"))]
+            vec![why, field("then", format!("{reason}; traffic stays on {from}"))]
         }
         ProposalState::Superseded { why: reason, .. } => vec![why, field("then", reason.clone())],
         ProposalState::Rejected { .. } | ProposalState::Expired { .. } => vec![why],
