@@ -13,14 +13,14 @@ use crate::screen::{self, Screen, operator};
 
 /// Where an engine is, and what opens its door.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub(crate) struct Door {
     url: String,
     token: PathBuf,
 }
 
 impl Door {
     /// Finds the engine that is meant.
-    pub fn find(at: &EngineAt) -> anyhow::Result<Self> {
+    pub(crate) fn find(at: &EngineAt) -> anyhow::Result<Self> {
         let root = at.state.clone().map_or(Root::User, Root::At);
         if let (Some(url), Some(token)) = (&at.url, &at.token_file) {
             return Ok(Self {
@@ -69,14 +69,14 @@ impl Door {
     }
 
     /// Goes in.
-    pub async fn enter(&self) -> anyhow::Result<(Attachment, Connection)> {
+    pub(crate) async fn enter(&self) -> anyhow::Result<(Attachment, Connection)> {
         let token = Token::read(&self.token)?;
         Ok(connect(&self.url, &token, &operator()).await?)
     }
 }
 
 /// Shows the console until the operator quits; looks for the engine again when it is lost.
-pub fn run(mut args: AttachArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(mut args: AttachArgs) -> anyhow::Result<bool> {
     screen::present()?;
     screen::layout(&args.screen)?;
     args.engine.url = args.at.or(args.engine.url);

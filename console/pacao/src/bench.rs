@@ -1,3 +1,3 @@
 //! Measurements against named peers.
 
-pub mod forward;
+pub(crate) mod forward;

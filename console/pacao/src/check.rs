@@ -17,7 +17,7 @@ struct Row {
 }
 
 /// Checks every file; `Ok(true)` if nothing is wrong.
-pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let mut rows = Vec::new();
     for path in &args.files {
         let found = findings(path).with_context(|| path.display().to_string())?;

@@ -1,10 +1,12 @@
 //! What a drill or bench claims: measured values held against bounds, as one JSON object.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
 /// How a value relates to its bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// `value <= bound`.
     AtMost(f64),
     /// `value >= bound`.
@@ -22,7 +24,7 @@ pub enum Bound {
 
 /// One measured value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     name: String,
     value: f64,
     unit: &'static str,
@@ -32,13 +34,13 @@ pub struct Check {
 
 /// The checks of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Checks {
+pub(crate) struct Checks {
     checks: Vec<Check>,
 }
 
 impl Checks {
     /// Adds a value measured in this run. A value that is not a number never holds.
-    pub fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, bound: Bound) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, bound: Bound) {
         let holds = value.is_finite()
             && match bound {
                 Bound::AtMost(most) => value <= most,
@@ -56,12 +58,12 @@ impl Checks {
     }
 
     /// Whether every one holds, and there is at least one.
-    pub fn hold(&self) -> bool {
+    pub(crate) fn hold(&self) -> bool {
         !self.checks.is_empty() && self.checks.iter().all(|check| check.holds)
     }
 
     /// A table for people.
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let width = self
             .checks
             .iter()
@@ -73,8 +75,10 @@ impl Checks {
             let mark = if check.holds { 'o' } else { 'x' };
             let bound = check.bound.as_deref().unwrap_or("-");
             let value = format!("{:.3}", check.value);
-            lines += &format!(
-                "{mark} {:<width$}  {value:>14} {:<8} {bound}\n",
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                lines,
+                "{mark} {:<width$}  {value:>14} {:<8} {bound}",
                 check.name, check.unit
             );
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use proto::{Mode, SiteName, Span, UserName, VmName};
+use proto::{Mode, SiteName, UserName, VmName};
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
 #[derive(Debug, Parser)]
@@ -16,7 +16,7 @@ use proto::{Mode, SiteName, Span, UserName, VmName};
     subcommand_required = true,
     arg_required_else_help = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -24,7 +24,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Show a whole fabric on this machine: a link goes bad, you approve, the traffic moves.
     Demo(DemoArgs),
     /// Run the engine and the console on a session.
@@ -63,7 +63,7 @@ pub enum Verb {
 
 /// Arguments handed on as they are.
 #[derive(Args, Debug)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// For the program itself.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<std::ffi::OsString>,
@@ -71,7 +71,7 @@ pub struct Passed {
 
 /// `pacao demo`
 #[derive(Args, Debug)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Play without hands: the engine approves by itself.
     #[arg(long)]
     pub auto: bool,
@@ -105,7 +105,7 @@ pub struct DemoArgs {
 
 /// How the console looks.
 #[derive(Args, Clone, Debug, Default)]
-pub struct ScreenArgs {
+pub(crate) struct ScreenArgs {
     /// Layout: noc, wall, compact, or a file; default: by the size of the terminal.
     #[arg(long, value_name = "NAME|FILE")]
     pub layout: Option<String>,
@@ -113,7 +113,7 @@ pub struct ScreenArgs {
 
 /// `pacao run`
 #[derive(Args, Debug)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
@@ -122,7 +122,7 @@ pub struct RunArgs {
 
 /// What an engine needs to know.
 #[derive(Args, Debug)]
-pub struct EngineArgs {
+pub(crate) struct EngineArgs {
     /// The session file.
     pub session: PathBuf,
     /// Begin in this mode, whatever the session or the record says.
@@ -141,7 +141,7 @@ pub struct EngineArgs {
 
 /// `pacao serve`
 #[derive(Args, Debug)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
     /// End when the process that started this one ends.
@@ -151,7 +151,7 @@ pub struct ServeArgs {
 
 /// Which engine to talk to.
 #[derive(Args, Clone, Debug)]
-pub struct EngineAt {
+pub(crate) struct EngineAt {
     /// ws://127.0.0.1:PORT; default: the only engine of yours that runs.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
@@ -168,7 +168,7 @@ pub struct EngineAt {
 
 /// `pacao attach`
 #[derive(Args, Debug)]
-pub struct AttachArgs {
+pub(crate) struct AttachArgs {
     /// ws://127.0.0.1:PORT, as `serve` printed it; default: the only engine of yours that runs.
     #[arg(value_name = "URL")]
     pub at: Option<String>,
@@ -180,7 +180,7 @@ pub struct AttachArgs {
 
 /// `pacao ctl`
 #[derive(Args, Debug)]
-pub struct CtlArgs {
+pub(crate) struct CtlArgs {
     #[command(flatten)]
     pub engine: EngineAt,
     /// One JSON value instead of a table.
@@ -193,7 +193,7 @@ pub struct CtlArgs {
 
 /// What to ask.
 #[derive(Debug, Subcommand)]
-pub enum Ask {
+pub(crate) enum Ask {
     /// Every user and data centre: RTT, jitter, loss, state.
     Links,
     /// Locators of each user's view of each VM: priority and weight.
@@ -232,7 +232,7 @@ pub enum Ask {
 
 /// Which proposal.
 #[derive(Args, Debug)]
-pub struct DecideArgs {
+pub(crate) struct DecideArgs {
     /// Its number.
     pub proposal: u64,
     /// Refuse if the proposal is at another revision.
@@ -259,14 +259,14 @@ pub enum NodePart {
 
 /// `pacao lab`
 #[derive(Args, Debug)]
-pub struct LabArgs {
+pub(crate) struct LabArgs {
     /// A session with a `lab:` part.
     pub session: PathBuf,
 }
 
 /// `pacao drill`
 #[derive(Debug, Subcommand)]
-pub enum Drill {
+pub(crate) enum Drill {
     /// Table 5.1 of the thesis: a download, the user's link is stressed, the entry moves (or not).
     #[command(name = "table-5-1")]
     Table51(Table51Args),
@@ -274,7 +274,7 @@ pub enum Drill {
 
 /// `pacao drill table-5-1`
 #[derive(Args, Debug)]
-pub struct Table51Args {
+pub(crate) struct Table51Args {
     /// What the stress adds to the round trip, milliseconds, one run each.
     #[arg(long, value_delimiter = ',', default_values_t = [100_u64, 200, 400, 1000], value_name = "MS,MS..")]
     pub impair: Vec<u64>,
@@ -297,7 +297,7 @@ pub struct Table51Args {
 
 /// Who chooses the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DrillMode {
+pub(crate) enum DrillMode {
     /// Nobody: the locator is fixed.
     Legacy,
     /// The engine, by RLOC switching.
@@ -306,14 +306,14 @@ pub enum DrillMode {
 
 /// `pacao bench`
 #[derive(Debug, Subcommand)]
-pub enum Bench {
+pub(crate) enum Bench {
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
 }
 
 /// `pacao bench forward`
 #[derive(Args, Debug)]
-pub struct ForwardArgs {
+pub(crate) struct ForwardArgs {
     /// Peers to measure beside: oor (OpenOverlayRouter), vxlan (the kernel's), plain (routing, no tunnel).
     #[arg(long, value_delimiter = ',', default_values = ["oor", "vxlan"], value_name = "PEER,PEER")]
     pub peers: Vec<Peer>,
@@ -330,7 +330,7 @@ pub struct ForwardArgs {
 
 /// Tunnels to measure beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
+pub(crate) enum Peer {
     /// OpenOverlayRouter.
     Oor,
     /// Kernel VXLAN.
@@ -341,7 +341,7 @@ pub enum Peer {
 
 /// `pacao replay`
 #[derive(Args, Debug)]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// A recording.
     pub file: PathBuf,
     /// One JSON object on standard output.
@@ -351,7 +351,7 @@ pub struct ReplayArgs {
 
 /// `pacao check`
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Session or layout files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
@@ -367,9 +367,4 @@ fn mode(text: &str) -> Result<Mode, String> {
         "auto" => Ok(Mode::Auto),
         _ => Err("use observe, recommend or auto".to_owned()),
     }
-}
-
-/// The lengths of the thesis's table divided by `factor`.
-pub fn compressed(seconds: f64, factor: f64) -> Span {
-    Span((seconds * 1e6 / factor).round() as u64)
 }

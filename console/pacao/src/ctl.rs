@@ -18,7 +18,7 @@ use crate::screen::operator;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks; `Ok(false)` if the engine refused.
-pub fn run(args: CtlArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<bool> {
     if let Ask::Node { socket, what } = &args.ask {
         return node::run(socket, *what, args.json);
     }
@@ -27,7 +27,7 @@ pub fn run(args: CtlArgs) -> anyhow::Result<bool> {
         .build()?;
     runtime.block_on(async {
         let (mut attachment, _connection) = Door::find(&args.engine)?.enter().await?;
-        let asked = tokio::time::timeout(PATIENCE, ask(&mut attachment, &args));
+        let asked = tokio::time::timeout(PATIENCE, ask(&mut attachment, args));
         asked.await.context("the engine does not answer")?
     })
 }

@@ -19,7 +19,7 @@ use stage::Stage;
 use summary::{Facts, Summary};
 
 /// Plays the demo; `Ok(true)` if the checks of its summary hold, or staff ended it by hand.
-pub fn run(args: &DemoArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<bool> {
     testbed::enter()?;
     if !args.headless {
         screen::present()?;
@@ -32,8 +32,8 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<bool> {
         on_screen(&stage, args)?
     };
     let facts = Facts::of(&stage, &story, args.auto);
-    let volumes = stage.end().context("ending the demo")?;
-    let summary = Summary::new(&facts, &story, &volumes);
+    let outcome = stage.end().context("ending the demo")?;
+    let summary = Summary::new(&facts, &story, &outcome);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&summary.json()?)?);
     } else {
@@ -50,9 +50,9 @@ fn headless(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
         let line = format!("[{:6.2} s] {line}", begin.elapsed().as_secs_f64());
         // With --json, standard output is one object.
         if args.json {
-            eprintln!("{line}")
+            eprintln!("{line}");
         } else {
-            println!("{line}")
+            println!("{line}");
         }
     })
 }

@@ -1,3 +1,3 @@
 //! Drills with figures known beforehand.
 
-pub mod table_5_1;
+pub(crate) mod table_5_1;

@@ -8,7 +8,7 @@ use crate::cli::LabArgs;
 use crate::session_file::SessionFile;
 
 /// Builds it and keeps it.
-pub fn run(args: &LabArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &LabArgs) -> anyhow::Result<bool> {
     testbed::enter()?;
     let session = Session::read(&args.session)?;
     let name = args.session.display();
@@ -19,7 +19,7 @@ pub fn run(args: &LabArgs) -> anyhow::Result<bool> {
         session.name
     );
     let lab = Lab::start(&fabric, LabOptions::this_program()?, &mut |progress| {
-        eprintln!("  {progress:?}")
+        eprintln!("  {progress:?}");
     })?;
     let mut file = SessionFile::parse(&std::fs::read_to_string(&args.session)?)?;
     file.set_controls(&lab.controls())?;

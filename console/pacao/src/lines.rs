@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 
 /// A child and what it prints, read by a thread of its own so that the child never waits for us.
 #[derive(Debug)]
-pub struct Lines<T> {
+pub(crate) struct Lines<T> {
     child: Child,
     lines: Mutex<Receiver<T>>,
 }
 
 impl<T: DeserializeOwned + Send + 'static> Lines<T> {
     /// Takes over a child whose standard output is piped. Lines that are not of this kind are passed over.
-    pub fn of(mut child: Child) -> anyhow::Result<Self> {
+    pub(crate) fn of(mut child: Child) -> anyhow::Result<Self> {
         let output = child.stdout.take().context("the child's output is not piped")?;
         // Unbounded, since the reader may come back late; children print a few lines a second and end.
         let (sender, lines) = channel();
@@ -32,17 +32,17 @@ impl<T: DeserializeOwned + Send + 'static> Lines<T> {
     }
 
     /// The child's standard input, if it is piped and was not taken yet.
-    pub fn input(&mut self) -> Option<ChildStdin> {
+    pub(crate) fn input(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
     /// What has been printed so far and not taken yet.
-    pub fn take(&self) -> Vec<T> {
+    pub(crate) fn take(&self) -> Vec<T> {
         self.receiver().try_iter().collect()
     }
 
     /// The next line that `wanted` makes something of, within `patience`.
-    pub fn wait_for<U>(
+    pub(crate) fn wait_for<U>(
         &self,
         patience: Duration,
         mut wanted: impl FnMut(T) -> Option<U>,
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned + Send + 'static> Lines<T> {
     }
 
     /// Waits for the child's end and gives what was not taken yet.
-    pub fn finish(mut self) -> anyhow::Result<Vec<T>> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<Vec<T>> {
         self.child.wait()?;
         let rest = self.receiver().iter().collect();
         Ok(rest)
@@ -78,14 +78,14 @@ impl<T: DeserializeOwned + Send + 'static> Lines<T> {
     }
 
     /// Kills the child with SIGKILL and reaps it.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Asks the child to end (SIGTERM).
-    pub fn terminate(&self) -> anyhow::Result<()> {
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
         Ok(())

@@ -11,6 +11,11 @@
 //!
 //! `forwarder`, `delay-line`, `guard` and `traffic` are processes of their own: thin mains over other crates.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a program's results go to its standard output"
+)]
+
 mod attach;
 mod bench;
 mod check;
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Serve(args) => serve::run(args),
         Verb::Attach(args) => attach::run(args),
-        Verb::Ctl(args) => ctl::run(args),
+        Verb::Ctl(args) => ctl::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),

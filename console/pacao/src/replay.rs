@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::ReplayArgs;
 
 /// Repeats a recording; `Ok(true)` if every decision came out the same.
-pub fn run(args: &ReplayArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<bool> {
     let report = engine::replay(&args.file)?;
     let identical = report.identical();
     if args.json {

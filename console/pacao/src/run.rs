@@ -7,7 +7,7 @@ use crate::screen::{self, Screen};
 use crate::serve;
 
 /// Runs until the operator quits; the engine ends with its console (`pacao serve` is the one that stays).
-pub fn run(args: RunArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<bool> {
     screen::present()?;
     // Before anything starts: a bad layout must not leave half an engine.
     screen::layout(&args.screen)?;

@@ -17,14 +17,14 @@ use crate::cli::ScreenArgs;
 type AskSlot = Arc<Mutex<Option<mpsc::Sender<Ask>>>>;
 
 /// Who sits here: the login name, or the number of the user.
-pub fn operator() -> String {
+pub(crate) fn operator() -> String {
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     user.map_or_else(|| format!("uid-{uid}"), |user| user.name)
 }
 
 /// Fails unless standard input and output are a terminal.
-pub fn present() -> anyhow::Result<()> {
+pub(crate) fn present() -> anyhow::Result<()> {
     use std::io::IsTerminal as _;
     for (which, terminal) in [
         ("input", std::io::stdin().is_terminal()),
@@ -38,7 +38,7 @@ pub fn present() -> anyhow::Result<()> {
 }
 
 /// Reads the layout that was asked for.
-pub fn layout(args: &ScreenArgs) -> anyhow::Result<Arrangement> {
+pub(crate) fn layout(args: &ScreenArgs) -> anyhow::Result<Arrangement> {
     let asked = args.layout.as_deref().unwrap_or("auto");
     Arrangement::parse(asked).map_err(|findings| {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
@@ -47,10 +47,10 @@ pub fn layout(args: &ScreenArgs) -> anyhow::Result<Arrangement> {
 }
 
 /// Looks for the engine again, once it is lost; `None`: not there yet.
-pub type Reconnect = Box<dyn FnMut() -> Option<(Attachment, Connection)> + Send>;
+pub(crate) type Reconnect = Box<dyn FnMut() -> Option<(Attachment, Connection)> + Send>;
 
 /// A console about to be shown.
-pub struct Screen {
+pub(crate) struct Screen {
     options: Options,
     attachment: Attachment,
     connection: Option<Connection>,
@@ -59,7 +59,7 @@ pub struct Screen {
 
 impl Screen {
     /// For this engine, in this layout.
-    pub fn new(args: &ScreenArgs, attachment: Attachment) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &ScreenArgs, attachment: Attachment) -> anyhow::Result<Self> {
         let options = Options {
             layout: layout(args)?,
             ..Options::from_environment(&operator())
@@ -73,7 +73,7 @@ impl Screen {
     }
 
     /// For an engine of another process: holds the connection, and looks for the engine again when it is lost.
-    pub fn remote(self, connection: Connection, reconnect: Reconnect) -> Self {
+    pub(crate) fn remote(self, connection: Connection, reconnect: Reconnect) -> Self {
         Self {
             connection: Some(connection),
             reconnect: Some(reconnect),
@@ -83,7 +83,7 @@ impl Screen {
 
     /// Shows it until the operator quits, a signal comes, or the program closes it. `meanwhile` gets the feed before
     /// the first frame, for advice to the operator. Not to be called inside an asynchronous task.
-    pub fn show(self, meanwhile: impl FnOnce(Feed)) -> anyhow::Result<Ending> {
+    pub(crate) fn show(self, meanwhile: impl FnOnce(Feed)) -> anyhow::Result<Ending> {
         let (feed, inbox) = tui::channel();
         let slot: AskSlot = Arc::new(Mutex::new(Some(self.attachment.ask)));
         let pump = Pump {

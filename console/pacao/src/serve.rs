@@ -13,7 +13,7 @@ use crate::cli::{EngineArgs, ServeArgs};
 use crate::screen::operator;
 
 /// Serves until SIGINT or SIGTERM.
-pub fn run(args: ServeArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<bool> {
     if args.die_with_parent {
         testbed::guard::die_with_parent()?;
     }
@@ -51,7 +51,7 @@ async fn serve(args: EngineArgs) -> anyhow::Result<()> {
 }
 
 /// Takes a session up as the arguments say.
-pub async fn start(args: EngineArgs) -> anyhow::Result<EngineHandle> {
+pub(crate) async fn start(args: EngineArgs) -> anyhow::Result<EngineHandle> {
     let mut session = Session::read(&args.session)?;
     let root = args.state.clone().map_or(Root::User, Root::At);
     let paths = StatePaths::new(&root, &session.name)?;
@@ -96,15 +96,15 @@ async fn set_mode(mut attachment: Attachment, wanted: Mode) -> anyhow::Result<()
 }
 
 /// Logs to standard error: human lines on a terminal, JSON otherwise. `RUST_LOG` chooses what.
-pub fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        builder.init()
+        builder.init();
     } else {
-        builder.json().init()
+        builder.json().init();
     }
 }

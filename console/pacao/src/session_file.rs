@@ -8,24 +8,24 @@ use proto::{SiteName, Span};
 use serde_yaml::{Mapping, Value};
 
 /// The fabric of Table 5.1, as shipped.
-pub const TABLE_5_1: &str = include_str!("../../../sessions/table-5-1.yaml");
+pub(crate) const TABLE_5_1: &str = include_str!("../../../sessions/table-5-1.yaml");
 
 /// A session's text, taken apart so that parts can be replaced.
 #[derive(Clone, Debug)]
-pub struct SessionFile {
+pub(crate) struct SessionFile {
     root: Mapping,
 }
 
 impl SessionFile {
     /// Reads the text of a session that is known to be good.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         Ok(Self {
             root: serde_yaml::from_str(text)?,
         })
     }
 
     /// Sets a field, such as `["slots", "decide"]`, making the mappings on the way.
-    pub fn set(&mut self, path: &[&str], value: impl Into<Value>) -> anyhow::Result<()> {
+    pub(crate) fn set(&mut self, path: &[&str], value: impl Into<Value>) -> anyhow::Result<()> {
         let (last, parents) = path.split_last().context("an empty path")?;
         let mut at = &mut self.root;
         for parent in parents {
@@ -41,12 +41,12 @@ impl SessionFile {
     }
 
     /// Sets a length of time.
-    pub fn set_span(&mut self, path: &[&str], span: Span) -> anyhow::Result<()> {
+    pub(crate) fn set_span(&mut self, path: &[&str], span: Span) -> anyhow::Result<()> {
         self.set(path, span.to_string())
     }
 
     /// Leaves out all users but one, and everything the lab says of the others.
-    pub fn keep_user(&mut self, user: &str) -> anyhow::Result<()> {
+    pub(crate) fn keep_user(&mut self, user: &str) -> anyhow::Result<()> {
         let users = self.mapping(&["users"])?;
         let gone: Vec<String> = users
             .keys()
@@ -77,7 +77,7 @@ impl SessionFile {
     }
 
     /// Adds a user that is `like` another in everything but its name, locator and EIDs.
-    pub fn add_twin(&mut self, like: &str, name: &str, rloc: &str, eid: &str) -> anyhow::Result<()> {
+    pub(crate) fn add_twin(&mut self, like: &str, name: &str, rloc: &str, eid: &str) -> anyhow::Result<()> {
         let users = self.mapping(&["users"])?;
         let mut twin = users
             .get(like)
@@ -117,7 +117,7 @@ impl SessionFile {
     }
 
     /// Fills in where the forwarders of a lab listen.
-    pub fn set_controls(&mut self, controls: &BTreeMap<SiteName, PathBuf>) -> anyhow::Result<()> {
+    pub(crate) fn set_controls(&mut self, controls: &BTreeMap<SiteName, PathBuf>) -> anyhow::Result<()> {
         for (site, socket) in controls {
             self.set(&["sites", site.as_str(), "control"], socket.display().to_string())?;
         }
@@ -125,7 +125,7 @@ impl SessionFile {
     }
 
     /// The text.
-    pub fn text(&self) -> anyhow::Result<String> {
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
         Ok(serde_yaml::to_string(&self.root)?)
     }
 

@@ -9,7 +9,7 @@ use proto::{
 
 /// What an engine has told.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// By number.
     pub proposals: BTreeMap<ProposalId, Proposal>,
     /// Forwarders by site: whether connected.
@@ -22,7 +22,7 @@ pub struct Told {
 
 impl Told {
     /// Takes a frame in.
-    pub fn take(&mut self, frame: EngineFrame) {
+    pub(crate) fn take(&mut self, frame: EngineFrame) {
         match frame {
             EngineFrame::Snapshot { snapshot } => {
                 *self = Self::default();
@@ -66,7 +66,7 @@ impl Told {
     }
 
     /// All forwarders connected, and every link heard of after `since`.
-    pub fn fresh(&self, since: Timestamp) -> bool {
+    pub(crate) fn fresh(&self, since: Timestamp) -> bool {
         let heard = |(_, at): &(LinkState, Option<Timestamp>)| at.is_some_and(|at| at > since);
         !self.nodes.is_empty()
             && self.nodes.values().all(|connected| *connected)
@@ -75,7 +75,7 @@ impl Told {
     }
 
     /// The first confirmed switch: its number, and when it was approved and confirmed.
-    pub fn switch(&self) -> Option<(ProposalId, Timestamp, Timestamp)> {
+    pub(crate) fn switch(&self) -> Option<(ProposalId, Timestamp, Timestamp)> {
         self.proposals
             .values()
             .find_map(|proposal| match &proposal.state {

@@ -15,20 +15,20 @@ use testbed::traffic::{EchoSummary, TrafficLine};
 use crate::lines::Lines;
 
 /// Now, as the engine's shell counts it.
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(since.as_micros() as u64)
 }
 
 /// The byte source and echo in a VM.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     _process: Lines<TrafficLine>,
 }
 
 impl Server {
     /// Starts it and waits until it listens.
-    pub fn start(lab: &Lab, vm: &VmName) -> anyhow::Result<Self> {
+    pub(crate) fn start(lab: &Lab, vm: &VmName) -> anyhow::Result<Self> {
         let process = spawn(lab, lab.vm_host(vm)?, &["serve"])?;
         let serving = |line| match line {
             TrafficLine::Serving { at } => Some(at.port()),
@@ -48,7 +48,7 @@ impl Server {
 const UNTIL_STOPPED: &str = "86400";
 
 /// A user's download and echo.
-pub struct Traffic {
+pub(crate) struct Traffic {
     download: Lines<TrafficLine>,
     echo: Lines<TrafficLine>,
     /// The echo ends when this is closed.
@@ -58,7 +58,7 @@ pub struct Traffic {
 
 /// What came of them.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Bytes downloaded in all.
     pub bytes: u64,
     /// Volume over time: milliseconds since the start, bytes.
@@ -69,7 +69,7 @@ pub struct Outcome {
 
 impl Traffic {
     /// Starts both, for `length` or until they are stopped; `window` is the receiver window in bytes.
-    pub fn start(
+    pub(crate) fn start(
         lab: &Lab,
         user: &UserName,
         server: &Server,
@@ -97,13 +97,13 @@ impl Traffic {
     }
 
     /// Bytes downloaded, as last reported.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.gather();
         self.known().last().map_or(0, |(_, bytes)| *bytes)
     }
 
     /// Bytes a second over the time to come.
-    pub fn rate_over(&self, time: Duration) -> anyhow::Result<f64> {
+    pub(crate) fn rate_over(&self, time: Duration) -> anyhow::Result<f64> {
         self.gather();
         let (from_ms, from) = self.next_volume()?;
         std::thread::sleep(time);
@@ -113,7 +113,7 @@ impl Traffic {
     }
 
     /// Ends both now; the volume is as last reported.
-    pub fn stop(mut self) -> anyhow::Result<Outcome> {
+    pub(crate) fn stop(mut self) -> anyhow::Result<Outcome> {
         let bytes = self.bytes();
         self.download.kill();
         drop(self.echo_input.take());
@@ -126,7 +126,7 @@ impl Traffic {
     }
 
     /// Waits for the end of both.
-    pub fn finish(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn finish(self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome {
             volume: self.known().clone(),
             ..Outcome::default()
@@ -157,12 +157,14 @@ impl Traffic {
     }
 
     fn gather(&self) {
-        let volumes = self.download.take().into_iter().filter_map(volume);
+        let volumes = self.download.take().into_iter().filter_map(|line| volume(&line));
         self.known().extend(volumes);
     }
 
     fn next_volume(&self) -> anyhow::Result<(f64, u64)> {
-        let next = self.download.wait_for(Duration::from_secs(5), volume)?;
+        let next = self
+            .download
+            .wait_for(Duration::from_secs(5), |line| volume(&line))?;
         self.known().push(next);
         Ok(next)
     }
@@ -176,9 +178,9 @@ fn echoed(echo: Lines<TrafficLine>) -> anyhow::Result<EchoSummary> {
     summary.context("the echo ended without a word")
 }
 
-fn volume(line: TrafficLine) -> Option<(f64, u64)> {
+fn volume(line: &TrafficLine) -> Option<(f64, u64)> {
     match line {
-        TrafficLine::Volume { at_ms, bytes, .. } => Some((at_ms, bytes)),
+        TrafficLine::Volume { at_ms, bytes, .. } => Some((*at_ms, *bytes)),
         _ => None,
     }
 }

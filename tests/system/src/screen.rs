@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{Termios, tcgetattr};
 
@@ -49,7 +51,11 @@ impl Screen {
         let child = command.spawn()?;
         let keys = File::from(pty.master);
         let mut output = keys.try_clone()?;
-        let parser = vt100::Parser::new(height, width, 0);
+        let (rows, columns) = (NonZero::new(height), NonZero::new(width));
+        let (Some(rows), Some(columns)) = (rows, columns) else {
+            bail!("a terminal has at least one cell")
+        };
+        let parser = vt100::Parser::new(rows, columns, 0);
         let seen = Arc::new(Mutex::new(Seen {
             parser,
             raw: Vec::new(),

@@ -1,5 +1,7 @@
 //! A data centre's forwarder dies. Users find out by their own probes and enter elsewhere, with the engine and without.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};

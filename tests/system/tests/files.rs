@@ -1,5 +1,7 @@
 //! What a person meets before anything runs: help, wrong words, broken files.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::process::{Command, Output};
 
 use system_tests::product::pacao;

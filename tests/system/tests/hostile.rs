@@ -1,6 +1,8 @@
 //! A stranger on the WAN forges, replays and truncates Change-Priority messages. They are counted and refused, and
 //! nothing changes; an honest one, sent by the same hands with the right key, does change something.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -9,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lisp_wire::message::{AuthField, ChangePriorityForm, Nonce, Purpose, XtrId};
 use lisp_wire::{
-    Action, Algorithm, CONTROL_PORT, ChangePriority, Key, Locator, MappingRecord, Message, Priority, Rloc,
-    Ttl, Weight,
+    Action, Algorithm, CONTROL_PORT, ChangePriority, Eid, EidPrefix, InstanceId, Key, Locator, MappingRecord,
+    Message, Priority, Rloc, Ttl, Weight,
 };
 use proto::node::CacheRow;
 use serde_yaml::Value;
@@ -165,8 +167,21 @@ fn message(nonce: u64) -> Message {
             mac: Vec::new(),
         },
         xtr: Some(XtrId(0x5737_4216)),
-        records: vec![record],
+        records: vec![addressee(config.users[&paris()].rloc), record],
     })
+}
+
+/// To whom the message speaks (docs/wire-formats.md): without it a message to one client could be replayed to another.
+fn addressee(rloc: Rloc) -> MappingRecord {
+    let iid = InstanceId::new(0x00ff_ffff).unwrap();
+    MappingRecord {
+        ttl: Ttl::DAY,
+        eid: EidPrefix::host(Eid { iid, address: rloc.0 }),
+        action: Action::NoAction,
+        authoritative: false,
+        map_version: 0,
+        locators: Vec::new(),
+    }
 }
 
 fn signed(message: &Message, key: &Key) -> Vec<u8> {

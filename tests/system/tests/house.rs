@@ -1,5 +1,7 @@
 //! The house keeps to its plan: who may depend on whom, and what may enter from outside.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! The console as a person has it: on a real (pseudo) terminal, with keys.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use system_tests::product::pacao;

@@ -31,7 +31,7 @@ enum Running {
 }
 
 /// Runs the bench; `Ok(true)` if every check holds.
-pub fn run(args: &ForwardArgs) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &ForwardArgs) -> anyhow::Result<bool> {
     testbed::enter()?;
     iperf::present()?;
     let mut contenders = vec![pacao()?];

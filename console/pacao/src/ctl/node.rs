@@ -16,7 +16,7 @@ use crate::cli::NodePart;
 const REQUEST: u64 = 1;
 
 /// Asks and prints.
-pub fn run(socket: &Path, what: NodePart, json: bool) -> anyhow::Result<bool> {
+pub(super) fn run(socket: &Path, what: NodePart, json: bool) -> anyhow::Result<bool> {
     let report = ask(socket, NodeCommand::Show { what: what.into() })?;
     if let NodeReport::Refused { why } = &report {
         bail!("the forwarder refused: {why}");
@@ -30,7 +30,7 @@ pub fn run(socket: &Path, what: NodePart, json: bool) -> anyhow::Result<bool> {
 }
 
 /// Sends one command to a forwarder and waits for its answer.
-pub fn ask(socket: &Path, command: NodeCommand) -> anyhow::Result<NodeReport> {
+pub(super) fn ask(socket: &Path, command: NodeCommand) -> anyhow::Result<NodeReport> {
     let name = || socket.display().to_string();
     let mut stream = UnixStream::connect(socket).with_context(name)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

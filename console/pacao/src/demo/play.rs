@@ -15,7 +15,7 @@ use crate::traffic::now;
 
 /// What happened, with its moments.
 #[derive(Clone, Debug, Default)]
-pub struct Story {
+pub(super) struct Story {
     /// The stress began.
     pub stressed_at: Option<Timestamp>,
     /// What the stress added.
@@ -38,7 +38,7 @@ pub struct Story {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays until `stop`, or until `args.watch` after the stress if there are no hands. `say` gets a line at each turn.
-pub fn play(
+pub(super) fn play(
     stage: &Stage,
     args: &DemoArgs,
     mut attachment: Attachment,

@@ -18,7 +18,7 @@ use crate::session_file::{SessionFile, TABLE_5_1};
 use crate::traffic::{Outcome, Server, Traffic};
 
 /// The receiver window of both downloads, bytes (thesis section 5.4).
-pub const WINDOW: u32 = 163_840;
+pub(super) const WINDOW: u32 = 163_840;
 
 /// The user behind 8 Mbit/s, 37 ms from TelcoCenter.
 const THESIS_USER: &str = "paris-001";
@@ -27,7 +27,7 @@ const THESIS_USER: &str = "paris-001";
 const TWIN: (&str, &str, &str) = ("fixed-rloc", "172.16.250.1", "10.250.1.0/24");
 
 /// Everything that runs.
-pub struct Stage {
+pub(super) struct Stage {
     pub lab: Lab,
     /// The user whose link goes bad.
     pub user: UserName,
@@ -54,17 +54,9 @@ pub struct Stage {
     _server: Server,
 }
 
-/// What the downloads and echoes came to.
-pub struct Volumes {
-    /// The user's.
-    pub user: Outcome,
-    /// The twin's.
-    pub twin: Outcome,
-}
-
 impl Stage {
     /// Builds the fabric, starts the engine, waits until every link is measured, begins the downloads.
-    pub fn build(args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(super) fn build(args: &DemoArgs) -> anyhow::Result<Self> {
         let (text, name) = match &args.session {
             Some(path) => {
                 let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -91,7 +83,7 @@ impl Stage {
 
         eprintln!("building {} in network namespaces", plain.name);
         let lab = Lab::start(&fabric, LabOptions::this_program()?, &mut |progress| {
-            eprintln!("  {}", words(&progress))
+            eprintln!("  {}", words(&progress));
         })?;
         let mut session = plain;
         session.controls = lab.controls();
@@ -146,12 +138,12 @@ impl Stage {
     }
 
     /// Another console's end of the engine.
-    pub fn attach(&self) -> anyhow::Result<Attachment> {
+    pub(super) fn attach(&self) -> anyhow::Result<Attachment> {
         Ok(self.runtime.block_on(self.engine.attach())?)
     }
 
     /// Becomes true at Ctrl-C.
-    pub fn interrupted(&self) -> Arc<AtomicBool> {
+    pub(super) fn interrupted(&self) -> Arc<AtomicBool> {
         let flag = Arc::new(AtomicBool::new(false));
         let set = Arc::clone(&flag);
         self.runtime.spawn(async move {
@@ -163,24 +155,22 @@ impl Stage {
     }
 
     /// Bytes downloaded by the user and by the twin.
-    pub fn volumes(&self) -> (u64, u64) {
+    pub(super) fn volumes(&self) -> (u64, u64) {
         (self.traffic.bytes(), self.twin_traffic.bytes())
     }
 
     /// The name for people.
-    pub fn label<'a>(&'a self, site: &'a SiteName) -> &'a str {
+    pub(super) fn label<'a>(&'a self, site: &'a SiteName) -> &'a str {
         self.labels.get(site).map_or(site.as_str(), String::as_str)
     }
 
-    /// Ends traffic, engine and fabric, in this order.
-    pub fn end(self) -> anyhow::Result<Volumes> {
-        let volumes = Volumes {
-            user: self.traffic.stop()?,
-            twin: self.twin_traffic.stop()?,
-        };
+    /// Ends traffic, engine and fabric, in this order; what the user sent and got.
+    pub(super) fn end(self) -> anyhow::Result<Outcome> {
+        let outcome = self.traffic.stop()?;
+        self.twin_traffic.stop()?;
         self.runtime.block_on(self.engine.shutdown())?;
         self.lab.stop()?;
-        Ok(volumes)
+        Ok(outcome)
     }
 }
 

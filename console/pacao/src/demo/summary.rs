@@ -6,17 +6,18 @@ use proto::{Span, Timestamp};
 use serde_json::{Value, json};
 
 use super::play::Story;
-use super::stage::{Stage, Volumes};
+use super::stage::Stage;
 use crate::checks::{Bound, Checks};
+use crate::traffic::Outcome;
 
 /// Figures of one demo.
-pub struct Summary {
+pub(super) struct Summary {
     lines: Vec<String>,
     checks: Checks,
 }
 
 /// What must be known of the stage after it is gone.
-pub struct Facts {
+pub(super) struct Facts {
     user: String,
     from: String,
     to: Option<String>,
@@ -28,7 +29,7 @@ pub struct Facts {
 
 impl Facts {
     /// Taken before the stage ends.
-    pub fn of(stage: &Stage, story: &Story, auto: bool) -> Self {
+    pub(super) fn of(stage: &Stage, story: &Story, auto: bool) -> Self {
         Self {
             user: stage.user.to_string(),
             from: stage.label(&stage.from).to_owned(),
@@ -43,13 +44,13 @@ impl Facts {
 
 impl Summary {
     /// Judges what was seen.
-    pub fn new(facts: &Facts, story: &Story, volumes: &Volumes) -> Self {
+    pub(super) fn new(facts: &Facts, story: &Story, outcome: &Outcome) -> Self {
         let mut summary = Self {
             lines: Vec::new(),
             checks: Checks::default(),
         };
         summary.times(facts, story);
-        summary.traffic(facts, story, volumes);
+        summary.traffic(facts, story, outcome);
         summary.lines.push(format!(
             "recorded in {}; `pacao replay` repeats its decisions",
             facts.record
@@ -92,8 +93,8 @@ impl Summary {
         });
     }
 
-    fn traffic(&mut self, facts: &Facts, story: &Story, volumes: &Volumes) {
-        let echo = &volumes.user.echo;
+    fn traffic(&mut self, facts: &Facts, story: &Story, outcome: &Outcome) {
+        let echo = &outcome.echo;
         let bound = if story.confirmed_at.is_some() {
             Bound::AtMost(0.0)
         } else {
@@ -132,17 +133,17 @@ impl Summary {
     }
 
     /// Whether every check holds.
-    pub fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         self.checks.hold()
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!("\n{}\n\n{}", self.lines.join("\n"), self.checks.table())
     }
 
     /// For programs.
-    pub fn json(&self) -> anyhow::Result<Value> {
+    pub(super) fn json(&self) -> anyhow::Result<Value> {
         let mut whole = json!({ "demo": "table-5-1", "lines": self.lines });
         if let (Some(whole), Value::Object(checks)) =
             (whole.as_object_mut(), serde_json::to_value(&self.checks)?)

@@ -21,7 +21,7 @@ use timeline::Timeline;
 const BASE: Duration = Duration::from_millis(37);
 
 /// Runs the drill; `Ok(true)` if every check holds.
-pub fn run(args: &Table51Args) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Table51Args) -> anyhow::Result<bool> {
     anyhow::ensure!((1.0..=45.0).contains(&args.compress), "--compress: 1 to 45");
     anyhow::ensure!(!args.impair.is_empty(), "--impair: at least one value");
     testbed::enter()?;

@@ -11,7 +11,7 @@ use testbed::direct::Direct;
 
 /// What came out at the far end.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figures {
+pub(super) struct Figures {
     /// One TCP stream, gigabits a second at the receiver.
     pub tcp_gbps: f64,
     /// 64-byte UDP payloads, thousands a second at the receiver.
@@ -20,7 +20,7 @@ pub struct Figures {
 
 impl Figures {
     /// The median of each.
-    pub fn median(runs: &[Self]) -> Self {
+    pub(super) fn median(runs: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| {
             let mut values: Vec<f64> = runs.iter().map(figure).collect();
             values.sort_by(f64::total_cmp);
@@ -49,7 +49,7 @@ impl fmt::Display for Figures {
 }
 
 /// Fails with what to install if there is no iperf3.
-pub fn present() -> anyhow::Result<()> {
+pub(super) fn present() -> anyhow::Result<()> {
     let found = Command::new("iperf3")
         .arg("--version")
         .stdout(Stdio::null())
@@ -61,7 +61,7 @@ pub fn present() -> anyhow::Result<()> {
 }
 
 /// Waits until something crosses from a's host to b's.
-pub fn reachable(sites: &Direct, patience: Duration) -> anyhow::Result<()> {
+pub(super) fn reachable(sites: &Direct, patience: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + patience;
     loop {
         match tcp(sites, 1) {
@@ -76,7 +76,7 @@ pub fn reachable(sites: &Direct, patience: Duration) -> anyhow::Result<()> {
 }
 
 /// One measurement of each kind, `seconds` long.
-pub fn measure(sites: &Direct, seconds: u32) -> anyhow::Result<Figures> {
+pub(super) fn measure(sites: &Direct, seconds: u32) -> anyhow::Result<Figures> {
     Ok(Figures {
         tcp_gbps: tcp(sites, seconds)?,
         udp_kpps: udp64(sites, seconds)?,

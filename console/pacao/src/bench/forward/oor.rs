@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use testbed::direct::{Direct, Side};
 
 /// The two routers; dropped, they end.
-pub struct Routers {
+pub(super) struct Routers {
     children: Vec<Child>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Drop for Routers {
@@ -24,7 +24,7 @@ impl Drop for Routers {
 }
 
 /// Starts a router in each xTR.
-pub fn start(sites: &Direct) -> anyhow::Result<Routers> {
+pub(super) fn start(sites: &Direct) -> anyhow::Result<Routers> {
     ensure!(
         Path::new("/usr/sbin/oor").exists(),
         "peer oor is OpenOverlayRouter: apt-get install openoverlayrouter"
@@ -32,14 +32,14 @@ pub fn start(sites: &Direct) -> anyhow::Result<Routers> {
     let directory = tempfile::tempdir()?;
     let mut routers = Routers {
         children: Vec::new(),
-        _directory: directory,
+        directory,
     };
     for (name, here, there, own, far) in [
         ("a", &sites.a, &sites.b, "10.9.1.0/24", "10.9.2.0/24"),
         ("b", &sites.b, &sites.a, "10.9.2.0/24", "10.9.1.0/24"),
     ] {
         // Each instance writes its xTR-ID beside its configuration, so each has a directory of its own.
-        let home = routers._directory.path().join(name);
+        let home = routers.directory.path().join(name);
         std::fs::create_dir(&home)?;
         std::fs::write(home.join("oor.conf"), configuration(there, own, far))?;
         default_route(here, there)?;

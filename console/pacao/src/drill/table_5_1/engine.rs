@@ -12,14 +12,14 @@ use crate::lines::Lines;
 use crate::told::Told;
 
 /// A running `pacao serve` and what it has told so far.
-pub struct Engine {
+pub(super) struct Engine {
     frames: Lines<EngineFrame>,
     state: Told,
 }
 
 impl Engine {
     /// Starts an engine on `session`, its state in `state`.
-    pub fn start(session: &Path, state: &Path, mode: Mode) -> anyhow::Result<Self> {
+    pub(super) fn start(session: &Path, state: &Path, mode: Mode) -> anyhow::Result<Self> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -37,7 +37,7 @@ impl Engine {
     }
 
     /// What it has told up to now.
-    pub fn told(&mut self) -> &Told {
+    pub(super) fn told(&mut self) -> &Told {
         for frame in self.frames.take() {
             self.state.take(frame);
         }
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// Waits until `wanted` makes something of what it told.
-    pub fn wait<U>(
+    pub(super) fn wait<U>(
         &mut self,
         patience: Duration,
         mut wanted: impl FnMut(&Told) -> Option<U>,
@@ -67,12 +67,12 @@ impl Engine {
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.frames.kill();
     }
 
     /// SIGTERM, and waits.
-    pub fn stop(self) -> anyhow::Result<()> {
+    pub(super) fn stop(self) -> anyhow::Result<()> {
         self.frames.terminate()?;
         self.frames.finish()?;
         Ok(())
@@ -80,6 +80,6 @@ impl Engine {
 }
 
 /// Where a drill's engine keeps its state.
-pub fn state_in(directory: &Path) -> PathBuf {
+pub(super) fn state_in(directory: &Path) -> PathBuf {
     directory.join("engine")
 }

@@ -11,7 +11,7 @@ use super::timeline::{Timeline, WINDOW};
 use crate::checks::Checks;
 
 /// All runs of one drill.
-pub struct Report {
+pub(super) struct Report {
     compress: f64,
     /// The table's moments, as run.
     pub timeline: Timeline,
@@ -25,7 +25,7 @@ pub struct Report {
 
 impl Report {
     /// Puts the runs together.
-    pub fn new(
+    pub(super) fn new(
         compress: f64,
         timeline: Timeline,
         undisturbed: Run,
@@ -42,21 +42,21 @@ impl Report {
     }
 
     /// Each impairment once, as they were asked for.
-    pub fn impairs(&self) -> Vec<Duration> {
+    pub(super) fn impairs(&self) -> Vec<Duration> {
         let mut impairs: Vec<Duration> = self.runs.iter().filter_map(|run| run.impair).collect();
         impairs.dedup();
         impairs
     }
 
     /// The run of this mode and impairment.
-    pub fn run(&self, mode: Mode, impair: Duration) -> Option<&Run> {
+    pub(super) fn run(&self, mode: Mode, impair: Duration) -> Option<&Run> {
         self.runs
             .iter()
             .find(|run| run.mode == mode && run.impair == Some(impair))
     }
 
     /// The whole, with its verdicts.
-    pub fn with(&self, checks: &Checks) -> Value {
+    pub(super) fn with(&self, checks: &Checks) -> Value {
         let mut runs = vec![row(&self.undisturbed, "undisturbed")];
         runs.extend(self.runs.iter().map(|run| row(run, run.word())));
         runs.extend(self.killed.iter().map(|run| row(run, "pacao1-engine-killed")));

@@ -16,7 +16,7 @@ use crate::traffic::{Server, Traffic, now};
 
 /// What is done in a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     /// The engine's mode: observe for a fixed entry.
     pub mode: Mode,
     /// Added to the round trip during the stress; `None` for no stress.
@@ -27,7 +27,7 @@ pub struct Plan {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Run {
+pub(super) struct Run {
     /// As planned.
     pub mode: Mode,
     /// As planned.
@@ -48,7 +48,7 @@ pub struct Run {
 
 /// How the engine came back.
 #[derive(Clone, Copy, Debug)]
-pub struct Revival {
+pub(super) struct Revival {
     /// From its start until all forwarders were connected and all links fresh.
     pub fresh_after: Duration,
     /// Decisions it knew before and does not know now.
@@ -59,7 +59,7 @@ pub struct Revival {
 
 impl Run {
     /// legacy or pacao1.
-    pub fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         if self.mode == Mode::Auto {
             "pacao1"
         } else {
@@ -69,7 +69,7 @@ impl Run {
 }
 
 /// Builds the fabric, plays the table, takes it down.
-pub fn measure(timeline: &Timeline, plan: Plan) -> anyhow::Result<Run> {
+pub(super) fn measure(timeline: &Timeline, plan: Plan) -> anyhow::Result<Run> {
     let (user, vm) = (UserName::new("paris-001")?, VmName::new("vm-web-07")?);
     let telco = SiteName::new("telco")?;
     let mut file = SessionFile::parse(TABLE_5_1)?;
@@ -110,7 +110,7 @@ pub fn measure(timeline: &Timeline, plan: Plan) -> anyhow::Result<Run> {
     }
     if plan.mode == Mode::Auto {
         let most = Duration::from_secs_f64(timeline.decide.as_secs_f64() * 2.0 + 10.0);
-        let (_, approved, confirmed) = engine.wait(most, |told| told.switch())?;
+        let (_, approved, confirmed) = engine.wait(most, crate::told::Told::switch)?;
         run.approved_after = Some(approved.since(stressed_at).to_duration());
         run.signalling = Some(confirmed.since(approved).to_duration());
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use proto::Span;
 
 /// Receiver window of the thesis's section 5.4, bytes.
-pub const WINDOW: u32 = 163_840;
+pub(super) const WINDOW: u32 = 163_840;
 
 /// The table's moments, divided by the compression.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Timeline {
+pub(super) struct Timeline {
     /// The download begins at 0, the stress here (125 s in the table).
     pub stress: Duration,
     /// The stress ends (385 s).
@@ -26,7 +26,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// All times divided by `factor`.
-    pub fn compressed(factor: f64) -> Self {
+    pub(super) fn compressed(factor: f64) -> Self {
         let seconds = |s: f64| Duration::from_secs_f64(s / factor);
         Self {
             stress: seconds(125.0),
@@ -40,10 +40,10 @@ impl Timeline {
 
     /// Volume of a download whose entry stays on the stressed link: the undisturbed rate before and after, and at most
     /// a window a round trip in between. `undisturbed` is in bytes over the whole time, `rtt` is the stressed one.
-    pub fn fixed_entry_volume(&self, undisturbed: f64, rtt: Duration) -> f64 {
+    pub(super) fn fixed_entry_volume(&self, undisturbed: f64, rtt: Duration) -> f64 {
         let rate = undisturbed / self.end.as_secs_f64();
         let limited = rate.min(f64::from(WINDOW) / rtt.as_secs_f64());
-        let stressed = (self.relief - self.stress).as_secs_f64();
+        let stressed = self.relief.saturating_sub(self.stress).as_secs_f64();
         rate * (self.end.as_secs_f64() - stressed) + limited * stressed
     }
 }
