@@ -196,7 +196,8 @@ impl Link<'_> {
         }
     }
 
-    /// Brings reports to the shell. Answers that tell the core nothing (`Done`, and tables: those to heartbeats) end here.
+    /// Brings reports to the shell. What tells the core nothing ends here: `Done`, tables (those answer heartbeats), and
+    /// who asked for a mapping. Anyone can ask as often as he likes, and what reaches the shell is written to the record.
     async fn listen(&self, mut lines: Lines) -> LinkError {
         loop {
             let frame: ReportFrame = match timeout(SILENCE, lines.next()).await {
@@ -207,7 +208,7 @@ impl Link<'_> {
             if let NodeReport::Refused { why } = &frame.report {
                 tracing::warn!(site = %self.site, request = frame.reply_to, why, "forwarder refused a command");
             }
-            if matches!(word(&frame.report), DONE | TABLE) {
+            if matches!(word(&frame.report), DONE | TABLE | REQUESTED) {
                 continue;
             }
             // A full channel makes us wait here, and so the forwarder: its samples are kept, not lost.
@@ -248,13 +249,14 @@ async fn speak(
 
 const DONE: &str = "Done";
 const TABLE: &str = "a table";
+const REQUESTED: &str = "Requested";
 
 const fn word(report: &NodeReport) -> &'static str {
     match report {
         NodeReport::Hello { .. } => "Hello",
         NodeReport::Probes { .. } => "Probes",
         NodeReport::Changed { .. } => "Changed",
-        NodeReport::Requested { .. } => "Requested",
+        NodeReport::Requested { .. } => REQUESTED,
         NodeReport::Done => DONE,
         NodeReport::Refused { .. } => "Refused",
         NodeReport::MapCache { .. }

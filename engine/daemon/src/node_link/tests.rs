@@ -117,6 +117,32 @@ async fn answers_to_heartbeats_keep_a_quiet_forwarder_and_tell_the_core_nothing(
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_ask_for_mappings_fill_no_record() {
+    let mut bench = Bench::new(8);
+    let (mut stream, _commands) = bench.greeted().await;
+    let line = |report| {
+        frames::line(&ReportFrame {
+            reply_to: None,
+            report,
+        })
+        .unwrap()
+    };
+    let asked = line(NodeReport::Requested {
+        client: lisp_wire::Rloc([203, 0, 113, 9].into()),
+        eid: "10.9.0.0/24".parse().unwrap(),
+    });
+    let samples = line(NodeReport::Probes { samples: Vec::new() });
+    stream
+        .write_all(&[asked.repeat(1000), samples].concat())
+        .await
+        .unwrap();
+    let Some(Arrival::Input(Input::Report { report, .. })) = bench.inbox.recv().await else {
+        panic!("nothing came")
+    };
+    assert_eq!(report, NodeReport::Probes { samples: Vec::new() });
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_a_frame_ends_the_connection_and_a_new_one_is_made() {
     let mut bench = Bench::new(8);
     let long = [vec![b'x'; 5 << 20], vec![b'\n']].concat();
