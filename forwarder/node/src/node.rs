@@ -81,6 +81,11 @@ impl Node {
             self.resume(state);
         }
         let since = self.since;
+        // After a stall answers wait in line that came in time: no probe is lost before those are read.
+        let heard = match &input {
+            Input::Datagram { received_at, .. } => now.min(*received_at),
+            _ => now,
+        };
         self.with_context(now, |subscribers, machines, cx| {
             match input {
                 Input::Datagram {
@@ -137,7 +142,7 @@ impl Node {
                 }
                 Input::Tick | Input::Remembered(_) => {}
             }
-            machines.tick(cx);
+            machines.tick(heard, cx);
         })
     }
 
@@ -226,7 +231,8 @@ impl Machines {
     }
 
     /// Whatever has come due, and what follows from it: probes tell who is up, the map cache tells whom to probe.
-    fn tick(&mut self, cx: &mut Context<'_>) {
+    /// What came in before `heard` has been read.
+    fn tick(&mut self, heard: Timestamp, cx: &mut Context<'_>) {
         self.xtr.tick(cx);
         self.server.tick(cx.now);
         self.mobility.deliveries.tick(cx);
@@ -238,7 +244,7 @@ impl Machines {
         {
             self.probing.follow_cache(&rlocs, cx);
         }
-        self.probing.tick(&self.xtr.cache, cx);
+        self.probing.tick(heard, &self.xtr.cache, cx);
         for (rloc, reach) in self.probing.take_reaches() {
             self.xtr.cache.set_reach(rloc, reach);
         }

@@ -200,9 +200,9 @@ impl Probing {
         self.timers.next()
     }
 
-    /// Sends what is due, and gives up what took too long.
-    pub(crate) fn tick(&mut self, cache: &Cache, cx: &mut Context<'_>) {
-        while let Some(due) = self.timers.pop_due(cx.now) {
+    /// Sends what is due, and gives up what took too long; datagrams have been read up to `heard`.
+    pub(crate) fn tick(&mut self, heard: Timestamp, cache: &Cache, cx: &mut Context<'_>) {
+        while let Some(due) = self.timers.pop_due(heard) {
             match due {
                 Due::Timeout(nonce) => self.lost(nonce, cx),
                 Due::Send(rloc) => self.probe(rloc, cache, cx),

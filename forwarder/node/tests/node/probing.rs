@@ -1,11 +1,12 @@
 //! Probes, their figures, and what follows from them.
 
+use lisp_wire::message::MapReply;
 use lisp_wire::{Message, Rloc};
-use node::Input;
+use node::{Effect, Input, Node};
 use proto::node::{ProbeRow, Show};
-use proto::{NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span};
+use proto::{NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
-use crate::fabric::{VM, fabric, lip6, marilyn, paris, rloc, telco};
+use crate::fabric::{VM, bare, fabric, lip6, lyon, marilyn, paris, rloc, telco};
 use crate::network::{CLIENT, Network, Packet, Way};
 
 fn is_probe(message: &Message) -> bool {
@@ -317,4 +318,64 @@ fn losses_that_are_not_in_a_row_bring_nothing_down() {
     net.run_for(Span::secs(30));
     assert!(net.counter(at.paris, "probes.lost") >= 15);
     assert_eq!(net.member(at.paris).publications, publications);
+}
+
+#[test]
+fn answers_that_came_in_time_count_though_they_are_read_late() {
+    let start = Timestamp(1_763_000_000_000_000);
+    let (mut node, _) = Node::new(bare("telco", telco()), start, [1; 32]);
+    for (request, command) in [(1, NodeCommand::Subscribe), (2, probe(&[paris(), lyon()]))] {
+        let client = CLIENT;
+        node.handle(
+            Input::Command {
+                client,
+                request,
+                command,
+            },
+            start,
+        );
+    }
+    let sent = node.handle(Input::Tick, start + Span::millis(100));
+    let replies = sent.into_iter().filter_map(|effect| match effect {
+        Effect::Send { to, bytes, .. } => match Message::parse(&bytes).unwrap() {
+            Message::MapRequest(request) => {
+                let reply = MapReply {
+                    nonce: request.nonce,
+                    probe: true,
+                    echo_nonce: false,
+                    records: Vec::new(),
+                };
+                let mut bytes = Vec::new();
+                Message::MapReply(reply).emit(&mut bytes).unwrap();
+                Some((to, bytes))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    // The disk kept the control thread for longer than a probe may take.
+    let now = start + Span::secs(3);
+    let mut told = Vec::new();
+    for (from, bytes) in replies.collect::<Vec<_>>() {
+        let datagram = Input::Datagram {
+            from,
+            local: telco().0,
+            bytes,
+            received_at: start + Span::millis(150),
+        };
+        told.extend(node.handle(datagram, now));
+    }
+    let of = |effect: &Effect| match effect {
+        Effect::Report {
+            report: NodeReport::Probes { samples },
+            ..
+        } => samples.clone(),
+        _ => Vec::new(),
+    };
+    let outcomes: Vec<ProbeOutcome> = told.iter().flat_map(of).map(|sample| sample.outcome).collect();
+    assert_eq!(outcomes, [ProbeOutcome::Rtt(Span::millis(50)); 2]);
+    assert!(
+        node.next_deadline().is_some_and(|then| then <= now),
+        "new probes are due"
+    );
 }
