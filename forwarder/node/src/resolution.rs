@@ -335,9 +335,12 @@ impl Resolutions {
         });
     }
 
-    /// Whether an answer for EIDs of `eid` is on its way, which may be older than what we are told now.
+    /// Whether an answer for EIDs of `eid` is on its way, which may be older than what we are told now. What is yet to be
+    /// asked is not: whoever solicits again and again must not keep what we are told from being heard.
     pub(crate) fn awaits(&self, eid: &EidPrefix) -> bool {
-        self.open.keys().any(|open| eid.contains(open))
+        self.open
+            .iter()
+            .any(|(asked, open)| !open.nonces.is_empty() && eid.contains(asked))
     }
 
     fn close(&mut self, eid: &Eid) -> Option<Open> {

@@ -421,6 +421,26 @@ fn who_is_solicited_often_still_asks_the_etr_that_knows() {
 }
 
 #[test]
+fn who_is_solicited_all_the_time_still_hears_of_a_switch_at_once() {
+    let (mut net, at) = fabric();
+    net.miss(at.paris, VM);
+    net.run_for(Span::millis(100));
+    let mut solicitation = last_request(&net, paris());
+    solicitation.solicit = true;
+    let bytes = bytes_of(&Message::MapRequest(solicitation));
+    // The first is followed and answered; the second has to wait for its second to pass.
+    for _ in 0..2 {
+        net.inject("172.16.6.6:4342".parse().unwrap(), paris().0, bytes.clone());
+        net.run_for(Span::millis(100));
+    }
+    assert_eq!(net.sent(paris(), is_ecm), 2);
+    net.command(at.telco, switch(1, paris(), &[lip6(), telco()]));
+    net.run_for(Span::millis(10));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    assert_eq!(net.counter(at.paris, "control.refused.awaited"), 0);
+}
+
+#[test]
 fn packets_that_miss_while_a_refresh_is_under_way_are_not_held_for_ever() {
     let (mut net, at) = fabric_with(|mut config| {
         config.eids.iter_mut().for_each(|own| own.ttl = Ttl(1));
