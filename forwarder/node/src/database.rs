@@ -36,6 +36,8 @@ pub(crate) struct Own {
     pub(crate) views: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) standing: Standing,
     requesters: BTreeMap<Rloc, Requester>,
+    /// The same by when they asked, so that a flood of askers costs no look at all of them each time.
+    by_age: BTreeSet<(Timestamp, Rloc)>,
 }
 
 /// Somebody who asked.
@@ -59,6 +61,7 @@ impl Database {
                 views: BTreeMap::new(),
                 standing,
                 requesters: BTreeMap::new(),
+                by_age: BTreeSet::new(),
             };
             (eid.prefix, own)
         });
@@ -141,6 +144,13 @@ impl Database {
             .map(|(eid, _)| *eid)
     }
 
+    /// Whether this node registers exactly this prefix.
+    pub(crate) fn registers(&self, eid: &EidPrefix) -> bool {
+        self.own
+            .get(eid)
+            .is_some_and(|own| own.standing == Standing::Registered)
+    }
+
     /// The mapping as it is told to everyone.
     pub(crate) fn record(&self, eid: &EidPrefix) -> Option<MappingRecord> {
         self.own
@@ -151,16 +161,11 @@ impl Database {
     /// Notes who asked, so that changes can be told (the trace log of thesis section 4.3).
     pub(crate) fn asked(&mut self, eid: &EidPrefix, client: Rloc, source: Option<Eid>, now: Timestamp) {
         let Some(own) = self.own.get_mut(eid) else { return };
-        own.forget_requesters(now);
-        if own.requesters.len() >= MOST_REQUESTERS && !own.requesters.contains_key(&client) {
-            let oldest = own
-                .requesters
-                .iter()
-                .min_by_key(|(_, asker)| asker.at)
-                .map(|(rloc, _)| *rloc);
-            oldest.map(|rloc| own.requesters.remove(&rloc));
+        if let Some(before) = own.requesters.insert(client, Requester { source, at: now }) {
+            own.by_age.remove(&(before.at, client));
         }
-        own.requesters.insert(client, Requester { source, at: now });
+        own.by_age.insert((now, client));
+        own.forget_requesters(now);
     }
 
     /// Rows for `Show::Database`.
@@ -305,8 +310,14 @@ impl Own {
         now.since(asker.at) > Span::secs(u64::from(self.ttl.0) * 60)
     }
 
+    /// Those whose answer has expired, and the oldest where there are too many.
     fn forget_requesters(&mut self, now: Timestamp) {
         let life = Span::secs(u64::from(self.ttl.0) * 60);
-        self.requesters.retain(|_, asker| now.since(asker.at) <= life);
+        while let Some((at, client)) = self.by_age.first().copied()
+            && (now.since(at) > life || self.by_age.len() > MOST_REQUESTERS)
+        {
+            self.by_age.pop_first();
+            self.requesters.remove(&client);
+        }
     }
 }

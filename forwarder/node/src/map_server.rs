@@ -44,6 +44,8 @@ pub(crate) struct MapServer {
     timers: Timers<(EidPrefix, Registrant)>,
     nonces: BTreeMap<Registrant, Nonce>,
     askers: BTreeMap<(EidPrefix, Rloc), Asker>,
+    /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
+    askers_swept: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ impl MapServer {
             timers: Timers::default(),
             nonces: BTreeMap::new(),
             askers: BTreeMap::new(),
+            askers_swept: now,
         }
     }
 
@@ -237,10 +240,11 @@ impl MapServer {
 
     /// How often this client has asked for this EID in a row.
     fn insistence(&mut self, asked: EidPrefix, client: Rloc, now: Timestamp) -> usize {
-        if self.askers.len() >= MOST_ASKERS {
+        if self.askers.len() >= MOST_ASKERS && now.since(self.askers_swept) >= INSISTING {
+            self.askers_swept = now;
             self.askers.retain(|_, asker| now.since(asker.at) <= INSISTING);
         }
-        if self.askers.len() >= MOST_ASKERS {
+        if self.askers.len() >= MOST_ASKERS && !self.askers.contains_key(&(asked, client)) {
             return 0;
         }
         let entry = self

@@ -80,12 +80,11 @@ impl Registrations {
             return;
         };
         // What another site has taken over meanwhile is not registered by us again.
-        let registered: Vec<EidPrefix> = database.registered().collect();
         let eids: Vec<EidPrefix> = open
             .eids
             .iter()
             .copied()
-            .filter(|eid| registered.contains(eid))
+            .filter(|eid| database.registers(eid))
             .collect();
         if eids.is_empty() {
             return;

@@ -1,8 +1,9 @@
 //! Misses and what becomes of them.
 
-use lisp_wire::message::{MapReply, MapRequest};
+use lisp_wire::message::{Encapsulated, MapReply, MapRequest};
 use lisp_wire::{Message, Nonce, Ttl};
-use proto::{NodeCommand, Span};
+use proto::node::Show;
+use proto::{NodeCommand, NodeReport, Span};
 
 use crate::fabric::{
     VM, VM_BLOCK, fabric, fabric_with, lip6, lyon, paris, prefix, ranked, server, switch, telco,
@@ -438,6 +439,74 @@ fn who_is_solicited_all_the_time_still_hears_of_a_switch_at_once() {
     net.run_for(Span::millis(10));
     assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
     assert_eq!(net.counter(at.paris, "control.refused.awaited"), 0);
+}
+
+/// What `client` would ask the mapping system for the VM, sent as by anyone.
+fn asked_by(client: u32) -> MapRequest {
+    MapRequest {
+        nonce: Nonce(u64::from(client)),
+        authoritative: false,
+        probe: false,
+        solicit: false,
+        invoked: false,
+        proxy_itr: false,
+        source_eid: None,
+        itr_rlocs: vec![lisp_wire::Rloc(std::net::Ipv4Addr::from(client).into())],
+        eids: vec![prefix(VM)],
+        map_reply: None,
+    }
+}
+
+#[test]
+fn of_a_flood_of_askers_the_latest_are_remembered() {
+    let (mut net, at) = fabric();
+    let first = 0x0b00_0000;
+    for client in first..first + 5000 {
+        let bytes = bytes_of(&Message::MapRequest(asked_by(client)));
+        net.inject("172.16.6.6:4342".parse().unwrap(), telco().0, bytes);
+        net.run_for(Span(200));
+    }
+    net.run_for(Span::millis(10));
+    let show = NodeCommand::Show {
+        what: Show::Requesters,
+    };
+    let NodeReport::Requesters { rows } = net.command(at.telco, show.clone()) else {
+        panic!("the requesters were asked for")
+    };
+    assert_eq!(rows.len(), 4096);
+    let oldest = std::net::Ipv4Addr::from(first + 5000 - 4096);
+    assert_eq!(rows[0].client, lisp_wire::Rloc(oldest.into()));
+    // Their answers' ten minutes are over.
+    net.run_for(Span::secs(601));
+    let bytes = bytes_of(&Message::MapRequest(asked_by(first)));
+    net.inject("172.16.6.6:4342".parse().unwrap(), telco().0, bytes);
+    net.run_for(Span::millis(10));
+    let NodeReport::Requesters { rows } = net.command(at.telco, show) else {
+        panic!("the requesters were asked for")
+    };
+    assert_eq!(rows.len(), 1);
+}
+
+#[test]
+fn after_a_flood_of_askers_the_map_server_still_tells_who_insists() {
+    let (mut net, at) = fabric();
+    let first = 0x0b00_0000;
+    for client in first..first + 17_000 {
+        let envelope = Encapsulated {
+            source: "10.2.1.7:4342".parse().unwrap(),
+            destination: VM.parse().unwrap(),
+            ddt_originated: false,
+            message: bytes_of(&Message::MapRequest(asked_by(client))),
+        };
+        let bytes = bytes_of(&Message::Encapsulated(envelope));
+        net.inject("172.16.6.6:4342".parse().unwrap(), server().0, bytes);
+    }
+    net.run_for(Span::secs(4));
+    net.kill(at.telco);
+    net.miss(at.paris, VM);
+    // Asked at 0 and 0.5 s in vain; at 1.5 s it is the next locator's turn.
+    net.run_for(Span::millis(1_600));
+    assert!(matches!(net.member(at.paris).way(VM), Way::To(_)));
 }
 
 #[test]
