@@ -18,7 +18,9 @@ pub(crate) use listener::Listener;
 const MOST_CLIENTS: usize = 64;
 /// A longer line is refused, and its sender let go.
 const MOST_LINE: usize = 1 << 20;
-/// Unread output of a client; one that lags further is let go.
+/// Read from a client before the others, and the packets' misses and probes, have their turn.
+const MOST_INPUT: usize = 16 << 10;
+/// Unread output of a client; one that lags further is let go. A single report may be longer: a table of a large map cache.
 const MOST_OUTPUT: usize = 4 << 20;
 
 /// What became of the connections.
@@ -152,20 +154,21 @@ pub(crate) enum Waiting {
 }
 
 impl Client {
+    /// Takes a piece of what is there; the rest wakes the thread again. A client that never stops writing must not keep it.
     fn read(&mut self, id: ClientId, happenings: &mut Vec<Happening>) {
-        let mut chunk = [0; 16 << 10];
-        while self.end.is_none() {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => self.end = Some("closed by the client".into()),
-                Ok(length) => {
-                    self.input
-                        .extend_from_slice(chunk.get(..length).unwrap_or_default());
-                    self.take_lines(id, happenings);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.end = Some(error.to_string()),
+        if self.end.is_some() {
+            return;
+        }
+        let mut chunk = [0; MOST_INPUT];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => self.end = Some("closed by the client".into()),
+            Ok(length) => {
+                self.input
+                    .extend_from_slice(chunk.get(..length).unwrap_or_default());
+                self.take_lines(id, happenings);
             }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => self.end = Some(error.to_string()),
         }
     }
 
@@ -206,7 +209,7 @@ impl Client {
         if self.end.is_some() {
             return;
         }
-        if self.output.len() + line.len() > MOST_OUTPUT {
+        if !self.output.is_empty() && self.output.len() + line.len() > MOST_OUTPUT {
             tracing::warn!(
                 unread = self.output.len(),
                 "control: client let go, it does not read its reports"

@@ -94,6 +94,54 @@ fn a_client_that_does_not_read_is_let_go() {
 }
 
 #[test]
+fn a_client_that_never_stops_asking_has_its_turn_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut clients = open(directory.path(), vec![me()]);
+    let mut stream = UnixStream::connect(directory.path().join("deep/node.sock")).unwrap();
+    let line = b"{\"request\":3,\"command\":\"subscribe\"}\n";
+    let asked = 100_000;
+    let storm = std::thread::spawn(move || stream.write_all(&line.repeat(asked)));
+    let mut heard = 0;
+    while heard < asked {
+        let happenings = clients.serve();
+        let of_one_turn = happenings
+            .iter()
+            .filter(|happening| matches!(happening, Happening::Asked { .. }))
+            .count();
+        assert!(of_one_turn <= MOST_INPUT / line.len() + 1, "{of_one_turn}");
+        heard += of_one_turn;
+    }
+    storm.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_table_longer_than_the_bound_reaches_a_client_that_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut clients = open(directory.path(), vec![me()]);
+    let stream = UnixStream::connect(directory.path().join("deep/node.sock")).unwrap();
+    let happenings = clients.serve();
+    let [Happening::Connected(id)] = happenings.as_slice() else {
+        panic!("{happenings:?}")
+    };
+    let frame = ReportFrame {
+        reply_to: Some(1),
+        report: NodeReport::Refused {
+            why: "x".repeat(MOST_OUTPUT + 1),
+        },
+    };
+    clients.tell(*id, &frame);
+    let copy = stream.try_clone().unwrap();
+    let reader = std::thread::spawn(move || BufReader::new(copy).lines().next().unwrap().unwrap());
+    while !reader.is_finished() {
+        assert!(clients.serve().is_empty());
+    }
+    assert_eq!(
+        serde_json::from_str::<ReportFrame>(&reader.join().unwrap()).unwrap(),
+        frame
+    );
+}
+
+#[test]
 fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let config = ControlConfig {
