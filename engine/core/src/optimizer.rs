@@ -5,6 +5,8 @@
 //! with the least `sum_k alpha_k T^k`. All is integer arithmetic, so that equal scores are equal and a replay
 //! on another machine decides alike.
 
+pub mod group;
+
 use crate::config::Sla;
 
 /// Millionths, for weights and scores.

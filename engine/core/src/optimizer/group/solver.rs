@@ -1,0 +1,286 @@
+//! Search and proof, in pieces that a caller may stop between.
+
+use super::dual::Market;
+use super::placement::{Batch, Placement};
+use super::plan::Plan;
+use super::problem::{Problem, ProblemError};
+use super::{greedy, paths, ruin};
+
+/// Steps of prices between two looks for a better plan.
+const STEPS: u32 = 10;
+/// Passes of single moves before chains.
+const SWEEPS: u32 = 4;
+
+/// A problem, the best plan known, and what is proven.
+///
+/// It has no clock: `stop` is asked often, and once it says `true` the work ends with what there is.
+#[derive(Debug)]
+pub struct Solver {
+    problem: Problem,
+    placement: Placement,
+    market: Market,
+    cost: i64,
+    chance: u64,
+    /// Users who arrived since it was settled, and so have no home.
+    arrived: u64,
+}
+
+impl Solver {
+    /// Nobody placed, nothing proven.
+    pub fn new(problem: Problem) -> Self {
+        Self {
+            placement: Placement::empty(&problem),
+            market: Market::new(&problem),
+            cost: 0,
+            chance: 0x9E37_79B9_7F4A_7C15,
+            arrived: 0,
+            problem,
+        }
+    }
+
+    /// What is solved.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// The best plan so far, with what is proven of it.
+    pub fn plan(&self) -> Plan {
+        let cost = self.placement.excess(&self.problem);
+        Plan::new(
+            &self.problem,
+            self.placement.counts(),
+            (cost, self.market.bound_us()),
+        )
+    }
+
+    /// Places everybody who has no place yet, and improves on it by moves and chains of moves.
+    pub fn place(&mut self, stop: &mut dyn FnMut() -> bool) {
+        greedy::place_all(&self.problem, &mut self.placement);
+        polish(&self.problem, &mut self.placement, stop);
+        self.cost = self.placement.excess(&self.problem);
+    }
+
+    /// Raises the bound and looks for better plans in turn, until the gap of F is at most `gap` or `stop` says so.
+    pub fn prove(&mut self, gap: f64, stop: &mut dyn FnMut() -> bool) {
+        self.cost = self.placement.excess(&self.problem);
+        if self.good_enough(gap) {
+            return;
+        }
+        self.price();
+        let mut round = 0_u32;
+        while !self.good_enough(gap) && !stop() {
+            for _ in 0..STEPS {
+                self.market.step(&self.problem, self.cost);
+                if self.good_enough(gap) || stop() {
+                    return;
+                }
+            }
+            if round.is_multiple_of(2) {
+                self.follow_sketch(stop);
+            } else {
+                self.rebuild_parts(stop);
+            }
+            round += 1;
+        }
+    }
+
+    /// One quote of the prices known and one of those the plan leads to: a quick proof after a change.
+    pub fn price(&mut self) {
+        self.market.try_best(&self.problem);
+        if self.placement.priced() {
+            // With a price on moves the plan is not at rest, and the prices read from it mean little.
+            return;
+        }
+        let worth = paths::prices(&self.problem, &self.placement);
+        let delays: Vec<i32> = (0..self.problem.columns())
+            .map(|d| self.problem.delay(d, self.placement.host(d).load))
+            .collect();
+        self.market.try_worth(&self.problem, &delays, &worth);
+    }
+
+    fn good_enough(&self, gap: f64) -> bool {
+        let unit = f64::from(self.problem.bound_us());
+        let objective = self.problem.users() as f64 + self.cost as f64 / unit;
+        let apart = (self.cost - self.market.bound_us().max(0)) as f64 / unit;
+        apart <= gap * objective
+    }
+
+    /// Starts a plan from what each site would choose at the best prices.
+    fn follow_sketch(&mut self, stop: &mut dyn FnMut() -> bool) {
+        let mut other = Placement::empty(&self.problem);
+        let mut wish: Vec<(u32, i32, usize, u32)> = Vec::new();
+        for (site, take) in self.market.sketch().iter().enumerate() {
+            let load = take.users.iter().map(|&(_, users)| users).sum();
+            let delay = self.problem.delay(site, load);
+            wish.extend(take.users.iter().map(|&(area, users)| {
+                let cost = (self.problem.late(area as usize, site) + delay).max(0);
+                (area, cost, site, users)
+            }));
+        }
+        wish.sort_unstable();
+        let mut rest: Vec<u32> = self.problem.areas().iter().map(|area| area.users).collect();
+        for (area, _, site, users) in wish {
+            let area = area as usize;
+            let users = users.min(rest[area]);
+            rest[area] -= users;
+            other.add(&self.problem, site, Batch { area, users });
+        }
+        greedy::place_all(&self.problem, &mut other);
+        self.consider(other, stop);
+    }
+
+    /// Empties a few neighbouring sites at a time and fills them again.
+    fn rebuild_parts(&mut self, stop: &mut dyn FnMut() -> bool) {
+        ruin::rebuild(&self.problem, &mut self.placement, &mut self.chance, stop);
+        self.cost = self.placement.excess(&self.problem);
+    }
+
+    fn consider(&mut self, mut other: Placement, stop: &mut dyn FnMut() -> bool) {
+        polish(&self.problem, &mut other, stop);
+        let cost = other.excess(&self.problem);
+        if cost < self.cost {
+            self.cost = cost;
+            self.placement = other;
+        }
+    }
+}
+
+/// What changes while the engine runs. Each call keeps the placement whole; [`Solver::mend`] then improves it.
+impl Solver {
+    /// Those placed are where they belong: from now on each user moved away costs `price_us`.
+    pub fn settle(&mut self, price_us: u32) {
+        self.placement.settle(price_us);
+        self.arrived = 0;
+    }
+
+    /// Users away from where they were at [`settle`](Self::settle), newly arrived ones not counted.
+    pub fn moved(&self) -> u64 {
+        self.placement.away().saturating_sub(self.arrived)
+    }
+
+    /// An area has `users` from now on: the new ones go where they cost least, the others leave where they cost most.
+    pub fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
+        let before = self.problem.areas().get(area).map_or(0, |area| area.users);
+        self.problem.set_users(area, users)?;
+        self.market.doubt();
+        if users >= before {
+            let users = users - before;
+            self.arrived += u64::from(users);
+            greedy::place(&self.problem, &mut self.placement, Batch { area, users });
+        } else {
+            let users = before - users;
+            greedy::withdraw(&self.problem, &mut self.placement, Batch { area, users });
+        }
+        Ok(())
+    }
+
+    /// Users of one area are now in another. They stay at their site, if it can be reached from there.
+    pub fn hand_over(
+        &mut self,
+        from: usize,
+        to: usize,
+        (site, users): (usize, u32),
+    ) -> Result<(), ProblemError> {
+        self.problem.know("area", from, self.problem.areas().len())?;
+        self.problem.know("area", to, self.problem.areas().len())?;
+        self.problem.know("site", site, self.problem.sites().len())?;
+        let have = self.placement.count(from, site);
+        if users > have {
+            return Err(ProblemError::TooFew {
+                area: self.problem.areas()[from].name.clone(),
+                site: self.problem.sites()[site].name.clone(),
+                have,
+                asked: users,
+            });
+        }
+        let (left, come) = (self.problem.areas()[from].users, self.problem.areas()[to].users);
+        self.problem.set_users(from, left - users)?;
+        self.problem
+            .set_users(to, come + if from == to { 0 } else { users })?;
+        if from == to {
+            return self.problem.set_users(to, come);
+        }
+        self.market.doubt();
+        self.placement
+            .remove(&self.problem, site, Batch { area: from, users });
+        self.placement.disown(site, Batch { area: from, users });
+        self.placement.own(site, Batch { area: to, users });
+        if self.problem.late(to, site) < super::problem::LEFT_OUT {
+            self.placement.add(&self.problem, site, Batch { area: to, users });
+        } else {
+            self.placement.disown(site, Batch { area: to, users });
+            greedy::place(&self.problem, &mut self.placement, Batch { area: to, users });
+        }
+        Ok(())
+    }
+
+    /// The latency between an area and a site is now `us` microseconds, or [`UNREACHABLE`](super::UNREACHABLE): then
+    /// its users go elsewhere.
+    pub fn set_latency(&mut self, area: usize, site: usize, us: u32) -> Result<(), ProblemError> {
+        self.problem.know("area", area, self.problem.areas().len())?;
+        self.problem.know("site", site, self.problem.sites().len())?;
+        self.market.doubt();
+        self.placement
+            .relate(&mut self.problem, (area, site), |problem| {
+                problem.set_latency(area, site, us)
+            })?;
+        if us == super::UNREACHABLE {
+            let users = self.placement.count(area, site);
+            self.evict(site, Batch { area, users });
+        }
+        Ok(())
+    }
+
+    /// A site's capacity and existing load are now these; capacity 0 is a failed site. Those who no longer fit are
+    /// evicted, the latest first, and placed elsewhere; [`Plan::left_out`] names those for whom there is no place.
+    pub fn set_site(&mut self, site: usize, capacity: u32, load: u32) -> Result<(), ProblemError> {
+        self.problem.set_site(site, capacity, load)?;
+        self.market.doubt();
+        let mut over = self
+            .placement
+            .host(site)
+            .load
+            .saturating_sub(self.problem.room(site));
+        let mut evicted = Vec::new();
+        for held in self.placement.host(site).held.iter().rev() {
+            let users = held.users.min(over);
+            over -= users;
+            evicted.push(Batch {
+                area: held.area as usize,
+                users,
+            });
+            if over == 0 {
+                break;
+            }
+        }
+        for &batch in &evicted {
+            self.placement.remove(&self.problem, site, batch);
+            self.placement.disown(site, batch);
+        }
+        for batch in evicted {
+            greedy::place(&self.problem, &mut self.placement, batch);
+        }
+        Ok(())
+    }
+
+    /// Improves the plan after changes by chains of moves, each worth its price.
+    pub fn mend(&mut self, stop: &mut dyn FnMut() -> bool) {
+        paths::improve(&self.problem, &mut self.placement, stop);
+        self.cost = self.placement.excess(&self.problem);
+    }
+
+    fn evict(&mut self, site: usize, batch: Batch) {
+        self.placement.remove(&self.problem, site, batch);
+        self.placement.disown(site, batch);
+        greedy::place(&self.problem, &mut self.placement, batch);
+    }
+}
+
+fn polish(problem: &Problem, placement: &mut Placement, stop: &mut dyn FnMut() -> bool) {
+    for _ in 0..SWEEPS {
+        if !greedy::sweep(problem, placement, stop) {
+            break;
+        }
+    }
+    paths::improve(problem, placement, stop);
+}
