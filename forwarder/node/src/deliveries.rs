@@ -11,6 +11,7 @@ use lisp_wire::{
 use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
+use crate::config::Scope;
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
@@ -157,9 +158,18 @@ impl Deliveries {
             .any(|delivery| delivery.parcel.change.is_some_and(|order| order.change == change))
     }
 
-    /// An authentic acknowledgement.
-    pub(crate) fn acknowledged(&mut self, nonce: Nonce, cx: &mut Context<'_>) -> Option<HandedOver> {
-        let id = self.by_nonce.get(&nonce).copied();
+    /// An authentic acknowledgement, by one who may speak for the EIDs of `scope`.
+    pub(crate) fn acknowledged(
+        &mut self,
+        nonce: Nonce,
+        scope: &Scope,
+        cx: &mut Context<'_>,
+    ) -> Option<HandedOver> {
+        let within = |id: &DeliveryId| {
+            let delivery = self.open.get(id);
+            delivery.is_some_and(|delivery| scope.holds(&delivery.parcel.record.eid))
+        };
+        let id = self.by_nonce.get(&nonce).copied().filter(within);
         let Some(delivery) = id.and_then(|id| self.close(id)) else {
             cx.count(Counter::Unsolicited);
             return None;

@@ -102,7 +102,7 @@ impl Mobility {
             .find(|scoped| scoped.key.id == verified.id)
             .ok_or(Counter::UnknownKey)?;
         if message.purpose == Purpose::Acknowledge {
-            let sender = Sender::Xtr(message.xtr.ok_or(Counter::Malformed)?);
+            let sender = Sender::Xtr(key.key.id, message.xtr.ok_or(Counter::Malformed)?);
             return Ok(Authentic {
                 sender,
                 key,
@@ -118,7 +118,7 @@ impl Mobility {
                 if !config.is_own(receiver) || xtr == config.xtr_id {
                     return Err(Counter::Misdirected);
                 }
-                (Sender::Xtr(xtr), records)
+                (Sender::Xtr(key.key.id, xtr), records)
             }
             ChangePriorityForm::Legacy => {
                 let record = message.records.first().ok_or(Counter::Malformed)?;
@@ -144,7 +144,10 @@ impl Mobility {
     ) -> Result<(), Counter> {
         let Authentic { sender, records, .. } = *authentic;
         if message.purpose == Purpose::Acknowledge {
-            if let Some(handed_over) = self.deliveries.acknowledged(message.nonce, cx) {
+            if let Some(handed_over) = self
+                .deliveries
+                .acknowledged(message.nonce, &authentic.key.scope, cx)
+            {
                 // A registration of the old site may have crossed ours; now it makes none any more.
                 xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
             }

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_taken_once_in_order_and_in_time() {
-        let (sender, now) = (Sender::Xtr(XtrId(7)), Timestamp(1_000_000_000));
+        let (sender, now) = (Sender::Xtr(1, XtrId(7)), Timestamp(1_000_000_000));
         let mut guard = ReplayGuard::default();
         assert_eq!(guard.check(sender, Nonce(now.0 - 300_000_000), now), Ok(()));
         assert_eq!(
@@ -90,12 +90,14 @@ mod tests {
         assert_eq!(guard.check(sender, Nonce(now.0), now), Err(Counter::Replay));
         assert_eq!(guard.check(sender, Nonce(now.0 - 1), now), Err(Counter::Replay));
         assert_eq!(guard.check(sender, Nonce(now.0 + 1), now), Ok(()));
-        assert_eq!(guard.check(Sender::Xtr(XtrId(8)), Nonce(now.0), now), Ok(()));
+        for other in [Sender::Xtr(1, XtrId(8)), Sender::Xtr(2, XtrId(7))] {
+            assert_eq!(guard.check(other, Nonce(now.0), now), Ok(()), "{other:?}");
+        }
     }
 
     #[test]
     fn what_was_seen_is_still_known_after_a_restart() {
-        let (sender, now) = (Sender::Xtr(XtrId(7)), Timestamp(1_000_000_000));
+        let (sender, now) = (Sender::Xtr(1, XtrId(7)), Timestamp(1_000_000_000));
         let mut before = ReplayGuard::default();
         before.note(sender, Nonce(now.0));
         let mut after = ReplayGuard::default();

@@ -49,8 +49,8 @@ pub(crate) enum Standing {
 /// Who sends Change-Priority, as far as a message tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Sender {
-    /// The xTR named in the message.
-    Xtr(XtrId),
+    /// The key, and the xTR that the message names: a name alone is anybody's to use up who has a key for other EIDs.
+    Xtr(u8, XtrId),
     /// The type-5 form names nobody: all holders of a key are one, for each EID.
     Legacy(u8, EidPrefix),
 }

@@ -2,10 +2,13 @@
 
 use lisp_wire::message::{ChangePriority, Purpose};
 use lisp_wire::{Message, Rloc};
+use node::config::{Scope, ScopedKey};
 use proto::Span;
 
-use crate::fabric::{Fabric, VM, VM_BLOCK, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco};
-use crate::moving::{busy_fabric, change_priority, is_update};
+use crate::fabric::{
+    Fabric, VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco,
+};
+use crate::moving::{busy_fabric, change_priority, is_change_priority, is_update, outcomes};
 use crate::network::{Network, Packet, Way};
 
 fn caught_update(net: &mut Network, at: Fabric) -> Packet {
@@ -177,4 +180,49 @@ fn an_arrival_told_by_the_hypervisor_is_acknowledged_and_carried_out() {
             && change_priority(packet).is_some_and(|message| message.purpose == Purpose::Acknowledge)
     };
     assert_eq!(net.tap.iter().filter(|packet| acknowledged(packet)).count(), 1);
+}
+
+#[test]
+fn who_has_a_key_for_other_eids_neither_silences_an_xtr_nor_acknowledges_for_a_client() {
+    let neighbour = || lisp_wire::Key::new(2, lisp_wire::Algorithm::HmacSha256, b"the neighbour's").unwrap();
+    let (mut net, at) = fabric_with(|mut config| {
+        config.change_priority.keys.push(ScopedKey {
+            key: neighbour(),
+            scope: Scope::Within(vec![prefix("10.9.0.0/16")]),
+        });
+        config
+    });
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(1));
+    let message = change_priority(&caught_update(&mut net, at)).unwrap();
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    let inject = |net: &mut Network, to: Rloc, message: ChangePriority| {
+        let mut bytes = Vec::new();
+        Message::ChangePriority(message)
+            .emit_signed(&neighbour(), &mut bytes)
+            .unwrap();
+        net.inject("172.16.6.6:4342".parse().unwrap(), to.0, bytes);
+        net.run_for(Span::millis(5));
+    };
+    // In the name of the data centre, with a nonce as far ahead as is taken.
+    let mut ahead = message.clone();
+    ahead.records[1].eid = prefix("10.9.1.0/24");
+    ahead.nonce.0 = net.now.micros() + 299_000_000;
+    inject(&mut net, paris(), ahead);
+    assert_eq!(net.counter(at.paris, "control.change-priority.idle"), 1);
+    net.command(at.telco, switch(91, paris(), &[marilyn()]));
+    net.run_for(Span::millis(10));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    // In the name of the client, which hears nothing of this switch.
+    net.lose(is_change_priority);
+    net.command(at.telco, switch(92, paris(), &[telco()]));
+    let mut sent = net.tap.iter().rev().find_map(change_priority).unwrap();
+    sent.records.iter_mut().for_each(|record| record.locators.clear());
+    let acknowledgement = ChangePriority {
+        purpose: Purpose::Acknowledge,
+        xtr: Some(lisp_wire::message::XtrId(77)),
+        ..sent
+    };
+    inject(&mut net, telco(), acknowledgement);
+    assert_eq!(outcomes(&net, at.telco, 92), []);
 }
