@@ -26,6 +26,8 @@ const UNKNOWN: Ttl = Ttl(15);
 const UNREGISTERED: Ttl = Ttl(1);
 /// At most this many xTRs' registrations of one EID are kept.
 const MOST_REGISTRANTS: usize = 64;
+/// At most this many xTRs of one site are remembered by their nonces. They name themselves, and are never forgotten.
+const MOST_NONCES: usize = 1024;
 /// At most this many registrations are kept in all.
 const MOST_REGISTRATIONS: usize = 262_144;
 /// A client that asks for the same EID again within this time repeats itself: it has had no answer.
@@ -107,6 +109,9 @@ impl MapServer {
             {
                 return cx.count(Counter::Replay);
             }
+            if !self.nonces.contains_key(&registrant) && self.xtrs_of(site.prefix) >= MOST_NONCES {
+                return cx.count(Counter::Full);
+            }
             self.nonces.insert(registrant, register.nonce);
             cx.remember(Memory::Soon);
         }
@@ -130,6 +135,15 @@ impl MapServer {
             };
             cx.send_signed(&Message::MapNotify(notify), key, from);
         }
+    }
+
+    /// How many xTRs a site has named so far.
+    fn xtrs_of(&self, site: EidPrefix) -> usize {
+        let first = Registrant { site, xtr: None };
+        self.nonces
+            .range(first..)
+            .take_while(|(registrant, _)| registrant.site == site)
+            .count()
     }
 
     fn take(&mut self, registrant: Registrant, registration: Registration, cx: &mut Context<'_>) {

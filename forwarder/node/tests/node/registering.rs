@@ -1,6 +1,7 @@
 //! Registrations: kept, repeated, expired, withdrawn, and not to be forged.
 
 use lisp_wire::Message;
+use lisp_wire::message::{SiteId, XtrId};
 use node::Input;
 use node::config::{NonceRule, OwnEid};
 use proto::node::{RegistrationRow, Show};
@@ -186,6 +187,38 @@ fn more_specific_eids_need_leave() {
         net.run_for(Span::secs(1));
         assert_eq!(registered(&mut net, at_server).len(), expected);
     }
+}
+
+#[test]
+fn a_site_that_names_ever_more_xtrs_fills_its_own_place_only() {
+    let (mut net, at) = fabric();
+    let caught = net
+        .tap
+        .iter()
+        .find(|packet| packet.is(is_register) && packet.from.ip() == paris().0)
+        .cloned()
+        .unwrap();
+    let Some(Message::MapRegister(register)) = caught.message() else {
+        panic!("a Map-Register was caught")
+    };
+    let accepted = net.counter(at.server, "control.map-registers.accepted");
+    for xtr in 0..1030 {
+        let mut register = register.clone();
+        register.xtr = Some((XtrId(1_000_000 + xtr), SiteId(0)));
+        let mut bytes = Vec::new();
+        Message::MapRegister(register)
+            .emit_signed(&key(SITE_SECRET), &mut bytes)
+            .unwrap();
+        net.inject(caught.from, server().0, bytes);
+    }
+    net.run_for(Span::millis(50));
+    // Paris itself is the first of 1,024.
+    assert_eq!(
+        net.counter(at.server, "control.map-registers.accepted"),
+        accepted + 1023
+    );
+    net.run_for(Span::secs(300));
+    assert_eq!(registered(&mut net, at.server), ALL);
 }
 
 #[test]
