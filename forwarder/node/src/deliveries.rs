@@ -36,6 +36,8 @@ const ADDRESSEE_TENANT: u32 = 0x00ff_ffff;
 pub(crate) struct Deliveries {
     open: BTreeMap<DeliveryId, Delivery>,
     by_nonce: BTreeMap<Nonce, DeliveryId>,
+    /// One for each peer and EID: a newer message overtakes the older.
+    by_peer: BTreeMap<Rloc, BTreeMap<EidPrefix, DeliveryId>>,
     timers: Timers<DeliveryId>,
     opened: u64,
     /// Peers that have not acknowledged their last message: they may not speak Change-Priority at all, and are
@@ -126,6 +128,7 @@ impl Deliveries {
             solicits: 0,
         };
         self.open.insert(id, delivery);
+        self.by_peer.entry(peer).or_default().insert(eid, id);
         let was_silent = self.silent.contains(&peer);
         self.go_on(id, cx);
         if was_silent && purpose == Purpose::UpdateCache {
@@ -137,17 +140,9 @@ impl Deliveries {
     }
 
     fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
-        let same = |delivery: &Delivery| delivery.parcel.peer == peer && delivery.parcel.record.eid == eid;
-        let overtaken: Vec<DeliveryId> = self
-            .open
-            .iter()
-            .filter(|(_, delivery)| same(delivery))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in overtaken {
-            if let Some(delivery) = self.close(id) {
-                delivery.report_unanswered(cx);
-            }
+        let overtaken = self.by_peer.get(&peer).and_then(|eids| eids.get(&eid)).copied();
+        if let Some(delivery) = overtaken.and_then(|id| self.close(id)) {
+            delivery.report_unanswered(cx);
         }
     }
 
@@ -183,16 +178,16 @@ impl Deliveries {
 
     /// Clients were told of `eids` in a Map-Reply: where they were solicited, that is as good as an acknowledgement.
     pub(crate) fn answered(&mut self, clients: &[Rloc], eids: &[EidPrefix], cx: &mut Context<'_>) {
-        let told = |delivery: &Delivery| {
-            delivery.solicits > 0
-                && clients.contains(&delivery.parcel.peer)
-                && eids.iter().any(|eid| eid.covers(&delivery.parcel.record.eid))
+        let told = |eid: &EidPrefix, id: &DeliveryId| {
+            eids.iter().any(|block| block.covers(eid))
+                && self.open.get(id).is_some_and(|delivery| delivery.solicits > 0)
         };
-        let settled: Vec<DeliveryId> = self
-            .open
+        let settled: Vec<DeliveryId> = clients
             .iter()
-            .filter(|(_, delivery)| told(delivery))
-            .map(|(id, _)| *id)
+            .filter_map(|client| self.by_peer.get(client))
+            .flatten()
+            .filter(|(eid, id)| told(eid, id))
+            .map(|(_, id)| *id)
             .collect();
         for id in settled {
             if let Some(delivery) = self.close(id) {
@@ -248,6 +243,13 @@ impl Deliveries {
     fn close(&mut self, id: DeliveryId) -> Option<Delivery> {
         self.timers.cancel(&id);
         let delivery = self.open.remove(&id)?;
+        let Parcel { peer, record, .. } = &delivery.parcel;
+        if let Some(eids) = self.by_peer.get_mut(peer) {
+            eids.remove(&record.eid);
+            if eids.is_empty() {
+                self.by_peer.remove(peer);
+            }
+        }
         for nonce in &delivery.nonces {
             self.by_nonce.remove(nonce);
         }

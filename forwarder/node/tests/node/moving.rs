@@ -11,6 +11,7 @@ use crate::fabric::{
     Fabric, VM, VM_BLOCK, fabric, fabric_with, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco,
 };
 use crate::network::{CLIENT, Network, Packet, Way};
+use crate::resolving::{asked_by, bytes_of};
 
 pub(crate) fn change_priority(packet: &Packet) -> Option<ChangePriority> {
     match packet.message()? {
@@ -169,6 +170,31 @@ fn a_newer_change_overtakes_one_in_flight() {
         [ChangeOutcome::Acknowledged { attempts: 1, .. }]
     ));
     assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+}
+
+#[test]
+fn all_of_thousands_who_asked_are_told_and_overtaken_once_each() {
+    let (mut net, at) = fabric();
+    for client in 0x0b00_0000..0x0b00_0000 + 3000 {
+        let bytes = bytes_of(&Message::MapRequest(asked_by(client)));
+        net.inject("172.16.6.6:4342".parse().unwrap(), telco().0, bytes);
+        net.run_for(Span(200));
+    }
+    net.run_for(Span::millis(10));
+    for change in [1, 2] {
+        let everyone = NodeCommand::SetLocators {
+            change: ChangeId(change),
+            eid: prefix(VM_BLOCK),
+            audience: Audience::Everyone,
+            locators: ranked(&[marilyn(), telco()]),
+            tell: Tell::ChangePriority,
+        };
+        assert_eq!(net.command(at.telco, everyone), NodeReport::Done);
+    }
+    assert_eq!(outcomes(&net, at.telco, 1).len(), 3000);
+    assert_eq!(outcomes(&net, at.telco, 2).len(), 0);
+    net.run_for(Span::secs(10));
+    assert_eq!(outcomes(&net, at.telco, 2).len(), 3000);
 }
 
 #[test]

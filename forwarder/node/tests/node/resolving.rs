@@ -32,7 +32,7 @@ fn last_request(net: &Network, from: lisp_wire::Rloc) -> MapRequest {
     }
 }
 
-fn bytes_of(message: &Message) -> Vec<u8> {
+pub(crate) fn bytes_of(message: &Message) -> Vec<u8> {
     let mut bytes = Vec::new();
     message.emit(&mut bytes).unwrap();
     bytes
@@ -442,7 +442,7 @@ fn who_is_solicited_all_the_time_still_hears_of_a_switch_at_once() {
 }
 
 /// What `client` would ask the mapping system for the VM, sent as by anyone.
-fn asked_by(client: u32) -> MapRequest {
+pub(crate) fn asked_by(client: u32) -> MapRequest {
     MapRequest {
         nonce: Nonce(u64::from(client)),
         authoritative: false,
