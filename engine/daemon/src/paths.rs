@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -123,7 +123,7 @@ impl StateDir {
     /// Makes the folder (mode 0700) if need be and takes its lock.
     ///
     /// # Errors
-    /// [`PathsError::Running`] if another engine holds the lock.
+    /// [`PathsError::Running`] if another engine holds the lock, [`PathsError::Foreign`] if others can write there.
     pub fn open(paths: StatePaths) -> Result<Self, PathsError> {
         let folder = paths.folder.clone();
         DirBuilder::new()
@@ -131,6 +131,13 @@ impl StateDir {
             .mode(0o700)
             .create(&folder)
             .map_err(failed("make", &folder))?;
+        // Before anything in it is opened: it may have been put there, with a record or with links to our own files.
+        let own = nix::unistd::geteuid().as_raw();
+        let link = fs::symlink_metadata(&folder).map_err(failed("look at", &folder))?;
+        let meta = fs::metadata(&folder).map_err(failed("look at", &folder))?;
+        if let Some(why) = foreign(&link, &meta, own) {
+            return Err(PathsError::Foreign { why, folder });
+        }
         let path = paths.lock();
         let file = OpenOptions::new()
             .read(true)
@@ -157,6 +164,17 @@ impl StateDir {
     /// Its files.
     pub fn paths(&self) -> &StatePaths {
         &self.paths
+    }
+}
+
+/// Why others than the user `own` could change what is in a folder, to which a link may lead.
+fn foreign(link: &fs::Metadata, meta: &fs::Metadata, own: u32) -> Option<&'static str> {
+    if link.uid() != own || meta.uid() != own {
+        Some("it belongs to another user")
+    } else if meta.mode() & 0o022 != 0 {
+        Some("others can write there; chmod go-w it")
+    } else {
+        None
     }
 }
 
@@ -188,6 +206,14 @@ pub enum PathsError {
         /// The session's folder.
         folder: PathBuf,
     },
+    /// Others could plant a record, or learn the token.
+    #[error("{} cannot hold an engine's state: {why}", folder.display())]
+    Foreign {
+        /// What is wrong.
+        why: &'static str,
+        /// The session's folder.
+        folder: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -213,6 +239,28 @@ mod tests {
         assert!(told.contains(&format!("pid {}", std::process::id())), "{told}");
         drop(first);
         StateDir::open(paths).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_holds_no_state() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let root = tempfile::tempdir().unwrap();
+        let at = Root::At(root.path().to_owned());
+        let refusal = |session: &str| {
+            let opened = StateDir::open(StatePaths::new(&at, session).unwrap());
+            opened.map_or_else(|error| error.to_string(), |_| "opened".to_owned())
+        };
+        let shared = root.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(refusal("shared").contains("others can write there"));
+        assert!(!shared.join("lock").exists());
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&shared, root.path().join("link")).unwrap();
+        assert_eq!([refusal("shared"), refusal("link")], ["opened", "opened"]);
+        let meta = fs::metadata(&shared).unwrap();
+        let other = foreign(&meta, &meta, meta.uid() + 1);
+        assert_eq!(other, Some("it belongs to another user"));
     }
 
     #[test]
