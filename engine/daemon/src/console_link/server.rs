@@ -1,15 +1,17 @@
 //! The engine's side.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use proto::{Actor, ClientFrame, EngineFrame, PROTOCOL};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{StatusCode, header};
@@ -21,8 +23,11 @@ use crate::attachment::Attachment;
 use crate::paths::StateDir;
 use crate::shell::{self, Arrival};
 
-/// Consoles at a time, those still shaking hands included; one more is hung up on.
+/// Consoles at a time; one more is hung up on.
 const MAX_CONSOLES: usize = 32;
+
+/// Connections that have not shown the token yet. Any user of this host can make them: for one more, the oldest goes.
+const MAX_STRANGERS: usize = 64;
 
 /// Longest name of an operator.
 const MAX_NAME: usize = 64;
@@ -73,18 +78,22 @@ impl Server {
     /// Serves consoles until the shell is gone.
     pub(crate) async fn run(self, arrivals: mpsc::Sender<Arrival>) {
         let mut consoles = JoinSet::new();
+        let mut strangers = Strangers::default();
         loop {
             tokio::select! {
                 () = arrivals.closed() => break,
                 Some(_) = consoles.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) if consoles.len() < MAX_CONSOLES => {
+                    Ok((stream, peer)) if consoles.len().saturating_sub(strangers.count()) < MAX_CONSOLES => {
                         let (token, arrivals) = (Arc::clone(&self.token), arrivals.clone());
-                        consoles.spawn(async move {
-                            if let Err(why) = serve(stream, &token, &arrivals).await {
+                        let known = Arc::new(AtomicBool::new(false));
+                        let gate = Gate { token, known: Arc::clone(&known) };
+                        let task = consoles.spawn(async move {
+                            if let Err(why) = serve(stream, gate, &arrivals).await {
                                 tracing::info!(%peer, %why, "console let go");
                             }
                         });
+                        strangers.enter(Stranger { task, known });
                     }
                     Ok((_, peer)) => tracing::warn!(%peer, "console refused: {MAX_CONSOLES} are connected"),
                     Err(error) => {
@@ -97,6 +106,32 @@ impl Server {
         }
         // Each has a goodbye to pass on.
         while consoles.join_next().await.is_some() {}
+    }
+}
+
+/// Connections in the order they came, until they show the token.
+#[derive(Default)]
+struct Strangers(VecDeque<Stranger>);
+
+struct Stranger {
+    task: AbortHandle,
+    known: Arc<AtomicBool>,
+}
+
+impl Strangers {
+    fn count(&mut self) -> usize {
+        self.0
+            .retain(|stranger| !stranger.task.is_finished() && !stranger.known.load(Ordering::Relaxed));
+        self.0.len()
+    }
+
+    fn enter(&mut self, stranger: Stranger) {
+        if self.count() >= MAX_STRANGERS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.task.abort();
+        }
+        self.0.push_back(stranger);
     }
 }
 
@@ -135,9 +170,9 @@ impl From<Error> for Parting {
 
 type Socket = WebSocketStream<TcpStream>;
 
-async fn serve(stream: TcpStream, token: &Token, arrivals: &mpsc::Sender<Arrival>) -> Result<(), Parting> {
+async fn serve(stream: TcpStream, gate: Gate, arrivals: &mpsc::Sender<Arrival>) -> Result<(), Parting> {
     let _only_slower_without = stream.set_nodelay(true);
-    let accepting = accept_hdr_async_with_config(stream, Gate { token }, Some(limits(MAX_FROM_CLIENT)));
+    let accepting = accept_hdr_async_with_config(stream, gate, Some(limits(MAX_FROM_CLIENT)));
     let mut socket = timeout(HANDSHAKE, accepting)
         .await
         .map_err(|_| Parting::NoGreeting)??;
@@ -162,11 +197,13 @@ async fn serve(stream: TcpStream, token: &Token, arrivals: &mpsc::Sender<Arrival
 }
 
 /// Decides on the HTTP request, before anything is upgraded.
-struct Gate<'a> {
-    token: &'a Token,
+struct Gate {
+    token: Arc<Token>,
+    /// Set once the token was shown.
+    known: Arc<AtomicBool>,
 }
 
-impl Callback for Gate<'_> {
+impl Callback for Gate {
     fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
         let headers = request.headers();
         if headers.contains_key(header::ORIGIN) {
@@ -179,6 +216,7 @@ impl Callback for Gate<'_> {
             .get(header::AUTHORIZATION)
             .is_some_and(|value| self.token.is_shown(value.as_bytes()));
         if shown {
+            self.known.store(true, Ordering::Relaxed);
             Ok(response)
         } else {
             Err(refusal(StatusCode::UNAUTHORIZED, "show the token of this engine"))

@@ -127,6 +127,27 @@ async fn without_the_token_nobody_gets_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_who_stand_in_the_door_keep_no_console_out() {
+    let bench = Bench::new(Mode::Recommend);
+    let engine = serving(&bench).await;
+    let address = url(&engine);
+    let address = address.trim_start_matches("ws://").trim_end_matches('/');
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        strangers.push(TcpStream::connect(address).await.unwrap());
+    }
+    let (mut console, _connection) = connect(&url(&engine), &token(&engine), "ada").await.unwrap();
+    first_snapshot(&mut console).await;
+    // The first ones had to make room; the console, which has shown the token, does not.
+    assert_eq!(strangers[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
+    for _ in 0..200 {
+        strangers.push(TcpStream::connect(address).await.unwrap());
+    }
+    let reply = ask(&mut console, "1", Command::SetMode { mode: Mode::Observe }).await;
+    assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_loopback_is_served_and_only_loopback_is_dialled() {
     let bench = Bench::new(Mode::Recommend);
     let everywhere = Some(SocketAddr::from(([0, 0, 0, 0], 0)));
