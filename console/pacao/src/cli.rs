@@ -153,16 +153,16 @@ pub(crate) struct ServeArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EngineAt {
     /// ws://127.0.0.1:PORT; default: the only engine of yours that runs.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// The session's name, where several engines run.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub session: Option<String>,
     /// State directory, as given to the engine: endpoint and token are read there.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// File with the token; needed where the engine's state directory cannot be read.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 

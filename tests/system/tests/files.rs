@@ -139,5 +139,8 @@ fn a_recording_that_was_changed_is_refused_with_its_line() {
     std::fs::write(&path, "{\"format\":\"something else\"}\n").unwrap();
     let (output, text) = run(pacao(["replay", path.to_str().unwrap()]).unwrap());
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("record.jsonl") && text.contains('1'), "{text}");
+    assert!(
+        text.contains("record.jsonl") && text.contains("first line"),
+        "{text}"
+    );
 }
