@@ -26,9 +26,12 @@ pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<bool> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (mut attachment, _connection) = Door::find(&args.engine)?.enter().await?;
+        let (mut attachment, connection) = Door::find(&args.engine)?.enter().await?;
         let asked = tokio::time::timeout(PATIENCE, ask(&mut attachment, args));
-        asked.await.context("the engine does not answer")?
+        let answered = asked.await.context("the engine does not answer")?;
+        drop(attachment);
+        connection.hang_up().await;
+        answered
     })
 }
 

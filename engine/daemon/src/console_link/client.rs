@@ -1,5 +1,7 @@
 //! The console's side: `pacao attach` and `pacao ctl`.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use proto::{ClientFrame, EngineFrame, PROTOCOL};
 use tokio::net::TcpStream;
@@ -18,8 +20,19 @@ use crate::attachment::{ASKS, Ask, Attachment, FRAMES};
 /// Owns a connection: dropped, it hangs up.
 #[derive(Debug)]
 pub struct Connection {
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
+
+impl Connection {
+    /// Lets the engine know that nobody listens any more, once the [`Attachment`] is dropped; then hangs up.
+    pub async fn hang_up(mut self) {
+        // An engine that does not answer is left without ceremony.
+        let _ = timeout(FAREWELL, self.task.join_next()).await;
+    }
+}
+
+/// How long a goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// An engine that cannot be attached to.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +167,7 @@ pub async fn connect(
             frames: from_engine,
             ask: to_engine,
         },
-        Connection { _task: task },
+        Connection { task },
     ))
 }
 
