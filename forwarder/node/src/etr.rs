@@ -128,11 +128,13 @@ pub(crate) fn answer_probe(
     cx.send_to(&Message::MapReply(reply), to, PROBE_REPLY_DSCP);
 }
 
-/// Where to answer: the sender if it is among the ITR-RLOCs, else the first of them that we can reach; to the port
-/// that the request came from (RFC 9301 section 5.4).
+/// Where to answer: the sender if it is among the ITR-RLOCs, else the first of them; of either, only what we have a
+/// locator of the same family for. To the port that the request came from (RFC 9301 section 5.4).
 pub(crate) fn reply_address(request: &MapRequest, arrival: Arrival, cx: &Context<'_>) -> Option<SocketAddr> {
     let reachable = |rloc: &&Rloc| cx.own_toward(rloc.0).is_some();
-    let sender = request.itr_rlocs.iter().find(|rloc| rloc.0 == arrival.asker.ip());
-    let chosen = sender.or_else(|| request.itr_rlocs.iter().find(reachable))?;
+    let mut candidates = request.itr_rlocs.iter().filter(reachable);
+    // The sender of an enveloped request is its inner source, which may be of the EID's family and not of ours.
+    let sender = candidates.clone().find(|rloc| rloc.0 == arrival.asker.ip());
+    let chosen = sender.or_else(|| candidates.next())?;
     Some(SocketAddr::new(chosen.0, arrival.asker.port()))
 }

@@ -5,6 +5,7 @@
 //! | `network` | the network: latency, loss, restarts, a tap on every datagram |
 //! | `fabric` | three data centres, two users, a Map-Server: the thesis's first test bed |
 //! | `resolving` | misses, retries, negative replies, lifetimes, SMR |
+//! | `answering` | to which of its ITR-RLOCs an asker is answered |
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
 //! | `arriving` | a VM moves: arrival, handover, registration, restarts |
 //! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
@@ -15,6 +16,7 @@
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
 #![allow(clippy::unwrap_used)]
 
+mod answering;
 mod arriving;
 mod fabric;
 mod forging;
