@@ -114,6 +114,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let tables = shared.tables.load().as_ref().clone();
     let control = Control {
         node,
+        desk: Desk::new(tables, clock.now()),
         clock,
         sockets,
         clients: listener.map(Clients::new),
@@ -122,7 +123,6 @@ pub fn run(config: Config) -> Result<(), RunError> {
         release,
         signals,
         lifelines,
-        desk: Desk::new(tables, clock.now()),
         shared,
     };
     tracing::info!(%name, "forwarding");
