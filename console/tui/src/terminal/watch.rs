@@ -1,19 +1,25 @@
 //! The two threads of the console: keys and signals. They feed the input channel and end with it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event, KeyEventKind};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+use signal_hook::low_level::emulate_default_handler;
 
 use super::TerminalError;
-use crate::{Feed, Input};
+use crate::{Feed, Gone, Input};
 
 /// How long the key thread may take to notice that the console is over, and stop taking keys meant for what comes next.
 const NOTICE: Duration = Duration::from_millis(50);
+
+/// A console that has not ended this long after it was told to is stuck, on a terminal that takes no output for one. Told
+/// once more, it ends as if nobody handled the signal.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The threads. Dropping ends them.
 pub(super) struct Watch {
@@ -33,13 +39,7 @@ impl Watch {
         let signal_feed = feed.clone();
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || {
-                for signal in signals.forever() {
-                    if signal_feed.send(Input::Signal(signal)).is_err() {
-                        break;
-                    }
-                }
-            })
+            .spawn(move || pass_signals(&mut signals, &signal_feed))
             .map_err(failed("starting the signal thread"))?;
 
         let (key_feed, key_over) = (feed.clone(), Arc::clone(&over));
@@ -71,6 +71,37 @@ impl Drop for Watch {
     }
 }
 
+/// Never waits for room in the channel: it is full when the console is stuck.
+fn pass_signals(signals: &mut Signals, feed: &Feed) {
+    let handle = signals.handle();
+    let mut told: Option<Instant> = None;
+    let mut waiting = VecDeque::new();
+    while !handle.is_closed() {
+        let new = if waiting.is_empty() {
+            signals.wait()
+        } else {
+            thread::sleep(NOTICE);
+            signals.pending()
+        };
+        for signal in new {
+            if signal != SIGCONT && told.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                let _does_not_return = emulate_default_handler(signal);
+            }
+            waiting.push_back(signal);
+        }
+        while let Some(signal) = waiting.pop_front() {
+            match feed.offer(Input::Signal(signal)) {
+                Ok(None) => {}
+                Ok(Some(_full)) => {
+                    waiting.push_front(signal);
+                    break;
+                }
+                Err(Gone) => return,
+            }
+        }
+    }
+}
+
 fn read_keys(feed: &Feed, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
         let input = match event::poll(NOTICE) {
@@ -90,5 +121,60 @@ fn read_keys(feed: &Feed, over: &AtomicBool) {
         if feed.send(input).is_err() || last {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const STUCK: &str = "PACAO_TEST_STUCK_CONSOLE";
+
+    /// In a process of its own, which the test starts: a console that takes no inputs any more.
+    fn be_stuck() {
+        let (feed, _inbox) = crate::channel();
+        while feed.offer(Input::Tick) == Ok(None) {}
+        let _watch = Watch::start(&feed).unwrap();
+        std::io::stdout().write_all(b"\nstuck\n").unwrap();
+        thread::sleep(PATIENCE * 10);
+    }
+
+    #[test]
+    fn a_console_stuck_on_its_terminal_ends_when_told_twice() {
+        if std::env::var_os(STUCK).is_some() {
+            return be_stuck();
+        }
+        let own = thread::current().name().unwrap_or_default().to_owned();
+        let mut console = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", &own])
+            .env(STUCK, "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(console.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "stuck"));
+        let pid = console.id().to_string();
+        let tell = || {
+            assert!(
+                Command::new("kill")
+                    .args(["-TERM", &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        tell();
+        thread::sleep(PATIENCE + PATIENCE / 2);
+        assert!(
+            console.try_wait().unwrap().is_none(),
+            "once is for the console to hear"
+        );
+        tell();
+        assert_eq!(console.wait().unwrap().signal(), Some(SIGTERM));
     }
 }
