@@ -1,5 +1,6 @@
 //! `pacao run`: the engine and its console in one process.
 
+use testbed::Lab;
 use tui::Ending;
 
 use crate::cli::RunArgs;
@@ -11,14 +12,16 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<bool> {
     screen::present()?;
     // Before anything starts: a bad layout must not leave half an engine.
     screen::layout(&args.screen)?;
+    let (session, lab) = serve::prepare(&args.engine)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let engine = runtime.block_on(serve::start(args.engine))?;
+    let engine = runtime.block_on(serve::start(session, args.engine))?;
     let attachment = runtime.block_on(engine.attach())?;
     let ending = Screen::new(&args.screen, attachment)?.show(|_| {});
     runtime.block_on(engine.shutdown())?;
+    lab.map_or(Ok(()), Lab::stop)?;
     if let Ending::Lost { why } = ending? {
         anyhow::bail!("the engine was lost: {why}");
     }

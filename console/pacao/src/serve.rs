@@ -7,9 +7,11 @@ use engine::paths::{Root, StateDir, StatePaths};
 use engine::session::Session;
 use engine::{Attachment, EngineHandle};
 use proto::{Actor, Command, EngineFrame, Mode, RequestId};
+use testbed::Lab;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{EngineArgs, ServeArgs};
+use crate::lab;
 use crate::screen::operator;
 
 /// Serves until SIGINT or SIGTERM.
@@ -18,17 +20,21 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<bool> {
         testbed::guard::die_with_parent()?;
     }
     log_to_stderr();
+    let (session, lab) = prepare(&args.engine)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args.engine))?;
-    Ok(true)
+    let served = runtime.block_on(serve(session, args.engine));
+    // A reader of our lines that does not read must not keep us.
+    runtime.shutdown_background();
+    lab.map_or(Ok(()), Lab::stop)?;
+    served.map(|()| true)
 }
 
-async fn serve(args: EngineArgs) -> anyhow::Result<()> {
+async fn serve(session: Session, args: EngineArgs) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut engine = start(args).await?;
+    let mut engine = start(session, args).await?;
     if let Some(endpoint) = engine.endpoint() {
         tracing::info!("consoles attach at {}", endpoint.url);
     }
@@ -45,14 +51,26 @@ async fn serve(args: EngineArgs) -> anyhow::Result<()> {
         return Err(error.into());
     }
     engine.shutdown().await?;
-    // The goodbye is the last line; a reader that does not read must not keep us.
+    // The goodbye is the last line.
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), lines).await;
     Ok(())
 }
 
-/// Takes a session up as the arguments say.
-pub(crate) async fn start(args: EngineArgs) -> anyhow::Result<EngineHandle> {
+/// Reads the session. If it describes a lab, and no forwarders that run already, the lab is built: to be called before
+/// there is a second thread.
+pub(crate) fn prepare(args: &EngineArgs) -> anyhow::Result<(Session, Option<Lab>)> {
     let mut session = Session::read(&args.session)?;
+    if session.lab.is_none() || !session.controls.is_empty() {
+        return Ok((session, None));
+    }
+    testbed::enter()?;
+    let lab = lab::build(&session)?;
+    session.controls = lab.as_ref().map(Lab::controls).unwrap_or_default();
+    Ok((session, lab))
+}
+
+/// Takes a session up as the arguments say.
+pub(crate) async fn start(mut session: Session, args: EngineArgs) -> anyhow::Result<EngineHandle> {
     let root = args.state.clone().map_or(Root::User, Root::At);
     let paths = StatePaths::new(&root, &session.name)?;
     if let Some(mode) = args.mode {

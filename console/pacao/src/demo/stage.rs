@@ -10,7 +10,7 @@ use engine::paths::{Root, StateDir, StatePaths};
 use engine::session::Session;
 use engine::{Attachment, EngineHandle};
 use proto::{SiteName, Span, UserName, VmName};
-use testbed::{Fabric, Lab, LabOptions, Progress};
+use testbed::{Fabric, Lab};
 use tokio::runtime::Runtime;
 
 use crate::cli::DemoArgs;
@@ -81,10 +81,7 @@ impl Stage {
         let wan = &with_twin.lab.as_ref().context("no lab part")?.wan;
         let base_rtt = wan.between(user.as_str(), from.as_str()).rtt;
 
-        eprintln!("building {} in network namespaces", plain.name);
-        let lab = Lab::start(&fabric, LabOptions::this_program()?, &mut |progress| {
-            eprintln!("  {}", words(&progress));
-        })?;
+        let lab = crate::lab::build_fabric(&plain.name, &fabric)?;
         let mut session = plain;
         session.controls = lab.controls();
         session.config.mode = super::mode(args);
@@ -185,15 +182,4 @@ fn cast(session: &Session, args: &DemoArgs) -> Option<(UserName, VmName, SiteNam
     };
     let (vm, entry) = user.vms.iter().next()?;
     Some((name.clone(), vm.clone(), entry.clone()))
-}
-
-fn words(progress: &Progress) -> String {
-    match progress {
-        Progress::Swept { directories } => {
-            format!("removed {directories} run directories of labs that were killed")
-        }
-        Progress::Wired { namespaces } => format!("{namespaces} namespaces wired"),
-        Progress::LineUp => "the delay line carries packets".to_owned(),
-        Progress::ForwarderUp { node, up, of } => format!("forwarder {up}/{of}: {node}"),
-    }
 }
