@@ -6,7 +6,7 @@
 //! | [`run`], [`serve`], [`attach`] | the engine with a console, without one, and a console without an engine |
 //! | [`ctl`] | one question to an engine or a forwarder |
 //! | [`lab`] | a session's fabric in namespaces |
-//! | [`drill`], [`bench`] | measured claims, as [`checks`] |
+//! | [`drill`], [`mod@bench`] | measured claims, as [`checks`] |
 //! | [`replay`], [`check`] | recordings and files |
 //!
 //! `forwarder`, `delay-line`, `guard` and `traffic` are processes of their own: thin mains over other crates.
