@@ -13,7 +13,8 @@
 //! | ITR-RLOC | read | left out | left out | left out | refused |
 //! | locator | read | left out | left out | left out | refused |
 //!
-//! Where leaving out would leave none, the message is refused.
+//! Where leaving out would leave none, the message is refused; but for the one AFI 0 that ends a subscription, which is
+//! the empty list of ITR-RLOCs. The N bit of an EID record is read where the I bit says who sets it.
 
 mod change_priority;
 mod encapsulated;

@@ -40,7 +40,7 @@ pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
 pub use message::{
     Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, MapNotify, MapRegister, MapReply,
-    MapRequest, Message, Nonce, Purpose, SiteId, XtrId,
+    MapRequest, Message, Nonce, NotifyBits, Purpose, SiteId, XtrId,
 };
 
 /// UDP destination port of encapsulated packets (RFC 9300 section 5).

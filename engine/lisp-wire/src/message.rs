@@ -57,12 +57,75 @@ pub struct MapRequest {
     pub proxy_itr: bool,
     /// Whose packet caused it; `None` in RLOC-probes (AFI 0).
     pub source_eid: Option<Eid>,
-    /// Where the reply may go: 1 to 32.
+    /// Where the reply may go: 1 to 32. None in the request that ends a subscription (RFC 9437 section 5), which says
+    /// AFI 0 in their place.
     pub itr_rlocs: Vec<Rloc>,
     /// What is asked for: 1 to 255.
     pub eids: Vec<EidPrefix>,
     /// M: the sender's own mapping, for the receiver's cache.
     pub map_reply: Option<MappingRecord>,
+    /// N of each of `eids`. Without `xtr` there are none.
+    pub notify: NotifyBits,
+    /// I: which xTR asks, of which site (RFC 9437 section 4).
+    pub xtr: Option<(XtrId, SiteId)>,
+}
+
+/// Of which EID records of a Map-Request changes are to be told, by their index (the N bit, RFC 9437 section 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyBits([u128; 2]);
+
+impl NotifyBits {
+    /// Of none: a question, not a subscription.
+    pub const NONE: Self = Self([0; 2]);
+
+    /// Of the first record alone.
+    pub const FIRST: Self = Self([1, 0]);
+
+    /// These, and the record with this index.
+    #[must_use]
+    pub const fn with(self, index: u8) -> Self {
+        let Self([mut low, mut high]) = self;
+        if index < 128 {
+            low |= 1 << index;
+        } else {
+            high |= 1 << (index - 128);
+        }
+        Self([low, high])
+    }
+
+    /// Whether changes of the record with this index are to be told.
+    pub const fn contains(self, index: u8) -> bool {
+        let Self([low, high]) = self;
+        if index < 128 {
+            low >> index & 1 == 1
+        } else {
+            high >> (index - 128) & 1 == 1
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        let Self([low, high]) = self;
+        low | high == 0
+    }
+
+    /// Whether all of them are bits of the first `count` records.
+    pub(crate) const fn are_within(self, count: usize) -> bool {
+        let Self([low, high]) = self;
+        let last = if high != 0 {
+            256 - high.leading_zeros() as usize
+        } else {
+            128 - low.leading_zeros() as usize
+        };
+        last <= count
+    }
+}
+
+impl MapRequest {
+    /// Whether it ends subscriptions: it names nowhere to tell changes to (RFC 9437 section 5).
+    pub const fn unsubscribes(&self) -> bool {
+        self.itr_rlocs.is_empty() && !self.notify.is_empty()
+    }
 }
 
 /// The answer (RFC 9301 section 5.4).

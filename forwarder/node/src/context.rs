@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use lisp_wire::message::{AuthField, MapRequest};
+use lisp_wire::message::{AuthField, MapRequest, NotifyBits};
 use lisp_wire::{Algorithm, CONTROL_PORT, EidPrefix, Key, Message, Rloc};
 use proto::{NodeReport, Timestamp};
 
@@ -124,6 +124,8 @@ impl Context<'_> {
             itr_rlocs: self.itr_rlocs(),
             eids: vec![eid],
             map_reply: None,
+            notify: NotifyBits::NONE,
+            xtr: None,
         };
         self.count(Counter::SolicitsSent);
         self.send(&Message::MapRequest(request), peer);

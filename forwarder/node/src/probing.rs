@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use datapath::Reach;
-use lisp_wire::message::MapRequest;
+use lisp_wire::message::{MapRequest, NotifyBits};
 use lisp_wire::{EidPrefix, InstanceId, Message, Nonce, Rloc};
 use proto::node::ProbeRow;
 use proto::{NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
@@ -232,6 +232,8 @@ impl Probing {
             itr_rlocs: cx.itr_rlocs(),
             eids: vec![cache.reached_by(rloc).unwrap_or_else(|| anything(rloc))],
             map_reply: None,
+            notify: NotifyBits::NONE,
+            xtr: None,
         };
         target.under_way.insert(nonce);
         self.sent.insert(nonce, Sent { rloc, at: cx.now });

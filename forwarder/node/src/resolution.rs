@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use datapath::Forwarding;
-use lisp_wire::message::{Encapsulated, MapReply, MapRequest};
+use lisp_wire::message::{Encapsulated, MapReply, MapRequest, NotifyBits};
 use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Ttl};
 use proto::{Span, Timestamp};
 
@@ -211,6 +211,8 @@ impl Resolutions {
             itr_rlocs: cx.itr_rlocs(),
             eids: vec![EidPrefix::host(eid)],
             map_reply: None,
+            notify: NotifyBits::NONE,
+            xtr: None,
         };
         let resolvers = &cx.config.map_resolvers;
         let Some(resolver) = resolvers

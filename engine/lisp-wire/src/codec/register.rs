@@ -200,14 +200,19 @@ fn write_rest(
     out: &mut Vec<u8>,
 ) -> Result<(), EmitError> {
     record::write_all(records, out)?;
+    write_trailer(xtr, out);
+    Ok(())
+}
+
+/// Appends what the I bit announces.
+pub(super) fn write_trailer(xtr: Option<(XtrId, SiteId)>, out: &mut Vec<u8>) {
     if let Some((xtr, site)) = xtr {
         out.extend_from_slice(&xtr.0.to_be_bytes());
         out.extend_from_slice(&site.0.to_be_bytes());
     }
-    Ok(())
 }
 
-fn read_trailer(bit: u32, reader: &mut Reader<'_>) -> Result<Option<(XtrId, SiteId)>, WireError> {
+pub(super) fn read_trailer(bit: u32, reader: &mut Reader<'_>) -> Result<Option<(XtrId, SiteId)>, WireError> {
     if bit == 0 {
         return Ok(None);
     }

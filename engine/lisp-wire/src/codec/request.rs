@@ -2,9 +2,9 @@
 
 use super::family::{self, Address};
 use super::reader::Reader;
-use super::{flag, record};
+use super::{flag, record, register};
 use crate::error::{EmitError, Part, WireError};
-use crate::message::{MapReply, MapRequest, Nonce};
+use crate::message::{MapReply, MapRequest, Nonce, NotifyBits};
 use crate::{EidPrefix, Rloc};
 
 /// Bits of the first word of a Map-Request.
@@ -35,23 +35,31 @@ const MOST_ITR_RLOCS: usize = 32;
 const LEAST_ITR_RLOC: usize = 2;
 /// Bytes of the shortest EID record, an IPv4 prefix.
 const LEAST_EID_RECORD: usize = 8;
-/// Bytes of xTR-ID and Site-ID.
-const TRAILER: usize = 24;
+/// N of an EID record (RFC 9437 section 4).
+const NOTIFY: u8 = 1 << 7;
 
 impl MapRequest {
     pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let nonce = Nonce(reader.u64(Part::Nonce)?);
         let source_eid = Address::read(reader, Part::SourceEid)?.eid(Part::SourceEid)?;
         let itr_rlocs = read_itr_rlocs(reader, ((word & ask::IRC) >> ask::IRC_SHIFT) as u8 + 1)?;
-        let eids = read_eids(reader, word as u8)?;
+        let (eids, notify) = read_eids(reader, word as u8)?;
         let map_reply = match word & ask::M {
             0 => None,
             _ => Some(record::read(reader, Part::CarriedRecord)?),
         };
-        if word & ask::I != 0 {
-            // A subscriber's request is answered like any other where there are no subscriptions.
-            reader.bytes(TRAILER, Part::Trailer)?;
-        }
+        let xtr = register::read_trailer(word & ask::I, reader)?;
+        // Without the I bit nobody subscribes, and N is the reserved bit that it was.
+        let notify = xtr.map_or(NotifyBits::NONE, |_| notify);
+        let itr_rlocs = match itr_rlocs {
+            ItrRlocs::Some(itr_rlocs) => itr_rlocs,
+            ItrRlocs::Unknown if !notify.is_empty() => Vec::new(),
+            ItrRlocs::Unknown | ItrRlocs::Unusable => {
+                return Err(WireError::Missing {
+                    part: Part::ItrRloc(0),
+                });
+            }
+        };
         Ok(Self {
             nonce,
             authoritative: word & ask::A != 0,
@@ -63,6 +71,8 @@ impl MapRequest {
             itr_rlocs,
             eids,
             map_reply,
+            notify,
+            xtr,
         })
     }
 
@@ -74,6 +84,8 @@ impl MapRequest {
             solicit,
             invoked,
             proxy_itr,
+            notify,
+            xtr,
             ..
         } = *self;
         let Self {
@@ -83,12 +95,23 @@ impl MapRequest {
             map_reply,
             ..
         } = self;
-        if !(1..=MOST_ITR_RLOCS).contains(&itr_rlocs.len()) {
+        if !notify.is_empty() && xtr.is_none() {
+            return Err(EmitError::Contradiction {
+                what: "whoever asks to be notified must say which xTR it is",
+            });
+        }
+        if !notify.are_within(eids.len()) {
+            return Err(EmitError::Contradiction {
+                what: "notifications are asked for of EID records that are not there",
+            });
+        }
+        let least = usize::from(notify.is_empty());
+        if !(least..=MOST_ITR_RLOCS).contains(&itr_rlocs.len()) {
             let count = itr_rlocs.len();
             return Err(EmitError::Count {
                 what: "ITR-RLOCs",
                 count,
-                least: 1,
+                least,
                 most: MOST_ITR_RLOCS,
             });
         }
@@ -99,7 +122,8 @@ impl MapRequest {
             | flag(solicit, ask::SOLICIT)
             | flag(proxy_itr, ask::PROXY)
             | flag(invoked, ask::INVOKED)
-            | (itr_rlocs.len() as u32 - 1) << ask::IRC_SHIFT
+            | flag(xtr.is_some(), ask::I)
+            | (itr_rlocs.len().saturating_sub(1) as u32) << ask::IRC_SHIFT
             | u32::from(record::count("EID records", eids.len(), 1)?);
         out.extend_from_slice(&word.to_be_bytes());
         out.extend_from_slice(&nonce.0.to_be_bytes());
@@ -107,16 +131,22 @@ impl MapRequest {
             Some(eid) => family::write_eid(*eid, out),
             None => family::write_none(out),
         }
+        if itr_rlocs.is_empty() {
+            family::write_none(out);
+        }
         for rloc in itr_rlocs {
             family::write_ip(rloc.0, out);
         }
-        for eid in eids {
-            out.extend_from_slice(&[0, eid.length()]);
+        for (index, eid) in (0..=u8::MAX).zip(eids) {
+            let reserved = if notify.contains(index) { NOTIFY } else { 0 };
+            out.extend_from_slice(&[reserved, eid.length()]);
             family::write_eid(eid.first(), out);
         }
         map_reply
             .iter()
-            .try_for_each(|mapping| record::write(mapping, out))
+            .try_for_each(|mapping| record::write(mapping, out))?;
+        register::write_trailer(xtr, out);
+        Ok(())
     }
 }
 
@@ -152,25 +182,35 @@ impl MapReply {
     }
 }
 
-/// ITR-RLOCs that are no IP addresses are left out; one that is must remain, or nobody could be answered.
-fn read_itr_rlocs(reader: &mut Reader<'_>, count: u8) -> Result<Vec<Rloc>, WireError> {
-    reader.expect(count, LEAST_ITR_RLOC, Part::ItrRloc(0))?;
-    let mut rlocs = Vec::with_capacity(usize::from(count));
-    for index in 0..count {
-        if let Address::Ip(address) = Address::read(reader, Part::ItrRloc(index))? {
-            rlocs.push(Rloc(address));
-        }
-    }
-    if rlocs.is_empty() {
-        Err(WireError::Missing {
-            part: Part::ItrRloc(0),
-        })
-    } else {
-        Ok(rlocs)
-    }
+/// What can be made of the ITR-RLOCs of a request.
+enum ItrRlocs {
+    /// At least one IP address; what is none is left out.
+    Some(Vec<Rloc>),
+    /// One without an address (AFI 0) and no other.
+    Unknown,
+    /// None that we could answer to.
+    Unusable,
 }
 
-fn read_eids(reader: &mut Reader<'_>, count: u8) -> Result<Vec<EidPrefix>, WireError> {
+fn read_itr_rlocs(reader: &mut Reader<'_>, count: u8) -> Result<ItrRlocs, WireError> {
+    reader.expect(count, LEAST_ITR_RLOC, Part::ItrRloc(0))?;
+    let mut rlocs = Vec::with_capacity(usize::from(count));
+    let mut unknown = false;
+    for index in 0..count {
+        match Address::read(reader, Part::ItrRloc(index))? {
+            Address::Ip(address) => rlocs.push(Rloc(address)),
+            Address::None => unknown = count == 1,
+            Address::Tenant(_) | Address::OtherLcaf { .. } => {}
+        }
+    }
+    Ok(match (rlocs.is_empty(), unknown) {
+        (false, _) => ItrRlocs::Some(rlocs),
+        (true, true) => ItrRlocs::Unknown,
+        (true, false) => ItrRlocs::Unusable,
+    })
+}
+
+fn read_eids(reader: &mut Reader<'_>, count: u8) -> Result<(Vec<EidPrefix>, NotifyBits), WireError> {
     if count == 0 {
         return Err(WireError::Missing {
             part: Part::EidRecord(0),
@@ -178,10 +218,14 @@ fn read_eids(reader: &mut Reader<'_>, count: u8) -> Result<Vec<EidPrefix>, WireE
     }
     reader.expect(count, LEAST_EID_RECORD, Part::EidRecord(0))?;
     let mut eids = Vec::with_capacity(usize::from(count));
+    let mut notify = NotifyBits::NONE;
     for index in 0..count {
         let part = Part::EidRecord(index);
-        let [_reserved, mask_length] = reader.array(part)?;
+        let [reserved, mask_length] = reader.array(part)?;
+        if reserved & NOTIFY != 0 {
+            notify = notify.with(index);
+        }
         eids.push(Address::read(reader, part)?.prefix(mask_length, part)?);
     }
-    Ok(eids)
+    Ok((eids, notify))
 }

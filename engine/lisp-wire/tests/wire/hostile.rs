@@ -2,7 +2,9 @@
 
 use lisp_wire::error::Part;
 use lisp_wire::message::AuthField;
-use lisp_wire::{Algorithm, AuthError, Key, Message, Purpose, Type5, WireError, verify};
+use lisp_wire::{
+    Algorithm, AuthError, Key, Message, NotifyBits, Purpose, SiteId, Type5, WireError, XtrId, verify,
+};
 use proptest::prelude::*;
 
 use crate::corpora::targets;
@@ -229,20 +231,41 @@ fn a_request_that_nobody_could_answer_is_refused() {
 }
 
 #[test]
-fn a_subscribers_request_is_read_like_any_other() {
+fn whoever_wants_to_be_notified_says_who_it_is() {
     let subscribing = edited("map-request", |bytes| {
         bytes[1] |= 0x10;
         bytes[24] |= 0x80;
         bytes.extend([7; 24]);
     });
-    assert_eq!(subscribing, Ok(Message::MapRequest(samples::request())));
+    let mut expected = samples::request();
+    expected.xtr = Some((
+        XtrId(u128::from_be_bytes([7; 16])),
+        SiteId(u64::from_be_bytes([7; 8])),
+    ));
+    expected.notify = NotifyBits::FIRST;
+    assert_eq!(subscribing, Ok(Message::MapRequest(expected)));
+    // N alone is a reserved bit.
+    let nameless = edited("map-request", |bytes| bytes[24] |= 0x80);
+    assert_eq!(nameless, Ok(Message::MapRequest(samples::request())));
     let bare = edited("map-request", |bytes| bytes[1] |= 0x10);
     assert_eq!(
         bare,
         Err(WireError::Truncated {
             part: Part::Trailer,
-            need: 24,
+            need: 16,
             have: 0
+        })
+    );
+}
+
+#[test]
+fn only_a_subscriber_may_give_no_address_to_answer_to() {
+    // The N bit of the one EID record stands behind the ITR-RLOC of two bytes.
+    let curious = edited("map-request-unsubscribe", |bytes| bytes[20] &= 0x7f);
+    assert_eq!(
+        curious,
+        Err(WireError::Missing {
+            part: Part::ItrRloc(0)
         })
     );
 }

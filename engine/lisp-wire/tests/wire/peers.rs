@@ -2,7 +2,8 @@
 
 use lisp_wire::{
     Action, Algorithm, AuthError, AuthField, Eid, Encapsulated, Key, Locator, MacLength, MapNotify,
-    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, Priority, Rloc, Ttl, Weight, verify,
+    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, NotifyBits, Priority, Rloc, Ttl,
+    Weight, verify,
 };
 
 use crate::samples::{eid, prefix, rloc};
@@ -46,6 +47,8 @@ fn request(nonce: u64, source_eid: Option<Eid>, itr_rloc: Rloc, asked: &str) -> 
         itr_rlocs: vec![itr_rloc],
         eids: vec![prefix(asked)],
         map_reply: None,
+        notify: NotifyBits::NONE,
+        xtr: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use lisp_wire::{
     Action, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Locator, MapNotify,
-    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, Priority, Purpose, Rloc, SiteId, Ttl,
-    Weight, XtrId,
+    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, NotifyBits, Priority, Purpose, Rloc,
+    SiteId, Ttl, Weight, XtrId,
 };
 
 pub(crate) const XTR: XtrId = XtrId(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
@@ -44,6 +44,23 @@ pub(crate) fn unsigned() -> Vec<(&'static str, Message)> {
         map_reply: Some(record("10.1.0.0/24", &["192.0.2.1"])),
         ..request()
     };
+    let subscribing = MapRequest {
+        eids: vec![prefix("10.2.0.9/32"), prefix("10.3.0.0/16")],
+        notify: NotifyBits::NONE.with(1),
+        ..subscriber()
+    };
+    let subscribing_with_mapping = MapRequest {
+        map_reply: Some(record("10.1.0.0/24", &["192.0.2.1"])),
+        ..subscriber()
+    };
+    let unsubscribing = MapRequest {
+        itr_rlocs: vec![],
+        ..subscriber()
+    };
+    let mut denied = record("10.2.0.9/32", &[]);
+    denied.action = Action::DropPolicyDenied;
+    let mut unproven = record("10.2.0.9/32", &[]);
+    unproven.action = Action::DropAuthFailure;
     let mut negative = record("10.9.0.0/16", &[]);
     negative.action = Action::NativelyForward;
     negative.ttl = Ttl(15);
@@ -76,6 +93,14 @@ pub(crate) fn unsigned() -> Vec<(&'static str, Message)> {
             "encapsulated-ipv6",
             encapsulated("2001:db8:1::7", "2001:db8:2::9", &Message::MapRequest(ipv6)),
         ),
+        ("map-request-subscribe", Message::MapRequest(subscribing)),
+        (
+            "map-request-subscribe-with-mapping",
+            Message::MapRequest(subscribing_with_mapping),
+        ),
+        ("map-request-unsubscribe", Message::MapRequest(unsubscribing)),
+        ("map-reply-policy-denied", reply(vec![denied], false)),
+        ("map-reply-auth-failure", reply(vec![unproven], false)),
     ]
 }
 
@@ -90,10 +115,16 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
     };
     let site = Some((XTR, SiteId(0x1122_3344_5566_7788)));
     let bare = vec![record("10.1.0.7/32", &[])];
+    let mut withdrawn = bare.clone();
+    withdrawn[0].ttl = Ttl::DEREGISTER;
     vec![
         ("map-register", register(one(), None)),
         ("map-register-with-xtr", register(tenants(), site)),
         ("map-notify", Message::MapNotify(notify(one(), None))),
+        (
+            "map-notify-publication",
+            Message::MapNotify(notify(withdrawn, site)),
+        ),
         ("map-notify-with-xtr", Message::MapNotify(notify(tenants(), site))),
         (
             "map-notify-ack",
@@ -118,6 +149,15 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
     ]
 }
 
+/// Asks to be told of changes of 10.2.0.9/32.
+pub(crate) fn subscriber() -> MapRequest {
+    MapRequest {
+        notify: NotifyBits::FIRST,
+        xtr: Some((XTR, SiteId(0x1122_3344_5566_7788))),
+        ..request()
+    }
+}
+
 pub(crate) fn request() -> MapRequest {
     MapRequest {
         nonce: Nonce(0x0123_4567_89ab_cdef),
@@ -130,6 +170,8 @@ pub(crate) fn request() -> MapRequest {
         itr_rlocs: vec![rloc("192.0.2.1")],
         eids: vec![prefix("10.2.0.9/32")],
         map_reply: None,
+        notify: NotifyBits::NONE,
+        xtr: None,
     }
 }
 

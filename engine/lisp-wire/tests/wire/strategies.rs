@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lisp_wire::{
     Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated,
     InstanceId, Locator, MapNotify, MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce,
-    Priority, Purpose, Rloc, SiteId, Ttl, Weight, XtrId,
+    NotifyBits, Priority, Purpose, Rloc, SiteId, Ttl, Weight, XtrId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -34,8 +34,9 @@ pub(crate) fn authenticated() -> impl Strategy<Value = Message> {
 
 fn request() -> impl Strategy<Value = MapRequest> {
     let flags = any::<[bool; 5]>();
-    let rlocs = vec(address().prop_map(Rloc), 1..=32);
+    let rlocs = vec(address().prop_map(Rloc), 0..=32);
     let eids = vec(prefix(), 1..6);
+    let subscriber = option::of((site(), any::<[bool; 5]>()));
     (
         any::<u64>(),
         flags,
@@ -43,22 +44,36 @@ fn request() -> impl Strategy<Value = MapRequest> {
         rlocs,
         eids,
         option::of(record()),
+        subscriber,
     )
-        .prop_map(|(nonce, flags, source_eid, itr_rlocs, eids, map_reply)| {
-            let [authoritative, probe, solicit, invoked, proxy_itr] = flags;
-            MapRequest {
-                nonce: Nonce(nonce),
-                authoritative,
-                probe,
-                solicit,
-                invoked,
-                proxy_itr,
-                source_eid,
-                itr_rlocs,
-                eids,
-                map_reply,
-            }
-        })
+        .prop_map(
+            |(nonce, flags, source_eid, mut itr_rlocs, eids, map_reply, subscriber)| {
+                let [authoritative, probe, solicit, invoked, proxy_itr] = flags;
+                let (xtr, bits) = subscriber.unwrap_or_default();
+                let wanted = (0..)
+                    .zip(&eids)
+                    .zip(bits)
+                    .filter(|(_, bit)| *bit && xtr.is_some());
+                let notify = wanted.fold(NotifyBits::NONE, |bits, ((index, _), _)| bits.with(index));
+                if itr_rlocs.is_empty() && notify.is_empty() {
+                    itr_rlocs.push(Rloc([192, 0, 2, 1].into()));
+                }
+                MapRequest {
+                    nonce: Nonce(nonce),
+                    authoritative,
+                    probe,
+                    solicit,
+                    invoked,
+                    proxy_itr,
+                    source_eid,
+                    itr_rlocs,
+                    eids,
+                    map_reply,
+                    notify,
+                    xtr,
+                }
+            },
+        )
 }
 
 fn reply() -> impl Strategy<Value = MapReply> {

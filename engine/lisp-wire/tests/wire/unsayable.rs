@@ -1,7 +1,8 @@
 //! Values that no bytes can say are errors, and leave nothing behind.
 
 use lisp_wire::{
-    Algorithm, AuthField, ChangePriority, EmitError, Key, MapRequest, MappingRecord, Message, Purpose, SiteId,
+    Algorithm, AuthField, ChangePriority, EmitError, Key, MapRequest, MappingRecord, Message, NotifyBits,
+    Purpose, SiteId,
 };
 
 use crate::samples::{self, XTR, record, request, rloc};
@@ -190,5 +191,25 @@ fn only_what_carries_authentication_is_signed() {
             "{name}"
         );
         assert_eq!(out, [7; 3], "{name}");
+    }
+}
+
+#[test]
+fn a_subscription_names_its_xtr_and_records_that_are_there() {
+    let nameless = MapRequest {
+        xtr: None,
+        ..samples::subscriber()
+    };
+    let beyond = MapRequest {
+        notify: NotifyBits::NONE.with(1),
+        ..samples::subscriber()
+    };
+    let far_beyond = MapRequest {
+        notify: NotifyBits::FIRST.with(200),
+        ..samples::subscriber()
+    };
+    for request in [nameless, beyond, far_beyond] {
+        let refused = refusal(&Message::MapRequest(request));
+        assert!(matches!(refused, EmitError::Contradiction { .. }), "{refused}");
     }
 }

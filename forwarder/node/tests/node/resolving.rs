@@ -1,6 +1,6 @@
 //! Misses and what becomes of them.
 
-use lisp_wire::message::{Encapsulated, MapReply, MapRequest};
+use lisp_wire::message::{Encapsulated, MapReply, MapRequest, NotifyBits};
 use lisp_wire::{Message, Nonce, Ttl};
 use proto::node::Show;
 use proto::{NodeCommand, NodeReport, Span};
@@ -454,6 +454,8 @@ pub(crate) fn asked_by(client: u32) -> MapRequest {
         itr_rlocs: vec![lisp_wire::Rloc(std::net::Ipv4Addr::from(client).into())],
         eids: vec![prefix(VM)],
         map_reply: None,
+        notify: NotifyBits::NONE,
+        xtr: None,
     }
 }
 
