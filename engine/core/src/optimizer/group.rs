@@ -13,12 +13,14 @@
 //! | `problem` | areas, sites, latencies, f: checked |
 //! | `placement` | counts x_jd, and the exact price of any change |
 //! | `greedy` | a first placement in order of regret; single moves |
+//! | `coarse` | a start from a smaller problem like it |
 //! | `paths` | chains and circles of moves on the graph of sites |
 //! | `ruin` | leaves local optima |
 //! | `dual`, `offer` | prices, and the bound they prove |
 //! | `solver` | search and proof in turn; changes while it runs |
 //! | `plan` | what comes out |
 
+mod coarse;
 mod dual;
 mod greedy;
 mod offer;

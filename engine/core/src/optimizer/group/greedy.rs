@@ -1,6 +1,6 @@
 //! A first placement, and moves of one area at a time.
 
-use super::placement::{Batch, Placement};
+use super::placement::{Batch, NO_ROOM, Placement};
 use super::problem::Problem;
 
 /// An area is placed in so many pieces, so that a large one may spread.
@@ -56,20 +56,40 @@ fn cheapest(
     batch: Batch,
     but: Option<usize>,
 ) -> Option<(usize, u32, i64)> {
-    let row = problem.row(batch.area);
+    // One user's own cost and what he adds for the others: f being convex, no user of a batch adds less.
+    let row = problem.row(batch.area).iter();
+    let each = row.zip(placement.delays()).zip(placement.burdens());
+    let least = |((late, delay), burden): ((&i32, &i32), &i64)| i64::from((late + delay).max(0)) + burden;
     let mut best: Option<(usize, u32, i64)> = None;
-    for (column, &late) in row.iter().enumerate() {
+    let mut ceiling = NO_ROOM;
+    let mut consider = |column: usize, ceiling: &mut i64| {
         let users = batch.users.min(placement.free(problem, column));
         if users == 0 || Some(column) == but {
-            continue;
-        }
-        let least = i64::from((late + problem.delay(column, placement.host(column).load + users)).max(0));
-        if best.is_some_and(|(_, n, added)| least * i64::from(n) >= added && added >= 0) {
-            continue;
+            return;
         }
         let added = placement.change(problem, column, None, Some(Batch { users, ..batch }));
         if best.is_none_or(|(_, n, dear)| added * i64::from(n) < dear * i64::from(users)) {
             best = Some((column, users, added));
+            *ceiling = added.div_euclid(i64::from(users)) + 1;
+        }
+    };
+    let first = each
+        .clone()
+        .map(least)
+        .enumerate()
+        .map(|(column, cost)| {
+            if Some(column) == but {
+                (NO_ROOM, column)
+            } else {
+                (cost, column)
+            }
+        })
+        .min()?
+        .1;
+    consider(first, &mut ceiling);
+    for (column, cost) in each.map(least).enumerate() {
+        if cost < ceiling && column != first {
+            consider(column, &mut ceiling);
         }
     }
     best

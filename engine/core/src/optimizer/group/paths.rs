@@ -34,28 +34,31 @@ struct Ways {
     parent: Vec<Option<usize>>,
 }
 
-/// Follows chains that help until none is left, or `stop` says so. Every one is judged by its exact change.
+/// Follows chains that help until none is left, or `stop` says so. Every one is judged by its exact change, so the
+/// graph may be a little behind: it is drawn anew only where users came or went, and wholly before giving up.
 pub(super) fn improve(problem: &Problem, placement: &mut Placement, stop: &mut dyn FnMut() -> bool) {
     let mut graph = Graph::new(problem, placement);
+    let mut exact = true;
     while !stop() {
-        let chains = graph.chains();
+        let mut touched = vec![false; graph.columns];
         let mut helped = false;
-        let mut used = vec![false; graph.columns];
-        for chain in chains {
-            if chain.nodes.iter().any(|&node| used[node]) {
-                continue;
-            }
+        for chain in graph.chains() {
             if follow(problem, placement, &chain) {
                 helped = true;
                 for &node in &chain.nodes {
-                    used[node] = true;
+                    touched[node] = true;
                 }
             }
         }
-        if !helped {
+        if helped {
+            graph.refresh(problem, placement, &touched);
+            exact = false;
+        } else if exact {
             return;
+        } else {
+            graph = Graph::new(problem, placement);
+            exact = true;
         }
-        graph.refresh(problem, placement, &used);
     }
 }
 
@@ -119,7 +122,7 @@ impl Graph {
                 self.refresh_row(problem, placement, row);
             } else {
                 for &column in &loads_changed {
-                    self.refresh_edge(problem, placement, (row, column));
+                    self.reprice(problem, placement, (row, column));
                 }
             }
         }
@@ -154,21 +157,16 @@ impl Graph {
         weight[row] = NO_EDGE;
     }
 
-    fn refresh_edge(&mut self, problem: &Problem, placement: &Placement, (row, column): (usize, usize)) {
-        let mut best = (NO_EDGE, 0);
-        for held in &placement.host(row).held {
-            let area = held.area as usize;
-            let here = (held.late + self.delay[row]).max(0) + placement.fare(area, row, Going::Out);
-            let there = (problem.late(area, column) + self.delay[column]).max(0);
-            let dear = there - here + placement.fare(area, column, Going::In);
-            if dear < best.0 {
-                best = (dear, held.area);
-            }
+    /// The column's load changed: what it costs the same user now.
+    fn reprice(&mut self, problem: &Problem, placement: &Placement, (row, column): (usize, usize)) {
+        let at = row * self.columns + column;
+        if self.weight[at] == NO_EDGE {
+            return;
         }
-        (
-            self.weight[row * self.columns + column],
-            self.via[row * self.columns + column],
-        ) = best;
+        let area = self.via[at] as usize;
+        let here = (problem.late(area, row) + self.delay[row]).max(0) + placement.fare(area, row, Going::Out);
+        let there = (problem.late(area, column) + self.delay[column]).max(0);
+        self.weight[at] = there - here + placement.fare(area, column, Going::In);
     }
 
     /// Chains that look as if they helped, the most helpful first; a closed one alone.
@@ -185,11 +183,10 @@ impl Graph {
                 if !std::mem::take(&mut fresh[a]) {
                     continue;
                 }
+                let from = ways.dist[a];
                 for (b, &weight) in self.weight[a * n..][..n].iter().enumerate() {
-                    if weight == NO_EDGE {
-                        continue;
-                    }
-                    let dist = ways.dist[a] + i64::from(weight);
+                    // No way is longer than none at all, so `NO_EDGE` never looks shorter.
+                    let dist = from + i64::from(weight);
                     if dist < ways.dist[b] {
                         ways.dist[b] = dist;
                         ways.parent[b] = Some(a);

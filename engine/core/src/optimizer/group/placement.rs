@@ -2,6 +2,9 @@
 
 use super::problem::{LEFT_OUT, Problem};
 
+/// The burden of a column where nobody fits: dearer than being left out.
+pub(super) const NO_ROOM: i64 = 1 << 40;
+
 /// Counts x_jd with what is needed to price any change in logarithmic time.
 #[derive(Clone, Debug)]
 pub(super) struct Placement {
@@ -9,6 +12,10 @@ pub(super) struct Placement {
     /// A row an area, `columns` wide.
     counts: Vec<u32>,
     hosts: Vec<Host>,
+    /// f_d of the present load.
+    delays: Vec<i32>,
+    /// What one more user costs those at d, microseconds; far too much where nobody fits.
+    burdens: Vec<i64>,
     /// Where users are at home, and what moving one away from there costs, microseconds.
     home: Option<(Vec<u32>, i32)>,
 }
@@ -41,12 +48,44 @@ impl Placement {
     /// Nobody placed yet.
     pub(super) fn empty(problem: &Problem) -> Self {
         let columns = problem.columns();
-        Self {
+        let mut placement = Self {
             columns,
             counts: vec![0; problem.areas().len() * columns],
             hosts: (0..columns).map(|_| Host::new()).collect(),
+            delays: vec![0; columns],
+            burdens: vec![0; columns],
             home: None,
+        };
+        for column in 0..columns {
+            placement.weigh(problem, column);
         }
+        placement
+    }
+
+    /// Takes in that the column's load, users or room changed.
+    pub(super) fn weigh(&mut self, problem: &Problem, column: usize) {
+        let host = &self.hosts[column];
+        let delay = problem.delay(column, host.load);
+        self.delays[column] = delay;
+        self.burdens[column] = if problem.room(column) > host.load {
+            host.cost(problem.delay(column, host.load + 1)) - host.cost(delay)
+        } else {
+            NO_ROOM
+        };
+    }
+
+    /// f_d of the present loads.
+    pub(super) fn delays(&self) -> &[i32] {
+        &self.delays
+    }
+
+    /// What one more user costs those at each column, [`NO_ROOM`] where nobody fits.
+    pub(super) fn burdens(&self) -> &[i64] {
+        &self.burdens
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.hosts.iter().all(|host| host.load == 0)
     }
 
     pub(super) fn count(&self, area: usize, column: usize) -> u32 {
@@ -126,7 +165,7 @@ impl Placement {
     ) -> i64 {
         let host = &self.hosts[column];
         let users = |batch: Option<Batch>| batch.map_or(0, |b| b.users);
-        let before = problem.delay(column, host.load);
+        let before = self.delays[column];
         let load = (host.load + users(come)).saturating_sub(users(out));
         let after = problem.delay(column, load);
         let each = |batch: Option<Batch>| {
@@ -156,6 +195,7 @@ impl Placement {
         }
         self.counts[batch.area * self.columns + column] += batch.users;
         self.hosts[column].add(problem.late(batch.area, column), batch);
+        self.weigh(problem, column);
     }
 
     pub(super) fn remove(&mut self, problem: &Problem, column: usize, batch: Batch) {
@@ -164,6 +204,7 @@ impl Placement {
         }
         self.counts[batch.area * self.columns + column] -= batch.users;
         self.hosts[column].remove(problem.late(batch.area, column), batch);
+        self.weigh(problem, column);
     }
 
     /// Users of the area at the column have another latency from now on: `change` tells the problem.

@@ -42,7 +42,7 @@ impl Plan {
         if self.excess_us == 0 {
             return 0.0;
         }
-        (self.excess_us - self.excess_bound_us) as f64 / self.excess_us as f64
+        (self.excess_us as f64 - self.excess_bound_us as f64) / self.excess_us as f64
     }
 
     /// From counts with the column of those left out, and costs with their weight in.
@@ -61,7 +61,7 @@ impl Plan {
         let out: u64 = left_out.iter().map(|left| u64::from(left.users)).sum();
         let weight = out as i64 * i64::from(LEFT_OUT);
         let excess_us = (cost - weight).max(0) as u64;
-        let excess_bound_us = ((bound - weight).max(0) as u64).min(excess_us);
+        let excess_bound_us = (bound - weight).max(0) as u64;
         let placed = (problem.users() - out) as f64;
         let unit = f64::from(problem.bound_us());
         let objective = placed + excess_us as f64 / unit;

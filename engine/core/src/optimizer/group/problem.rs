@@ -299,6 +299,19 @@ impl Problem {
         &self.delay[site]
     }
 
+    /// The same sites, other areas: users and lateness of each.
+    pub(super) fn with_areas(&self, areas: Vec<(u32, Vec<i32>)>) -> Self {
+        let area = |users| Area {
+            name: String::new(),
+            users,
+        };
+        Self {
+            areas: areas.iter().map(|&(users, _)| area(users)).collect(),
+            lateness: areas.into_iter().flat_map(|(_, row)| row).collect(),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
         self.know("area", area, self.areas.len())?;
         let before = std::mem::replace(&mut self.areas[area].users, users);

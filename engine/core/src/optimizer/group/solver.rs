@@ -1,5 +1,6 @@
 //! Search and proof, in pieces that a caller may stop between.
 
+use super::coarse::Groups;
 use super::dual::Market;
 use super::placement::{Batch, Placement};
 use super::plan::Plan;
@@ -55,8 +56,12 @@ impl Solver {
 
     /// Places everybody who has no place yet, and improves on it by moves and chains of moves.
     pub fn place(&mut self, stop: &mut dyn FnMut() -> bool) {
-        greedy::place_all(&self.problem, &mut self.placement);
-        polish(&self.problem, &mut self.placement, stop);
+        if self.placement.is_empty() {
+            self.placement = placed(&self.problem, stop);
+        } else {
+            greedy::place_all(&self.problem, &mut self.placement);
+            polish(&self.problem, &mut self.placement, stop);
+        }
         self.cost = self.placement.excess(&self.problem);
     }
 
@@ -92,10 +97,8 @@ impl Solver {
             return;
         }
         let worth = paths::prices(&self.problem, &self.placement);
-        let delays: Vec<i32> = (0..self.problem.columns())
-            .map(|d| self.problem.delay(d, self.placement.host(d).load))
-            .collect();
-        self.market.try_worth(&self.problem, &delays, &worth);
+        self.market
+            .try_worth(&self.problem, self.placement.delays(), &worth);
     }
 
     fn good_enough(&self, gap: f64) -> bool {
@@ -235,6 +238,7 @@ impl Solver {
     /// evicted, the latest first, and placed elsewhere; [`Plan::left_out`] names those for whom there is no place.
     pub fn set_site(&mut self, site: usize, capacity: u32, load: u32) -> Result<(), ProblemError> {
         self.problem.set_site(site, capacity, load)?;
+        self.placement.weigh(&self.problem, site);
         self.market.doubt();
         let mut over = self
             .placement
@@ -274,6 +278,20 @@ impl Solver {
         self.placement.disown(site, batch);
         greedy::place(&self.problem, &mut self.placement, batch);
     }
+}
+
+/// A good placement of everybody: that of a smaller problem first, where the problem is large.
+fn placed(problem: &Problem, stop: &mut dyn FnMut() -> bool) -> Placement {
+    let mut placement = match Groups::of(problem) {
+        Some(groups) => {
+            let small = groups.merge(problem);
+            groups.hand_down(problem, &placed(&small, stop))
+        }
+        None => Placement::empty(problem),
+    };
+    greedy::place_all(problem, &mut placement);
+    polish(problem, &mut placement, stop);
+    placement
 }
 
 fn polish(problem: &Problem, placement: &mut Placement, stop: &mut dyn FnMut() -> bool) {
