@@ -242,6 +242,9 @@ pub struct CacheRow {
     pub expires_in: Span,
     /// Where it came from: map-reply, change-priority, manual.
     pub origin: String,
+    /// When it came to say what it says, by the forwarder's clock.
+    #[serde(default)]
+    pub told_at: Timestamp,
 }
 
 /// A locator in a map cache.

@@ -45,6 +45,8 @@ pub(crate) struct Mapping {
     pub(crate) asked: Eid,
     pub(crate) learned: Timestamp,
     pub(crate) expires: Timestamp,
+    /// When its content was told; an update does not extend the life, so this may be later than `learned`.
+    told: Timestamp,
     stage: Stage,
 }
 
@@ -271,6 +273,7 @@ impl Cache {
                 Origin::NoReply => "no-reply",
             }
             .to_owned(),
+            told_at: mapping.told,
         }
     }
 
@@ -348,8 +351,14 @@ impl Mapping {
             asked,
             learned: life.from,
             expires: life.from + life.span,
+            told: life.from,
             stage: Stage::Fresh,
         }
+    }
+
+    /// The same, told at another time than its life began.
+    pub(crate) fn told(self, at: Timestamp) -> Self {
+        Self { told: at, ..self }
     }
 
     /// When to look at it next: at three quarters and nine tenths of its life, and at its end.

@@ -113,10 +113,22 @@ pub struct ChangePriority {
     pub keys: Vec<ScopedKey>,
     /// The other xTRs that serve the same EIDs: they get the handover (H=0, C=0).
     pub group: Vec<Rloc>,
+    /// How clients are told that a mapping changed.
+    pub tell_by: TellBy,
     /// Peers, in the group or clients, that know the thesis's own type-5 form only.
     pub legacy_peers: BTreeSet<Rloc>,
     /// Whether the type-5 form is accepted. It names no sender, so its replay protection is per key and EID.
     pub legacy: Legacy,
+}
+
+/// How clients are told that a mapping changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TellBy {
+    /// Change-Priority with C=1, and a solicitation where it is not acknowledged.
+    #[default]
+    ChangePriority,
+    /// Solicitation alone (SMR, RFC 9301 section 6.1): each client asks the mapping system anew.
+    Solicitation,
 }
 
 /// Whether the thesis's own type-5 form is understood.

@@ -11,7 +11,7 @@ use lisp_wire::{
 use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
-use crate::config::Scope;
+use crate::config::{Scope, TellBy};
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
@@ -111,7 +111,11 @@ impl Deliveries {
             );
         }
         let legacy = cx.config.change_priority.legacy_peers.contains(&peer);
-        let (form, most_tries) = if legacy {
+        let solicited_only =
+            purpose == Purpose::UpdateCache && cx.config.change_priority.tell_by == TellBy::Solicitation;
+        let (form, most_tries) = if solicited_only {
+            (ChangePriorityForm::SharedExtension, 0)
+        } else if legacy {
             (ChangePriorityForm::Legacy, LEGACY_TRIES)
         } else {
             (ChangePriorityForm::SharedExtension, TRIES)
@@ -129,7 +133,7 @@ impl Deliveries {
         };
         self.open.insert(id, delivery);
         self.by_peer.entry(peer).or_default().insert(eid, id);
-        let was_silent = self.silent.contains(&peer);
+        let was_silent = !solicited_only && self.silent.contains(&peer);
         self.go_on(id, cx);
         if was_silent && purpose == Purpose::UpdateCache {
             cx.solicit(peer, eid);
@@ -228,7 +232,9 @@ impl Deliveries {
             // Without a key there is only the way that needs none: the solicitation.
             delivery.most_tries = 0;
         }
-        self.silent.insert(peer);
+        if delivery.tries > 0 || cx.config.change_priority.tell_by == TellBy::ChangePriority {
+            self.silent.insert(peer);
+        }
         if purpose == Purpose::UpdateCache && delivery.solicits < SOLICITS {
             delivery.solicits += 1;
             self.timers.set(id, cx.now + SOLICIT_WAIT);

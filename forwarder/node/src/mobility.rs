@@ -319,7 +319,7 @@ fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
     }
     xtr.cache.insert(
         record.eid,
-        Mapping::new(content, Origin::ChangePriority, asked, life),
+        Mapping::new(content, Origin::ChangePriority, asked, life).told(cx.now),
     );
     xtr.cache.publish(cx);
     cx.count(Counter::ChangesApplied);

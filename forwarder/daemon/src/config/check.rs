@@ -9,11 +9,12 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, InstanceId, Priority, Rloc, Ttl, Weight};
 use node::config::{
     ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, Role, Scope, ScopedKey, Site,
+    TellBy,
 };
 
 use super::error::Problem;
 use super::keys::Keys;
-use super::raw::{RawChangePriority, RawConfig, RawEid, RawNonces, RawRole, RawSite, RawTun};
+use super::raw::{RawChangePriority, RawConfig, RawEid, RawNonces, RawRole, RawSite, RawTellBy, RawTun};
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, TunConfig};
 
 pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
@@ -195,6 +196,10 @@ fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriorit
     Ok(ChangePriority {
         keys: scoped.collect::<Result<_, Problem>>()?,
         group: raw.group.iter().copied().map(Rloc).collect(),
+        tell_by: match raw.tell_by {
+            RawTellBy::ChangePriority => TellBy::ChangePriority,
+            RawTellBy::Smr => TellBy::Solicitation,
+        },
         legacy_peers: raw.legacy_peers.iter().copied().map(Rloc).collect(),
         legacy: if raw.legacy {
             Legacy::Accepted

@@ -169,6 +169,16 @@ pub(super) struct RawChangePriority {
     pub(super) legacy: bool,
     #[serde(default)]
     pub(super) legacy_peers: Vec<IpAddr>,
+    #[serde(default)]
+    pub(super) tell_by: RawTellBy,
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawTellBy {
+    #[default]
+    ChangePriority,
+    Smr,
 }
 
 #[derive(Debug, serde::Deserialize)]

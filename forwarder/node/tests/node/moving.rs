@@ -3,7 +3,7 @@
 use lisp_wire::message::{ChangePriority, Purpose};
 use lisp_wire::{Locator, Message, Priority, Rloc};
 use node::Input;
-use node::config::Legacy;
+use node::config::{Legacy, TellBy};
 use proto::node::{ChangeOutcome, DatabaseRow, RequesterRow, Show, Tell};
 use proto::{Audience, ChangeId, NodeCommand, NodeReport, Span};
 
@@ -425,6 +425,25 @@ fn the_legacy_form_goes_to_legacy_peers_and_is_taken_only_where_configured() {
             refused + 1
         );
     }
+}
+
+#[test]
+fn where_clients_are_told_by_solicitation_they_ask_anew_and_get_no_update() {
+    let (mut net, at) = fabric_with(|mut config| {
+        config.change_priority.tell_by = TellBy::Solicitation;
+        config
+    });
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(3));
+    net.command(at.telco, switch(1, paris(), &[marilyn(), telco()]));
+    net.run_for(Span::millis(200));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    assert_eq!(net.tap.iter().filter(|packet| is_solicitation(packet)).count(), 1);
+    assert!(!net.tap.iter().any(is_update));
+    assert!(matches!(
+        outcomes(&net, at.telco, 1)[..],
+        [ChangeOutcome::Acknowledged { attempts: 1, .. }]
+    ));
 }
 
 #[test]
