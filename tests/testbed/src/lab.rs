@@ -67,10 +67,23 @@ pub struct LabOptions {
     pub outsiders: BTreeMap<String, IpAddr>,
     /// How long a forwarder may take to answer on its control socket.
     pub patience: Duration,
+    /// How the forwarders tell clients that a mapping changed.
+    pub tell_by: TellBy,
+}
+
+/// How a lab's forwarders tell clients that a mapping changed; `change_priority.tell_by` of their configurations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TellBy {
+    /// Change-Priority with C=1 (thesis section 4.3).
+    #[default]
+    ChangePriority,
+    /// Solicit-Map-Request (RFC 9301 section 6.1).
+    Smr,
 }
 
 impl LabOptions {
-    /// This program itself, no outsiders, ten seconds of patience.
+    /// This program itself, no outsiders, ten seconds of patience, clients told by Change-Priority.
     pub fn this_program() -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
@@ -78,6 +91,7 @@ impl LabOptions {
             base: None,
             outsiders: BTreeMap::new(),
             patience: Duration::from_secs(10),
+            tell_by: TellBy::default(),
         })
     }
 }
@@ -146,7 +160,7 @@ impl Lab {
         } else {
             options.forwarder
         };
-        let mut forwarders = Nodes::start(fabric, &command, &wiring.nodes, &dir)?;
+        let mut forwarders = Nodes::start(fabric, &command, &wiring.nodes, (&dir, options.tell_by))?;
         let of = forwarders.count();
         forwarders.wait(options.patience, &mut |node, up| {
             progress(Progress::ForwarderUp {

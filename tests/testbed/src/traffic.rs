@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use proto::Span;
+use proto::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::guard::die_with_parent;
@@ -198,6 +198,11 @@ pub enum TrafficLine {
         bytes: u64,
         /// The connection broke, and why; absent when it ran to its end.
         broke: Option<String>,
+    },
+    /// `echo --each`, first.
+    Began {
+        /// When the first packet was sent, by the wall clock.
+        at: Timestamp,
     },
     /// `echo --each`: one packet came back.
     Back {

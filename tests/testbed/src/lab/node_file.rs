@@ -9,8 +9,8 @@ use lisp_wire::EidPrefix;
 use proto::SiteName;
 use serde::Serialize;
 
-use super::Node;
 use super::wiring::MTU;
+use super::{Node, TellBy};
 use crate::fabric::Fabric;
 
 /// The key of Change-Priority, held by all xTRs.
@@ -78,6 +78,7 @@ struct ChangePriority {
     keys: Vec<String>,
     scopes: BTreeMap<String, Vec<EidPrefix>>,
     group: Vec<IpAddr>,
+    tell_by: TellBy,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,15 +86,16 @@ struct Control {
     socket: String,
 }
 
-/// The keys of a lab.
+/// What the nodes of a lab share: keys, and how they use them.
 pub(super) struct Keys {
+    tell_by: TellBy,
     change: Key,
     registration: BTreeMap<Node, Key>,
 }
 
 impl Keys {
-    /// Draws all keys anew.
-    pub(super) fn draw(fabric: &Fabric) -> Result<Self, NodeFileError> {
+    /// Draws all keys anew; clients are told by `tell_by`.
+    pub(super) fn draw(fabric: &Fabric, tell_by: TellBy) -> Result<Self, NodeFileError> {
         let mut registration = BTreeMap::new();
         for (number, site) in fabric.sites.keys().enumerate() {
             // All data centres may register a VM, so their keys must differ in their ids.
@@ -106,6 +108,7 @@ impl Keys {
             registration.insert(Node::User(user.clone()), key(1)?);
         }
         Ok(Self {
+            tell_by,
             change: key(1)?,
             registration,
         })
@@ -225,6 +228,7 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
                 .collect(),
             Node::User(_) | Node::MapServer => Vec::new(),
         },
+        tell_by: keys.tell_by,
     };
 }
 

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use proto::Span;
+use proto::{Span, Timestamp};
 
 use super::{EchoSummary, TrafficError, TrafficLine, say};
 
@@ -46,6 +46,12 @@ pub(super) fn run(order: &Order) -> Result<(), TrafficError> {
         watch_input(&enough)?;
     }
     let began = Instant::now();
+    if order.detail == Detail::Each {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        say(&TrafficLine::Began {
+            at: Timestamp(Span::from(wall).micros()),
+        })?;
+    }
     // Tells this run's packets from those of an earlier one on the same port.
     let run = u64::from(std::process::id());
     let mut account = Account::default();
