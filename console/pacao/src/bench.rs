@@ -1,3 +1,4 @@
 //! Measurements against named peers.
 
 pub(crate) mod forward;
+pub(crate) mod handover;

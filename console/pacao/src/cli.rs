@@ -309,6 +309,52 @@ pub(crate) enum DrillMode {
 pub(crate) enum Bench {
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
+    /// An EID moves from one data centre to another: what it costs each client, by the way they are told.
+    Handover(HandoverArgs),
+}
+
+/// `pacao bench handover`
+#[derive(Args, Debug)]
+pub(crate) struct HandoverArgs {
+    /// How clients are told: smr (they are solicited to ask anew), cp (Change-Priority).
+    #[arg(long, value_delimiter = ',', default_values = ["smr", "cp"], value_name = "WAY,WAY")]
+    pub way: Vec<HandoverWay>,
+    /// The round trips between the sites.
+    #[arg(long, default_value = "table-4-1")]
+    pub rtts: HandoverRtts,
+    /// Moves for each way.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// A probe every millisecond instead of every 20 ms.
+    #[arg(long)]
+    pub fine: bool,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Write boxplots and distributions here, one SVG file a measure.
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
+}
+
+/// How clients learn that an EID has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HandoverWay {
+    /// Solicit-Map-Request.
+    Smr,
+    /// Change-Priority.
+    Cp,
+    /// Publish/subscribe.
+    Pubsub,
+    /// The clients are handed to the destination before the move.
+    Prepared,
+}
+
+/// Round trips between the sites of a handover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HandoverRtts {
+    /// Table 4.1 of the thesis.
+    #[value(name = "table-4-1")]
+    Table41,
 }
 
 /// `pacao bench forward`

@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Lab(args) => lab::run(&args),
         Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
+        Verb::Bench(Bench::Handover(args)) => bench::handover::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Check(args) => check::run(&args),
     };

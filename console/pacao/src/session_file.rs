@@ -10,6 +10,9 @@ use serde_yaml::{Mapping, Value};
 /// The fabric of Table 5.1, as shipped.
 pub(crate) const TABLE_5_1: &str = include_str!("../../../sessions/table-5-1.yaml");
 
+/// The fabric of Table 4.1, as shipped.
+pub(crate) const TABLE_4_1: &str = include_str!("../../../sessions/table-4-1.yaml");
+
 /// A session's text, taken apart so that parts can be replaced.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionFile {

@@ -42,6 +42,11 @@ impl Server {
             _process: process,
         })
     }
+
+    /// Where it listens, as users reach it.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// Longer than anybody watches.
@@ -185,7 +190,8 @@ fn volume(line: &TrafficLine) -> Option<(f64, u64)> {
     }
 }
 
-fn spawn(lab: &Lab, host: &Namespace, args: &[&str]) -> anyhow::Result<Lines<TrafficLine>> {
+/// `traffic ARGS...` in a host of the lab.
+pub(crate) fn spawn(lab: &Lab, host: &Namespace, args: &[&str]) -> anyhow::Result<Lines<TrafficLine>> {
     let mut command = lab.traffic();
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
     Lines::of(host.spawn(command)?)

@@ -55,13 +55,10 @@ impl Probes {
         }
         // By the first answer to what was sent by the new mapping, the silence is over.
         let renewed = answers.iter().position(|(_, sent)| *sent >= told)?;
-        let silences = answers
-            .get(..=renewed)?
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [(before, _), (after, _)] if *after > moved => Some(after.since(*before)),
-                _ => None,
-            });
+        let silences = answers.get(..=renewed)?.windows(2).filter_map(|pair| match pair {
+            [(before, _), (after, _)] if *after > moved => Some(after.since(*before)),
+            _ => None,
+        });
         Some(Cost {
             lost,
             downtime: silences.max()?,
@@ -82,7 +79,11 @@ mod tests {
             if (50..50 + u64::from(lost)).contains(&seq) {
                 TrafficLine::Missing { seq, at_ms }
             } else {
-                TrafficLine::Back { seq, at_ms, rtt_ms: 30.0 }
+                TrafficLine::Back {
+                    seq,
+                    at_ms,
+                    rtt_ms: 30.0,
+                }
             }
         };
         std::iter::once(TrafficLine::Began { at: BEGAN })

@@ -95,7 +95,10 @@ mod tests {
         let plot = Boxplot::of(&[4.0, 1.0, 3.0, 2.0]).unwrap();
         assert!(close(plot.min, 1.0) && close(plot.max, 4.0));
         assert!(close(plot.q1, 1.75) && close(plot.median, 2.5) && close(plot.q3, 3.25));
-        assert_eq!(Boxplot::of(&[7.0]).map(|plot| (plot.q1, plot.median, plot.q3)), Some((7.0, 7.0, 7.0)));
+        assert_eq!(
+            Boxplot::of(&[7.0]).map(|plot| (plot.q1, plot.median, plot.q3)),
+            Some((7.0, 7.0, 7.0))
+        );
     }
 
     #[test]

@@ -52,7 +52,11 @@ impl Way {
     /// takes half a round trip of `lab`.
     pub(super) fn legs(self, lab: &Lab, client: &str) -> Vec<Span> {
         let told = [(DESTINATION, SOURCE), (SOURCE, client)];
-        let asked = [(client, MAP_SERVER), (MAP_SERVER, DESTINATION), (DESTINATION, client)];
+        let asked = [
+            (client, MAP_SERVER),
+            (MAP_SERVER, DESTINATION),
+            (DESTINATION, client),
+        ];
         let asked = match self {
             Self::Smr => asked.as_slice(),
             Self::Cp => &[],
@@ -83,6 +87,9 @@ mod tests {
     #[test]
     fn a_way_that_the_forwarder_does_not_know_is_refused_by_name() {
         let words = Way::of(HandoverWay::Prepared).unwrap_err().to_string();
-        assert!(words.contains("Prepared") && words.contains("smr or cp"), "{words}");
+        assert!(
+            words.contains("Prepared") && words.contains("smr or cp"),
+            "{words}"
+        );
     }
 }

@@ -1,0 +1,265 @@
+//! What a handover bench measured: figures for each way and client, and what is claimed of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use proto::{Span, UserName};
+use serde_json::{Value, json};
+
+use super::stage::Move;
+use super::statistics::{Boxplot, cdf};
+use super::way::Way;
+use crate::checks::{Bound, Checks};
+
+/// Convergence of Change-Priority beyond the one-way delays, at most this many milliseconds a leg.
+const CP_OVERHEAD_A_LEG_MS: f64 = 2.0;
+
+/// The moves of one way.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub(super) way: Way,
+    /// By client.
+    pub(super) moves: BTreeMap<UserName, Vec<Move>>,
+    /// One-way delays that the news has to take, by client.
+    pub(super) legs: BTreeMap<UserName, Vec<Span>>,
+    /// Processes of the lab that died.
+    pub(super) casualties: usize,
+}
+
+/// Something measured of each move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// Lost probes.
+    Lost,
+    /// Convergence.
+    Convergence,
+    /// Downtime.
+    Downtime,
+    /// Convergence beyond the one-way delays, for each of them.
+    Overhead,
+}
+
+impl Measure {
+    pub(super) const ALL: [Self; 4] = [Self::Lost, Self::Convergence, Self::Downtime, Self::Overhead];
+
+    /// In JSON and file names.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Convergence => "convergence",
+            Self::Downtime => "downtime",
+            Self::Overhead => "overhead-a-leg",
+        }
+    }
+
+    /// For people.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Lost => "lost probes",
+            Self::Convergence => "mapping convergence",
+            Self::Downtime => "downtime",
+            Self::Overhead => "convergence beyond the one-way delays, a leg",
+        }
+    }
+
+    pub(super) const fn unit(self) -> &'static str {
+        match self {
+            Self::Lost => "packets",
+            Self::Convergence | Self::Downtime | Self::Overhead => "ms",
+        }
+    }
+}
+
+impl Trial {
+    /// All values of a measure for one client.
+    pub(super) fn values(&self, measure: Measure, client: &UserName) -> Vec<f64> {
+        let legs = self.legs.get(client).map_or(&[][..], Vec::as_slice);
+        let delay: f64 = legs.iter().map(|leg| leg.as_millis_f64()).sum();
+        let value = |one: &Move| match measure {
+            Measure::Lost => one.cost.lost as f64,
+            Measure::Convergence => one.convergence.as_millis_f64(),
+            Measure::Downtime => one.cost.downtime.as_millis_f64(),
+            Measure::Overhead => (one.convergence.as_millis_f64() - delay) / legs.len().max(1) as f64,
+        };
+        self.moves.get(client).into_iter().flatten().map(value).collect()
+    }
+
+    fn median(&self, measure: Measure, client: &UserName) -> f64 {
+        Boxplot::of(&self.values(measure, client)).map_or(f64::NAN, |plot| plot.median)
+    }
+}
+
+/// The claims.
+pub(super) fn judge(trials: &[Trial]) -> Checks {
+    let mut checks = Checks::default();
+    let of = |way| trials.iter().find(|trial| trial.way == way);
+    for trial in trials {
+        for client in trial.moves.keys() {
+            let overhead = trial.median(Measure::Overhead, client);
+            let bound = match trial.way {
+                Way::Cp => Bound::AtMost(CP_OVERHEAD_A_LEG_MS),
+                Way::Smr => Bound::None,
+            };
+            let name = format!("{} {client}: median overhead a leg", trial.way.name());
+            checks.add(name, overhead, "ms", bound);
+        }
+    }
+    if let (Some(cp), Some(smr)) = (of(Way::Cp), of(Way::Smr)) {
+        for client in cp.moves.keys() {
+            for measure in [Measure::Convergence, Measure::Downtime] {
+                let gain = smr.median(measure, client) - cp.median(measure, client);
+                // Downtime is counted in whole probes and so only reported.
+                let bound = match measure {
+                    Measure::Convergence => Bound::AtLeast(f64::MIN_POSITIVE),
+                    _ => Bound::None,
+                };
+                let name = format!("{client}: median {}, cp faster than smr by", measure.title());
+                checks.add(name, gain, "ms", bound);
+            }
+        }
+    }
+    let casualties: usize = trials.iter().map(|trial| trial.casualties).sum();
+    checks.add("processes that died", casualties as f64, "", Bound::AtMost(0.0));
+    checks
+}
+
+/// Boxplot figures and distributions for people.
+pub(super) fn text(trials: &[Trial]) -> String {
+    let mut lines = String::new();
+    for measure in Measure::ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{} [{}]", measure.title(), measure.unit());
+        let _ = writeln!(
+            lines,
+            "  {:<5} {:<8} {:>4} {:>9} {:>9} {:>9} {:>21} {:>9} {:>9}",
+            "way", "client", "n", "min", "Q1", "median", "95 % CI", "Q3", "max"
+        );
+        for (trial, client, values) in rows(trials, measure) {
+            if let Some(plot) = Boxplot::of(&values) {
+                let interval = plot
+                    .median_ci95
+                    .map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.2}..{high:.2}"));
+                let _ = writeln!(
+                    lines,
+                    "  {:<5} {:<8} {:>4} {:>9.2} {:>9.2} {:>9.2} {interval:>21} {:>9.2} {:>9.2}",
+                    trial.way.name(),
+                    client.as_str(),
+                    plot.count,
+                    plot.min,
+                    plot.q1,
+                    plot.median,
+                    plot.q3,
+                    plot.max
+                );
+            }
+        }
+        let _ = writeln!(
+            lines,
+            "  distribution: value at 10, 25, 50, 75, 90, 100 % of the moves"
+        );
+        for (trial, client, values) in rows(trials, measure) {
+            let steps = cdf(&values);
+            let _ = write!(lines, "  {:<5} {:<8}     ", trial.way.name(), client.as_str());
+            for share in [0.1, 0.25, 0.5, 0.75, 0.9, 1.0] {
+                let reached = steps.iter().find(|(_, so_far)| *so_far >= share - 1e-9);
+                let _ = write!(lines, " {:>9.2}", reached.map_or(f64::NAN, |(value, _)| *value));
+            }
+            lines.push('\n');
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+/// Everything, as one object.
+pub(super) fn json(trials: &[Trial], probe_every: Span, checks: &Checks) -> anyhow::Result<Value> {
+    let figures = Measure::ALL.map(|measure| {
+        let rows: Vec<Value> = rows(trials, measure)
+            .map(|(trial, client, values)| {
+                let legs = trial.legs.get(client).map_or(&[][..], Vec::as_slice);
+                json!({
+                    "way": trial.way.name(),
+                    "client": client,
+                    "legs_ms": legs.iter().map(|leg| leg.as_millis_f64()).collect::<Vec<_>>(),
+                    "boxplot": Boxplot::of(&values),
+                    "cdf": cdf(&values),
+                    "values": values,
+                })
+            })
+            .collect();
+        json!({ "measure": measure.key(), "unit": measure.unit(), "rows": rows })
+    });
+    let mut whole = json!({
+        "bench": "handover",
+        "rtts": "table-4-1",
+        "probe_every_ms": probe_every.as_millis_f64(),
+        "figures": figures,
+    });
+    if let (Some(whole), Value::Object(checks)) = (whole.as_object_mut(), serde_json::to_value(checks)?) {
+        whole.extend(checks);
+    }
+    Ok(whole)
+}
+
+/// Each way and client, clients together, so that ways stand side by side.
+pub(super) fn rows(
+    trials: &[Trial],
+    measure: Measure,
+) -> impl Iterator<Item = (&Trial, &UserName, Vec<f64>)> {
+    let clients = trials.first().into_iter().flat_map(|trial| trial.moves.keys());
+    clients.flat_map(move |client| {
+        trials
+            .iter()
+            .map(move |trial| (trial, client, trial.values(measure, client)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::handover::probes::Cost;
+
+    fn trial(way: Way, convergences: &[u64]) -> Trial {
+        let client = UserName::new("vnu").unwrap();
+        let one = |ms: &u64| Move {
+            convergence: Span::millis(*ms),
+            cost: Cost {
+                lost: 9,
+                downtime: Span::millis(ms + 20),
+            },
+        };
+        Trial {
+            way,
+            moves: [(client.clone(), convergences.iter().map(one).collect())].into(),
+            legs: [(client, vec![Span::millis(15), Span::millis(160)])].into(),
+            casualties: 0,
+        }
+    }
+
+    #[test]
+    fn the_order_and_the_overhead_decide() {
+        let smr = || trial(Way::Smr, &[500, 510, 505]);
+        let good = [smr(), trial(Way::Cp, &[177, 178, 176])];
+        assert!(judge(&good).hold());
+        assert!(
+            !judge(&[smr(), trial(Way::Cp, &[180, 180, 180])]).hold(),
+            "2.5 ms a leg"
+        );
+        assert!(
+            !judge(&[trial(Way::Smr, &[176]), trial(Way::Cp, &[176])]).hold(),
+            "no faster"
+        );
+        let mut dead = trial(Way::Cp, &[176]);
+        dead.casualties = 1;
+        assert!(!judge(&[dead]).hold());
+    }
+
+    #[test]
+    fn people_and_programs_are_told_the_same() {
+        let trials = [trial(Way::Cp, &[177, 179, 181])];
+        let whole = json(&trials, Span::millis(20), &judge(&trials)).unwrap();
+        assert_eq!(whole["figures"][3]["rows"][0]["boxplot"]["median"], 2.0);
+        assert_eq!(whole["checks"][0]["name"], "cp vnu: median overhead a leg");
+        assert!(text(&trials).contains("vnu"));
+    }
+}
