@@ -165,6 +165,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
                     loss: 0.2,
                 },
                 statistic: Statistic::Mean,
+                dscp: 0,
             },
         )]
         .into(),

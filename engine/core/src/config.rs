@@ -84,6 +84,9 @@ pub struct Sla {
     pub weights: Weights,
     /// Which statistic of the RTT is held against the bound.
     pub statistic: Statistic,
+    /// DSCP of the class's traffic, 0 to 63; its users are probed with it, so that probes see what users see.
+    #[serde(default)]
+    pub dscp: u8,
 }
 
 /// alpha_k of (5.1).

@@ -1,5 +1,7 @@
 //! Forwarders come, go, and are given up.
 
+use std::collections::BTreeMap;
+
 use proto::node::Tell;
 use proto::{NodeCommand, NodeRow, Notice, ProbeTarget, Severity, SiteName, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -287,17 +289,22 @@ impl Engine {
     }
 
     fn probe_targets(&self) -> Vec<ProbeTarget> {
-        let mut rlocs: Vec<_> = self.fabric.users.iter().map(|user| user.rloc).collect();
-        rlocs.sort_unstable();
-        rlocs.dedup();
+        let classes = &self.fabric.config.sla;
+        let mut rlocs = BTreeMap::new();
+        for user in self.fabric.config.users.values() {
+            let dscp = classes.get(&user.sla).map_or(0, |class| class.dscp);
+            // Users behind one locator share its probes; the most pressing of their classes is what is probed.
+            let known = rlocs.entry(user.rloc).or_insert(dscp);
+            *known = dscp.max(*known);
+        }
         let (interval, timeout) = (self.fabric.config.slots.probe, self.policy().probe_timeout);
         rlocs
             .into_iter()
-            .map(|rloc| ProbeTarget {
+            .map(|(rloc, dscp)| ProbeTarget {
                 rloc,
                 interval,
                 timeout,
-                dscp: 0,
+                dscp,
             })
             .collect()
     }

@@ -106,6 +106,7 @@ pub(crate) fn config() -> Config {
                     loss: 0.2,
                 },
                 statistic: Statistic::Mean,
+                dscp: 0,
             },
         )]
         .into(),

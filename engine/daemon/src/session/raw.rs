@@ -81,6 +81,8 @@ pub(super) struct RawSla {
     pub(super) weights: RawWeights,
     #[serde(default = "mean")]
     pub(super) statistic: String,
+    #[serde(default)]
+    pub(super) dscp: u8,
 }
 
 fn mean() -> String {

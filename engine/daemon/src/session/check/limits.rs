@@ -100,6 +100,7 @@ pub(super) fn slas(raw: &Entries<RawSla>, doubts: &mut Doubts<'_>) -> BTreeMap<S
             sla.bounds.loss_pct,
             0.0..=100.0,
         );
+        doubts.within(at!["sla", name, "dscp"], sla.dscp.into(), 0.0..=63.0);
         let Weighted { rtt, jitter, loss } = weights(sla, name, doubts);
         let statistic = statistic(&sla.statistic);
         let statistic = doubts.good(at!["sla", name, "statistic"], statistic);
@@ -115,6 +116,7 @@ pub(super) fn slas(raw: &Entries<RawSla>, doubts: &mut Doubts<'_>) -> BTreeMap<S
                     loss_pct,
                     weights,
                     statistic,
+                    dscp: sla.dscp,
                 },
             );
         }
