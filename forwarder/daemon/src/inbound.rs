@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use offload::{Receiver, Tun, UdpSocket};
 
 use crate::link::Mouth;
-use crate::outbound::{BATCH, tell_refusal};
+use crate::outbound::{BATCH, tell_refusal, turns};
 use crate::shared::Shared;
 use crate::teller::Teller;
 use crate::transmit::Transmitter;
@@ -56,7 +56,7 @@ impl Inbound {
                 return Ok(());
             }
             for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
-                while passage.pass(socket, &mut work) {}
+                turns(|| Ok(passage.pass(socket, &mut work)))?;
             }
         }
     }

@@ -16,6 +16,8 @@ use crate::transmit::{Refusal, Transmitter};
 
 /// Packets a batch: enough to spread the cost of a call, few enough that the first one hardly waits.
 pub(crate) const BATCH: u16 = 64;
+/// Batches taken from one source before anything else is looked at.
+const MOST_BATCHES: usize = 64;
 
 /// Everything the thread owns.
 #[derive(Debug)]
@@ -50,27 +52,39 @@ impl Outbound {
             if waited[1].any().unwrap_or(true) {
                 return Ok(());
             }
-            while self.fill(&mut batch)? {
-                let tables = self.shared.tables.load();
-                self.encapsulator
-                    .encapsulate_batch(tables.routes(), &mut batch, &mut egress);
-                let mouth = &self.mouth;
-                self.transmitter
-                    .send(&batch, &egress, |refusal| tell_refusal(mouth, refusal));
-                for held in &egress.held {
-                    mouth.missed(batch.packet(held.slot), held);
-                }
-                for too_big in &egress.too_big {
-                    if let Some(message) = teller.message(batch.packet(too_big.slot), too_big.mtu)
-                        && self.tun.write(message).is_ok()
-                    {
-                        self.shared.outbound.count(Fate::TooBigTold);
-                    }
-                }
-                egress.clear();
-                batch.clear();
+            turns(|| self.carry(&mut batch, &mut egress, &mut teller))?;
+        }
+    }
+
+    /// Takes one batch from the TUN to the network; whether there was any.
+    fn carry(
+        &mut self,
+        batch: &mut PacketBatch,
+        egress: &mut Egress,
+        teller: &mut Teller,
+    ) -> io::Result<bool> {
+        if !self.fill(batch)? {
+            return Ok(false);
+        }
+        let tables = self.shared.tables.load();
+        self.encapsulator
+            .encapsulate_batch(tables.routes(), batch, egress);
+        let mouth = &self.mouth;
+        self.transmitter
+            .send(batch, egress, |refusal| tell_refusal(mouth, refusal));
+        for held in &egress.held {
+            mouth.missed(batch.packet(held.slot), held);
+        }
+        for too_big in &egress.too_big {
+            if let Some(message) = teller.message(batch.packet(too_big.slot), too_big.mtu)
+                && self.tun.write(message).is_ok()
+            {
+                self.shared.outbound.count(Fate::TooBigTold);
             }
         }
+        egress.clear();
+        batch.clear();
+        Ok(true)
     }
 
     /// Reads what is there; whether there was anything.
@@ -85,9 +99,40 @@ impl Outbound {
     }
 }
 
+/// Takes batches from one source while there are more, and stops in time for others to have their turn: a flood must
+/// neither silence another source nor keep a thread from its end.
+pub(crate) fn turns(mut turn: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    for _ in 0..MOST_BATCHES {
+        if !turn()? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn tell_refusal(mouth: &Mouth, refusal: Refusal) {
     mouth.say(match refusal {
         Refusal::TooNarrow(locator) => Word::TooNarrow { locator },
         Refusal::Unreachable(locator) => Word::Unreachable { locator },
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_never_dries_up_has_its_turns_and_no_more() {
+        let mut taken = 0;
+        let mut take = |last: usize| {
+            turns(|| {
+                taken += 1;
+                Ok(taken < last)
+            })
+            .unwrap();
+            std::mem::take(&mut taken)
+        };
+        assert_eq!([take(usize::MAX), take(3)], [MOST_BATCHES, 3]);
+        assert!(turns(|| Err(io::ErrorKind::NotFound.into())).is_err());
+    }
 }
