@@ -1,4 +1,5 @@
-//! Measurements against named peers.
+//! Measurements against named peers and given targets.
 
+pub(crate) mod assign;
 pub(crate) mod forward;
 pub(crate) mod handover;

@@ -307,6 +307,8 @@ pub(crate) enum DrillMode {
 /// `pacao bench`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
+    /// Countries of users placed at data centres, congestion-aware, with a proof (5.4)-(5.9).
+    Assign(AssignArgs),
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
     /// An EID moves from one data centre to another: what it costs each client, by the way they are told.
@@ -355,6 +357,58 @@ pub(crate) enum HandoverRtts {
     /// Table 4.1 of the thesis.
     #[value(name = "table-4-1")]
     Table41,
+}
+
+/// `pacao bench assign`
+#[derive(Args, Debug)]
+pub(crate) struct AssignArgs {
+    /// Users of the country.
+    #[arg(long, default_value_t = 36_450, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    pub users: u32,
+    /// Data centres, where users are.
+    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub dcs: usize,
+    /// How hard: room and latency bound.
+    #[arg(long, default_value = "all")]
+    pub regime: AssignRegime,
+    /// The same seed makes the same country.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Processor seconds for each regime.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    pub budget: f64,
+    /// Then also change a little, with a price on moves: a handover, latencies, a failed site.
+    #[arg(long)]
+    pub online: bool,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How hard it is to place everybody in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AssignRegime {
+    /// Room for twice the users, 58 ms.
+    Strict,
+    /// Room for twice the users, 48 ms.
+    Tight,
+    /// Room for twice the users, 44 ms.
+    T44,
+    /// Room for 1.3 times the users, 58 ms.
+    Busy,
+    /// Room for 1.1 times the users, 58 ms.
+    Over,
+    /// Sites of all sizes with loads of their own; room for 1.4 times the users, 58 ms.
+    Het,
+    /// Each in turn.
+    All,
+}
+
+impl AssignRegime {
+    /// Whether the regime of this name is meant.
+    pub(crate) fn takes(self, name: &str) -> bool {
+        self == Self::All || self.to_possible_value().is_some_and(|value| value.matches(name, false))
+    }
 }
 
 /// `pacao bench forward`

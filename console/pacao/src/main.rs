@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Verb::Ctl(args) => ctl::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
+        Verb::Bench(Bench::Assign(args)) => bench::assign::run(&args),
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
         Verb::Bench(Bench::Handover(args)) => bench::handover::run(&args),
         Verb::Replay(args) => replay::run(&args),

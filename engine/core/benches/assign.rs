@@ -3,12 +3,14 @@
 //! `cargo bench -p pacao-core --bench assign -- [USERS SITES SEED SECONDS [REGIME]]`. Times are processor seconds of
 //! one core, since the machine may be busy with other things.
 
+#[path = "assign/clock.rs"]
+mod clock;
 #[path = "assign/instance.rs"]
 mod instance;
 
 use std::io::Write as _;
-use std::time::Instant;
 
+use clock::Clock;
 use instance::{REGIMES, Size};
 use pacao_core::optimizer::group::Solver;
 
@@ -57,31 +59,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out)?;
     }
     Ok(())
-}
-
-/// Processor time of this thread where the kernel tells it, else the time of day.
-struct Clock {
-    began: Instant,
-    cpu: Option<f64>,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            began: Instant::now(),
-            cpu: cpu(),
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        match (self.cpu, cpu()) {
-            (Some(then), Some(now)) => now - then,
-            _ => self.began.elapsed().as_secs_f64(),
-        }
-    }
-}
-
-fn cpu() -> Option<f64> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(told.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
 }

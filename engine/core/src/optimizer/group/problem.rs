@@ -258,6 +258,15 @@ impl Problem {
         self.bound_us
     }
 
+    /// l_jd, microseconds; `None` if there is no such pair, or it cannot be used.
+    pub fn latency_us(&self, area: usize, site: usize) -> Option<u32> {
+        let known = area < self.areas.len() && site < self.sites.len();
+        let late = known
+            .then(|| self.late(area, site))
+            .filter(|&late| late != FORBIDDEN)?;
+        Some((late + self.bound_us as i32) as u32)
+    }
+
     /// |U|.
     pub fn users(&self) -> u64 {
         self.areas.iter().map(|area| u64::from(area.users)).sum()

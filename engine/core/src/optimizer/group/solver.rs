@@ -66,6 +66,7 @@ impl Solver {
     }
 
     /// Raises the bound and looks for better plans in turn, until the gap of F is at most `gap` or `stop` says so.
+    /// While moves have a price (see [`settle`](Self::settle)), only the bound is raised.
     pub fn prove(&mut self, gap: f64, stop: &mut dyn FnMut() -> bool) {
         self.cost = self.placement.excess(&self.problem);
         if self.good_enough(gap) {
@@ -79,6 +80,10 @@ impl Solver {
                 if self.good_enough(gap) || stop() {
                     return;
                 }
+            }
+            if self.placement.priced() {
+                // Another plan altogether would move too many; only the bound is worked on.
+                continue;
             }
             if round.is_multiple_of(2) {
                 self.follow_sketch(stop);

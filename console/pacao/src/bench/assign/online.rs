@@ -1,0 +1,116 @@
+//! What a small change costs once everybody is placed, with a small price on each move.
+
+use pacao_core::optimizer::group::Solver;
+
+use super::clock::Clock;
+use crate::checks::{Bound, Checks};
+
+/// Two hundredths of T at a bound of 58 ms, microseconds a moved user.
+const PRICE_US: u32 = 1_160;
+/// One user, or pair, in so many changes.
+const ONE_IN: usize = 100;
+/// What a proof must reach, and the seconds it may take.
+const PROOF: (f64, f64) = (0.002, 0.3);
+
+/// What happened, to how many users, and within how many milliseconds there must be a new plan.
+struct Change {
+    name: &'static str,
+    concerns: u64,
+    within_ms: f64,
+    /// At most so many moves for each user concerned.
+    moves: Option<f64>,
+}
+
+/// A handover of one user in a hundred, a failed site, a changed latency of one pair in a hundred.
+pub(super) fn run(regime: &str, solver: Solver, checks: &mut Checks) -> anyhow::Result<()> {
+    let mut solver = solver;
+    for kind in 0..3 {
+        solver.settle(PRICE_US);
+        let change = match kind {
+            0 => hand_over(&mut solver)?,
+            1 => latencies(&mut solver)?,
+            _ => Change {
+                name: "a site fails",
+                concerns: at_first_site(&solver),
+                within_ms: 10.0,
+                moves: None,
+            },
+        };
+        let clock = Clock::start();
+        if kind == 2 {
+            solver.set_site(0, 0, 0)?;
+        }
+        solver.mend(&mut || false);
+        let mended = clock.seconds() * 1e3;
+        let moved = solver.moved();
+        let clock = Clock::start();
+        solver.price();
+        solver.prove(PROOF.0, &mut || clock.seconds() > PROOF.1);
+        let gap = solver.plan().gap;
+        let mut add = |what: &str, value, unit, bound| {
+            checks.add(format!("{regime}, {}: {what}", change.name), value, unit, bound);
+        };
+        add("new plan after", mended, "ms", Bound::AtMost(change.within_ms));
+        let most = change
+            .moves
+            .map(|moves| Bound::AtMost(moves * change.concerns as f64));
+        add("users concerned", change.concerns as f64, "users", Bound::None);
+        add("moved", moved as f64, "users", most.unwrap_or(Bound::None));
+        add(
+            "gap of F proven within 0.3 s",
+            gap * 100.0,
+            "%",
+            Bound::AtMost(PROOF.0 * 100.0),
+        );
+    }
+    Ok(())
+}
+
+fn at_first_site(solver: &Solver) -> u64 {
+    let sites = solver.problem().sites().len();
+    let plan = solver.plan();
+    plan.counts
+        .iter()
+        .step_by(sites)
+        .map(|&count| u64::from(count))
+        .sum()
+}
+
+/// Every hundredth user goes to the next area and stays at his site.
+fn hand_over(solver: &mut Solver) -> anyhow::Result<Change> {
+    let counts = solver.plan().counts;
+    let (areas, sites) = (solver.problem().areas().len(), solver.problem().sites().len());
+    let mut seen = 0;
+    for (at, &count) in counts.iter().enumerate() {
+        let before = seen / ONE_IN;
+        seen += count as usize;
+        let users = (seen / ONE_IN - before) as u32;
+        if users > 0 {
+            let (area, site) = (at / sites, at % sites);
+            solver.hand_over(area, (area + 1) % areas, (site, users))?;
+        }
+    }
+    Ok(Change {
+        name: "1 % change area",
+        concerns: (seen / ONE_IN) as u64,
+        within_ms: 20.0,
+        moves: Some(2.0),
+    })
+}
+
+/// Every hundredth pair takes 15 ms longer.
+fn latencies(solver: &mut Solver) -> anyhow::Result<Change> {
+    let sites = solver.problem().sites().len();
+    for pair in (0..solver.problem().areas().len() * sites).step_by(ONE_IN - 1) {
+        let (area, site) = (pair / sites, pair % sites);
+        if let Some(us) = solver.problem().latency_us(area, site) {
+            solver.set_latency(area, site, us + 15_000)?;
+        }
+    }
+    Ok(Change {
+        name: "1 % of latencies +15 ms",
+        concerns: 0,
+        within_ms: 10.0,
+        moves: None,
+    })
+}
