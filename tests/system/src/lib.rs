@@ -4,10 +4,14 @@
 //! |---|---|
 //! | [`product`] | the `pacao` binary under test, its children and their output |
 //! | [`fabric`] | a lab with the binary under test, and questions to its forwarders |
+//! | [`oor`] | two sites and a Map-Server, each run by us or by OpenOverlayRouter |
+//! | [`capture`] | what crosses a wire, dissected by tshark |
 //! | [`screen`] | a program on a pseudo-terminal: what is seen, which keys are pressed |
 //! | [`patience`] | waiting for a condition instead of for a time |
 
+pub mod capture;
 pub mod fabric;
+pub mod oor;
 pub mod patience;
 pub mod product;
 pub mod screen;

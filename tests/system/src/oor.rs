@@ -1,0 +1,313 @@
+//! Sites whose routers are ours or OpenOverlayRouter, around one core that routes between their locators.
+//!
+//! ```text
+//!  host --eth0--eid0-- router --wan0-- core --wan0-- router --eid0--eth0-- host
+//!                        +------wan1----+--wan0-- Map-Server
+//! ```
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, ensure};
+use testbed::Namespace;
+use testbed::namespace::netlink::Links;
+use testbed::namespace::{Mac, NetlinkError, VethEnd};
+
+use crate::capture::Capture;
+use crate::product::pacao;
+
+/// The secret that every router shares with the Map-Server.
+pub const SECRET: &str = "interop";
+/// The Map-Server's locator.
+pub const MAP_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 80, 9, 2));
+
+const OOR: &str = "/usr/sbin/oor";
+const MTU: u32 = 1500;
+
+/// A site: a host, a router, and the router's two cables to the core.
+#[derive(Debug)]
+pub struct Site {
+    /// 1 or 2.
+    pub number: u8,
+    /// The host behind the router.
+    pub host: Namespace,
+    /// Where the router runs.
+    pub router: Namespace,
+}
+
+impl Site {
+    /// Its IPv4 EIDs.
+    pub fn prefix(&self) -> String {
+        format!("192.168.{}.0/24", self.number)
+    }
+
+    /// Its IPv6 EIDs.
+    pub fn prefix6(&self) -> String {
+        format!("fd00:{}::/64", self.number)
+    }
+
+    /// The host's IPv4 address.
+    pub fn host_address(&self) -> IpAddr {
+        Ipv4Addr::new(192, 168, self.number, 10).into()
+    }
+
+    /// The host's IPv6 address.
+    pub fn host_address6(&self) -> IpAddr {
+        Ipv6Addr::new(0xfd00, self.number.into(), 0, 0, 0, 0, 0, 0x10).into()
+    }
+
+    /// The locator on `wan0` (0) or `wan1` (1).
+    pub fn rloc(&self, cable: u8) -> IpAddr {
+        subnet(self.number, cable, 2)
+    }
+
+    /// Packets that the router received by an interface so far.
+    pub fn received(&self, interface: &str) -> anyhow::Result<u64> {
+        let table = self
+            .router
+            .run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+        let row = table
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'))
+            .with_context(|| format!("no interface {interface}"))?;
+        // Bytes first, packets second.
+        Ok(row.split_whitespace().nth(1).context("a short row")?.parse()?)
+    }
+}
+
+/// Two sites and a place for a Map-Server. Nothing runs in it yet.
+#[derive(Debug)]
+pub struct Internet {
+    /// Site 1.
+    pub a: Site,
+    /// Site 2.
+    pub b: Site,
+    /// Where the Map-Server runs, at [`MAP_SERVER`].
+    pub server: Namespace,
+    /// What everything crosses.
+    pub core: Namespace,
+    children: Vec<Child>,
+    directory: tempfile::TempDir,
+}
+
+impl Drop for Internet {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // Already ended is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Internet {
+    /// Lays the cables.
+    pub fn lay() -> anyhow::Result<Self> {
+        let core = space("core")?;
+        let server = space("server")?;
+        join(&core, &server, (9, 0))?;
+        Ok(Self {
+            a: site(1, &core)?,
+            b: site(2, &core)?,
+            server,
+            core,
+            children: Vec::new(),
+            directory: tempfile::tempdir()?,
+        })
+    }
+
+    /// Starts OpenOverlayRouter in `space` with `configuration`.
+    pub fn oor(&mut self, space: Place, configuration: &str) -> anyhow::Result<()> {
+        ensure!(
+            Path::new(OOR).exists(),
+            "these tests need OpenOverlayRouter: apt-get install openoverlayrouter"
+        );
+        // Each instance writes its xTR-ID beside its configuration, so each has a directory of its own.
+        let home = self.directory.path().join(format!("oor-{space:?}"));
+        std::fs::create_dir(&home)?;
+        std::fs::write(home.join("oor.conf"), configuration)?;
+        let log = File::create(home.join("log"))?;
+        // A private /tmp, because every instance binds the same socket name there. `$0` is entered first: it lies in
+        // /tmp itself.
+        let script = format!("cd \"$0\" && mount -t tmpfs tmpfs /tmp && exec {OOR} -f oor.conf -d 2");
+        let mut command = pacao([
+            "guard",
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            &script,
+        ])?;
+        command.arg(&home).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = self.space(space).spawn(command)?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    /// Starts our forwarder in `space` with `configuration`, to which name, control socket and state directory are
+    /// added; returns its control socket, once that answers.
+    pub fn ours(&mut self, space: Place, configuration: &str) -> anyhow::Result<PathBuf> {
+        let home = self.directory.path().join(format!("ours-{space:?}"));
+        std::fs::create_dir(&home)?;
+        let socket = home.join("control.sock");
+        let (at, state) = (socket.display(), home.join("state"));
+        let own = format!(
+            "name: ours\ncontrol: {{ socket: {at} }}\nstate_dir: {}\n",
+            state.display()
+        );
+        std::fs::create_dir(&state)?;
+        let file = home.join("node.yaml");
+        std::fs::write(&file, own + configuration)?;
+        let log = File::create(home.join("log"))?;
+        let mut command = pacao(["forwarder", "--die-with-parent", "--config"])?;
+        command.arg(&file).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = self.space(space).spawn(command)?;
+        self.children.push(child);
+        crate::patience::wait_for(
+            "our forwarder answers",
+            || std::fs::read_to_string(home.join("log")).unwrap_or_default(),
+            |_| std::os::unix::net::UnixStream::connect(&socket).ok(),
+        );
+        Ok(socket)
+    }
+
+    /// What a router has written so far.
+    pub fn log(&self, space: Place) -> String {
+        ["oor", "ours"]
+            .iter()
+            .filter_map(|kind| {
+                let path = self.directory.path().join(format!("{kind}-{space:?}/log"));
+                std::fs::read_to_string(path).ok()
+            })
+            .collect()
+    }
+
+    /// Begins to write down what crosses the core.
+    pub fn capture(&self) -> anyhow::Result<Capture> {
+        Capture::start(&self.core, "any", self.directory.path())
+    }
+
+    /// Loses from now on what is sent to the first locator of a site; what it sends goes on.
+    pub fn cut_off(&self, site: &Site) -> anyhow::Result<()> {
+        let (rloc, port) = (site.rloc(0), port(site.number, 0));
+        // Delivered to nobody's Ethernet address.
+        let nobody = Mac([2, 0, 0, 0x80, 0xff, 0xff]);
+        Ok(self
+            .core
+            .links(move |links| links.neighbour(&port, rloc, nobody))?)
+    }
+
+    fn space(&self, place: Place) -> &Namespace {
+        match place {
+            Place::A => &self.a.router,
+            Place::B => &self.b.router,
+            Place::Server => &self.server,
+        }
+    }
+}
+
+/// Where a router can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At site 1.
+    A,
+    /// At site 2.
+    B,
+    /// At the Map-Server's address.
+    Server,
+}
+
+/// The core's end of a cable.
+fn port(number: u8, cable: u8) -> String {
+    format!("port{number}{cable}")
+}
+
+/// 10.80.N.0/24 for `wan0` of site N, 10.80.10N.0/24 for `wan1`.
+fn subnet(number: u8, cable: u8, host: u8) -> IpAddr {
+    Ipv4Addr::new(10, 80, number + 100 * cable, host).into()
+}
+
+fn space(name: &str) -> anyhow::Result<Namespace> {
+    let namespace = Namespace::new(name)?;
+    for which in ["all", "default"] {
+        namespace.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "0")?;
+        namespace.sysctl(&format!("ipv4/conf/{which}/send_redirects"), "0")?;
+        namespace.sysctl(&format!("ipv6/conf/{which}/accept_dad"), "0")?;
+        namespace.sysctl(&format!("ipv6/conf/{which}/accept_ra"), "0")?;
+    }
+    Ok(namespace)
+}
+
+fn site(number: u8, core: &Namespace) -> anyhow::Result<Site> {
+    let site = Site {
+        number,
+        host: space(&format!("host-{number}"))?,
+        router: space(&format!("router-{number}"))?,
+    };
+    let (host, host6) = (site.host_address(), site.host_address6());
+    let gateway: IpAddr = Ipv4Addr::new(192, 168, number, 1).into();
+    let gateway6: IpAddr = Ipv6Addr::new(0xfd00, number.into(), 0, 0, 0, 0, 0, 1).into();
+    site.router
+        .cable(end("eid0", number, 1), &site.host, end("eth0", number, 2))?;
+    site.router.links(move |links| {
+        links.address("eid0", gateway, 24)?;
+        links.address("eid0", gateway6, 64)
+    })?;
+    site.host.links(move |links| {
+        links.address("eth0", host, 24)?;
+        links.address("eth0", host6, 64)?;
+        default_route(links, "eth0", gateway)?;
+        default_route(links, "eth0", gateway6)
+    })?;
+    join(core, &site.router, (number, 0))?;
+    join(core, &site.router, (number, 1))?;
+    Ok(site)
+}
+
+/// Lays the cable `wan<cable>` from the core to a router, which forwards as the core does.
+fn join(core: &Namespace, router: &Namespace, (number, cable): (u8, u8)) -> anyhow::Result<()> {
+    for space in [core, router] {
+        space.sysctl("ipv4/ip_forward", "1")?;
+        space.sysctl("ipv6/conf/all/forwarding", "1")?;
+    }
+    let (near, far) = (port(number, cable), format!("wan{cable}"));
+    let (inside, outside) = (subnet(number, cable, 2), subnet(number, cable, 1));
+    core.cable(
+        end(&near, number, 3 + 2 * cable),
+        router,
+        end(&far, number, 4 + 2 * cable),
+    )?;
+    core.links(move |links| links.address(&near, outside, 24))?;
+    router.links(move |links| {
+        links.address(&far, inside, 24)?;
+        // One default route each is the most that can be had without metrics; the first cable has it.
+        if cable == 0 {
+            default_route(links, &far, outside)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn default_route(links: &mut Links, interface: &str, gateway: IpAddr) -> Result<(), NetlinkError> {
+    let anywhere: IpAddr = if gateway.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    links.route((anywhere, 0), interface, Some(gateway))
+}
+
+fn end(name: &str, number: u8, kind: u8) -> VethEnd {
+    VethEnd {
+        name: name.to_owned(),
+        mac: Mac([2, 0, 0, 0x80, number, kind]),
+        mtu: MTU,
+    }
+}
