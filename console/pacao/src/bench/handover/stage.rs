@@ -33,16 +33,30 @@ const TRAIL: Duration = Duration::from_millis(1200);
 const REST: Duration = Duration::from_millis(1500);
 /// Anything that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at a map cache. What is measured is in the row itself, so this only has to be seldom enough.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Between two looks at a map cache. A forwarder's control thread answers only after what it heard before is in force,
+/// so this much, and one answer, is by how much convergence may be overstated.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Between two looks at what is not measured.
+const SETTLE_EVERY: Duration = Duration::from_millis(10);
 
 /// What one move was for one client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Move {
-    /// From the word to the destination's forwarder to the client's new mapping.
+    /// From the word to the destination's forwarder until the client's forwarder had heard of it.
+    pub(super) heard: Span,
+    /// From the same word until the client's packets followed.
     pub(super) convergence: Span,
     /// Its probes.
     pub(super) cost: Cost,
+}
+
+/// Since when a client enters by another site.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// By its forwarder's own account: when it took the message in hand.
+    heard: Timestamp,
+    /// As seen from outside: what was heard is written down first, and packets follow then.
+    in_force: Timestamp,
 }
 
 /// A running fabric whose forwarders tell clients in one way.
@@ -125,12 +139,16 @@ impl Stage {
         for (user, echo) in echoes {
             let at = *told.get(&user).context("a client that was not waited for")?;
             let probes = Probes::of(&echo.finish()?).context("the echo did not say when it began")?;
-            let cost = probes.cost(moved, at).with_context(|| {
+            let cost = probes.cost(moved, at.in_force).with_context(|| {
                 format!("{user}: no probe was answered before the move, or none after it")
             })?;
-            ensure!(at >= moved, "{user} was told before the move");
-            let convergence = at.since(moved);
-            moves.insert(user, Move { convergence, cost });
+            ensure!(at.heard >= moved, "{user} was told before the move");
+            let one = Move {
+                heard: at.heard.since(moved),
+                convergence: at.in_force.since(moved),
+                cost,
+            };
+            moves.insert(user, one);
         }
         self.back()?;
         Ok(moves)
@@ -183,7 +201,7 @@ impl Stage {
     }
 
     /// Waits until every client enters by `rloc`; since when each does.
-    fn wait_for_clients(&mut self, rloc: Rloc) -> anyhow::Result<BTreeMap<UserName, Timestamp>> {
+    fn wait_for_clients(&mut self, rloc: Rloc) -> anyhow::Result<BTreeMap<UserName, Told>> {
         let until = Instant::now() + PATIENCE;
         let mut told = BTreeMap::new();
         loop {
@@ -195,7 +213,11 @@ impl Stage {
                 if let Some(row) = row
                     && enters_by(row.locators.iter().map(|cached| &cached.locator), rloc)
                 {
-                    told.insert(user.clone(), row.told_at);
+                    let told_at = Told {
+                        heard: row.told_at,
+                        in_force: now(),
+                    };
+                    told.insert(user.clone(), told_at);
                 }
             }
             if told.len() == self.controls.len() {
@@ -239,7 +261,7 @@ impl Stage {
                 Instant::now() < until,
                 "the VM did not come back to {home}: {known:?}, {given_up:?}"
             );
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(SETTLE_EVERY);
         }
         std::thread::sleep(REST);
         Ok(())

@@ -1,6 +1,7 @@
 //! The ways in which clients learn that an EID has moved.
 
 use anyhow::bail;
+use clap::ValueEnum;
 use engine::session::{Lab, MAP_SERVER};
 use proto::Span;
 use testbed::TellBy;
@@ -27,7 +28,9 @@ impl Way {
             HandoverWay::Smr => Ok(Self::Smr),
             HandoverWay::Cp => Ok(Self::Cp),
             HandoverWay::Pubsub | HandoverWay::Prepared => {
-                bail!("--way {asked:?}: the forwarder cannot tell clients in this way; use smr or cp")
+                let name = asked.to_possible_value();
+                let name = name.as_ref().map_or("?", |name| name.get_name());
+                bail!("--way {name}: the forwarder cannot tell clients in this way; use smr or cp")
             }
         }
     }
@@ -88,7 +91,7 @@ mod tests {
     fn a_way_that_the_forwarder_does_not_know_is_refused_by_name() {
         let words = Way::of(HandoverWay::Prepared).unwrap_err().to_string();
         assert!(
-            words.contains("Prepared") && words.contains("smr or cp"),
+            words.contains("--way prepared") && words.contains("smr or cp"),
             "{words}"
         );
     }
