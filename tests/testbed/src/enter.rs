@@ -37,8 +37,8 @@ pub fn enter() -> Result<Privilege, EnterError> {
 fn become_root_inside() -> Result<(), EnterError> {
     let (uid, gid) = (geteuid(), getegid());
     // No mount namespace: nothing is mounted, and with one the paths of this program and of the working directory could no
-    // longer be told.
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+    // longer be told. No network namespace for the process itself: its consoles connect over the loopback everybody has.
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| match errno {
         Errno::EINVAL => EnterError::Threads,
         _ => EnterError::UserNamespace { source: errno.into() },
     })?;
