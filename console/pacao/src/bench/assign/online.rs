@@ -44,8 +44,8 @@ pub(super) fn run(regime: &str, solver: Solver, checks: &mut Checks) -> anyhow::
         let mended = clock.seconds() * 1e3;
         let moved = solver.moved();
         let clock = Clock::start();
-        solver.price();
-        solver.prove(PROOF.0, &mut || clock.seconds() > PROOF.1);
+        let mut stop = || clock.seconds() > PROOF.1;
+        solver.prove(PROOF.0, &mut stop);
         let gap = solver.plan().gap;
         let mut add = |what: &str, value, unit, bound| {
             checks.add(format!("{regime}, {}: {what}", change.name), value, unit, bound);

@@ -73,18 +73,18 @@ impl Offer {
             return;
         }
         let mut best = (0, 0, 0);
-        for (k, &delay) in delays.iter().enumerate().skip(1) {
-            self.turn(delay as i32);
+        for (k, &delay) in (0_i64..).zip(delays).skip(1) {
+            self.turn(delay);
             let delay = i64::from(delay) * FINE;
-            let worst = self.settle(k as i64, delay);
+            let worst = self.settle(k, delay);
             let taken = self.in_time.taken + self.late.taken;
             let earned = self.in_time.value + self.late.value - delay * self.late.taken;
-            let over = (taken - k as i64).max(0);
+            let over = (taken - k).max(0);
             let earned = earned - over * worst;
             if earned > best.0 {
                 best = (earned, k, if over > 0 { worst } else { 0 });
             }
-            if taken < k as i64 {
+            if taken < k {
                 // All who earn anything are in: more room only adds latency.
                 break;
             }
@@ -92,16 +92,16 @@ impl Offer {
         let (earned, k, least) = best;
         if earned > 0 {
             take.earned = earned;
-            self.write_down(take, delays[k] as i32, k as i64, least);
+            self.write_down(take, delays[k as usize], k, least);
         }
     }
 
     /// Puts those whom the site could earn from in both lines; whether there are any.
-    fn line_up(&mut self, problem: &Problem, site: usize, least_delay: u32) -> bool {
-        let least_delay = least_delay as i32;
+    fn line_up(&mut self, problem: &Problem, site: usize, least_delay: i32) -> bool {
+        let column = problem.column(site);
         self.wanted.clear();
         for &area in &self.order {
-            let late = problem.late(area as usize, site);
+            let late = column[area as usize];
             let price = self.prices[area as usize];
             if price > i64::from((late + least_delay).max(0)) * FINE {
                 let users = i64::from(problem.areas()[area as usize].users);

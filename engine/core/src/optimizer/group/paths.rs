@@ -117,8 +117,8 @@ impl Graph {
             self.burden[column] = (placement.free(problem, column) > 0).then(|| cost_at(load + 1) - now);
             self.relief[column] = now - cost_at(load.saturating_sub(1));
         }
-        for row in 0..self.columns {
-            if at[row] {
+        for (row, &changed) in at.iter().enumerate() {
+            if changed {
                 self.refresh_row(problem, placement, row);
             } else {
                 for &column in &loads_changed {
@@ -137,13 +137,16 @@ impl Graph {
             let area = held.area as usize;
             let here = (held.late + self.delay[row]).max(0) + placement.fare(area, row, Going::Out);
             let there = problem.row(area).iter().zip(&self.delay);
-            if placement.priced() {
-                for (column, (late, delay)) in there.enumerate() {
-                    let dear = (late + delay).max(0) - here + placement.fare(area, column, Going::In);
-                    if dear < weight[column] {
-                        weight[column] = dear;
-                        via[column] = held.area;
-                    }
+            if let Some((home, price)) = placement.home_of(area) {
+                let fares = placement.counts_of(area).iter().zip(home);
+                let fares = fares.map(|(count, home)| if count >= home { price } else { 0 });
+                for ((((late, delay), fare), weight), via) in
+                    there.zip(fares).zip(&mut *weight).zip(&mut *via)
+                {
+                    let dear = (late + delay).max(0) - here + fare;
+                    let better = dear < *weight;
+                    *weight = if better { dear } else { *weight };
+                    *via = if better { held.area } else { *via };
                 }
             } else {
                 for (((late, delay), weight), via) in there.zip(&mut *weight).zip(&mut *via) {

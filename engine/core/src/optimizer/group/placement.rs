@@ -108,7 +108,7 @@ impl Placement {
     /// From now on a user away from where he is now costs `price_us`.
     pub(super) fn settle(&mut self, price_us: u32) {
         let most = (LEFT_OUT / 4) as u32;
-        self.home = Some((self.counts.clone(), price_us.min(most) as i32));
+        self.home = Some((self.counts.clone(), price_us.min(most).cast_signed()));
     }
 
     /// Users away from where they were when it was settled.
@@ -142,6 +142,12 @@ impl Placement {
             Going::Out => self.counts[at] > home[at],
         };
         if charged { *price } else { 0 }
+    }
+
+    /// Where users of the area are at home, and the price of moving away, if there is one.
+    pub(super) fn home_of(&self, area: usize) -> Option<(&[u32], i32)> {
+        let (home, price) = self.home.as_ref().filter(|home| home.1 > 0)?;
+        Some((&home[area * self.columns..][..self.columns], *price))
     }
 
     pub(super) fn priced(&self) -> bool {

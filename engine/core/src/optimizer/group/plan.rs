@@ -59,7 +59,7 @@ impl Plan {
             }
         }
         let out: u64 = left_out.iter().map(|left| u64::from(left.users)).sum();
-        let weight = out as i64 * i64::from(LEFT_OUT);
+        let weight = out.cast_signed() * i64::from(LEFT_OUT);
         let excess_us = (cost - weight).max(0) as u64;
         let excess_bound_us = (bound - weight).max(0) as u64;
         let placed = (problem.users() - out) as f64;

@@ -196,8 +196,10 @@ pub struct Problem {
     sites: Vec<Site>,
     /// l_jd - L, microseconds; a row an area, `sites + 1` columns.
     lateness: Vec<i32>,
+    /// The same, a row a site: prices look at one site and all areas.
+    by_site: Vec<i32>,
     /// f_d(k) by users placed, 0..=room.
-    delay: Vec<Vec<u32>>,
+    delay: Vec<Vec<i32>>,
     curve: LoadLatency,
     bound_us: u32,
 }
@@ -226,6 +228,7 @@ impl Problem {
         }
         let mut problem = Self {
             lateness: Vec::with_capacity(areas.len() * (sites.len() + 1)),
+            by_site: Vec::new(),
             delay: sites.iter().map(|site| delays(&curve, site)).collect(),
             areas,
             sites,
@@ -240,6 +243,7 @@ impl Problem {
             }
             problem.lateness.push(LEFT_OUT);
         }
+        problem.turn();
         Ok(problem)
     }
 
@@ -264,7 +268,7 @@ impl Problem {
         let late = known
             .then(|| self.late(area, site))
             .filter(|&late| late != FORBIDDEN)?;
-        Some((late + self.bound_us as i32) as u32)
+        Some((late + self.bound_us.cast_signed()) as u32)
     }
 
     /// |U|.
@@ -292,6 +296,11 @@ impl Problem {
         &self.lateness[area * self.columns()..][..self.columns()]
     }
 
+    /// l_jd - L of all areas.
+    pub(super) fn column(&self, site: usize) -> &[i32] {
+        &self.by_site[site * self.areas.len()..][..self.areas.len()]
+    }
+
     pub(super) fn late(&self, area: usize, column: usize) -> i32 {
         self.lateness[area * self.columns() + column]
     }
@@ -300,11 +309,11 @@ impl Problem {
     pub(super) fn delay(&self, column: usize, placed: u32) -> i32 {
         let table = self.delay.get(column).map_or(&[][..], Vec::as_slice);
         let last = table.len().saturating_sub(1);
-        table.get(last.min(placed as usize)).map_or(0, |&us| us as i32)
+        table.get(last.min(placed as usize)).map_or(0, |&us| us)
     }
 
     /// f_d of 0, 1, ... room users.
-    pub(super) fn delays(&self, site: usize) -> &[u32] {
+    pub(super) fn delays(&self, site: usize) -> &[i32] {
         &self.delay[site]
     }
 
@@ -314,55 +323,61 @@ impl Problem {
             name: String::new(),
             users,
         };
-        Self {
+        let mut problem = Self {
             areas: areas.iter().map(|&(users, _)| area(users)).collect(),
             lateness: areas.into_iter().flat_map(|(_, row)| row).collect(),
-            ..self.clone()
-        }
+            by_site: Vec::new(),
+            sites: self.sites.clone(),
+            delay: self.delay.clone(),
+            curve: self.curve.clone(),
+            bound_us: self.bound_us,
+        };
+        problem.turn();
+        problem
     }
 
     pub(super) fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
-        self.know("area", area, self.areas.len())?;
+        know("area", area, self.areas.len())?;
         let before = std::mem::replace(&mut self.areas[area].users, users);
         self.count_users()
             .inspect_err(|_| self.areas[area].users = before)
     }
 
     pub(super) fn set_latency(&mut self, area: usize, site: usize, us: u32) -> Result<(), ProblemError> {
-        self.know("area", area, self.areas.len())?;
-        self.know("site", site, self.sites.len())?;
+        know("area", area, self.areas.len())?;
+        know("site", site, self.sites.len())?;
         let late = self.late_of(area, site, us)?;
         let columns = self.columns();
         self.lateness[area * columns + site] = late;
+        self.by_site[site * self.areas.len() + area] = late;
         Ok(())
     }
 
     pub(super) fn set_site(&mut self, site: usize, capacity: u32, load: u32) -> Result<(), ProblemError> {
-        self.know("site", site, self.sites.len())?;
+        know("site", site, self.sites.len())?;
         self.sites[site].capacity = capacity;
         self.sites[site].load = load;
         self.delay[site] = delays(&self.curve, &self.sites[site]);
         Ok(())
     }
 
-    pub(super) fn know(&self, what: &'static str, index: usize, count: usize) -> Result<(), ProblemError> {
-        if index < count {
-            Ok(())
-        } else {
-            Err(ProblemError::Unknown { what, index })
-        }
-    }
-
     fn late_of(&self, area: usize, site: usize, latency_us: u32) -> Result<i32, ProblemError> {
         match latency_us {
             UNREACHABLE => Ok(FORBIDDEN),
-            us if us <= LONGEST => Ok(us as i32 - self.bound_us as i32),
+            us if us <= LONGEST => Ok(us.cast_signed() - self.bound_us.cast_signed()),
             latency_us => Err(ProblemError::Latency {
                 area: self.areas[area].name.clone(),
                 site: self.sites[site].name.clone(),
                 latency_us,
             }),
         }
+    }
+
+    /// Fills `by_site`.
+    fn turn(&mut self) {
+        let columns = self.columns();
+        let column = |site: usize| self.lateness.iter().skip(site).step_by(columns).copied();
+        self.by_site = (0..self.sites.len()).flat_map(column).collect();
     }
 
     fn count_users(&self) -> Result<(), ProblemError> {
@@ -373,10 +388,23 @@ impl Problem {
     }
 }
 
+/// Whether there is an area, or site, of this number.
+pub(super) fn know(what: &'static str, index: usize, count: usize) -> Result<(), ProblemError> {
+    if index < count {
+        Ok(())
+    } else {
+        Err(ProblemError::Unknown { what, index })
+    }
+}
+
 /// More room than users of any problem needs no entries of its own.
-fn delays(curve: &LoadLatency, site: &Site) -> Vec<u32> {
+fn delays(curve: &LoadLatency, site: &Site) -> Vec<i32> {
     let room = site.room().min(MOST_USERS as u32);
     (0..=room)
-        .map(|placed| curve.at(site.load.saturating_add(placed), site.capacity))
+        .map(|placed| {
+            curve
+                .at(site.load.saturating_add(placed), site.capacity)
+                .cast_signed()
+        })
         .collect()
 }

@@ -4,7 +4,7 @@ use super::coarse::Groups;
 use super::dual::Market;
 use super::placement::{Batch, Placement};
 use super::plan::Plan;
-use super::problem::{Problem, ProblemError};
+use super::problem::{LEFT_OUT, Problem, ProblemError, know};
 use super::{greedy, paths, ruin};
 
 /// Steps of prices between two looks for a better plan.
@@ -72,7 +72,7 @@ impl Solver {
         if self.good_enough(gap) {
             return;
         }
-        self.price();
+        self.price(stop);
         let mut round = 0_u32;
         while !self.good_enough(gap) && !stop() {
             for _ in 0..STEPS {
@@ -95,15 +95,24 @@ impl Solver {
     }
 
     /// One quote of the prices known and one of those the plan leads to: a quick proof after a change.
-    pub fn price(&mut self) {
+    pub fn price(&mut self, stop: &mut dyn FnMut() -> bool) {
         self.market.try_best(&self.problem);
         if self.placement.priced() {
-            // With a price on moves the plan is not at rest, and the prices read from it mean little.
-            return;
+            // While moves have a price, a plan is not at rest, and prices read from it mean little: they are read
+            // from the plan that free moves would lead to.
+            let mut free = self.placement.clone();
+            free.settle(0);
+            paths::improve(&self.problem, &mut free, stop);
+            self.read_prices(&free);
+        } else {
+            let placement = self.placement.clone();
+            self.read_prices(&placement);
         }
-        let worth = paths::prices(&self.problem, &self.placement);
-        self.market
-            .try_worth(&self.problem, self.placement.delays(), &worth);
+    }
+
+    fn read_prices(&mut self, placement: &Placement) {
+        let worth = paths::prices(&self.problem, placement);
+        self.market.try_worth(&self.problem, placement.delays(), &worth);
     }
 
     fn good_enough(&self, gap: f64) -> bool {
@@ -189,9 +198,9 @@ impl Solver {
         to: usize,
         (site, users): (usize, u32),
     ) -> Result<(), ProblemError> {
-        self.problem.know("area", from, self.problem.areas().len())?;
-        self.problem.know("area", to, self.problem.areas().len())?;
-        self.problem.know("site", site, self.problem.sites().len())?;
+        know("area", from, self.problem.areas().len())?;
+        know("area", to, self.problem.areas().len())?;
+        know("site", site, self.problem.sites().len())?;
         let have = self.placement.count(from, site);
         if users > have {
             return Err(ProblemError::TooFew {
@@ -213,7 +222,7 @@ impl Solver {
             .remove(&self.problem, site, Batch { area: from, users });
         self.placement.disown(site, Batch { area: from, users });
         self.placement.own(site, Batch { area: to, users });
-        if self.problem.late(to, site) < super::problem::LEFT_OUT {
+        if self.problem.late(to, site) < LEFT_OUT {
             self.placement.add(&self.problem, site, Batch { area: to, users });
         } else {
             self.placement.disown(site, Batch { area: to, users });
@@ -225,8 +234,8 @@ impl Solver {
     /// The latency between an area and a site is now `us` microseconds, or [`UNREACHABLE`](super::UNREACHABLE): then
     /// its users go elsewhere.
     pub fn set_latency(&mut self, area: usize, site: usize, us: u32) -> Result<(), ProblemError> {
-        self.problem.know("area", area, self.problem.areas().len())?;
-        self.problem.know("site", site, self.problem.sites().len())?;
+        know("area", area, self.problem.areas().len())?;
+        know("site", site, self.problem.sites().len())?;
         self.market.doubt();
         self.placement
             .relate(&mut self.problem, (area, site), |problem| {

@@ -140,10 +140,10 @@ proptest! {
         let out: u32 = plan.left_out.iter().map(|left| left.users).sum();
         let weight = i64::from(out) * i64::from(LEFT_OUT);
         let cost = made.cost(&plan.counts).expect("the plan breaks a rule");
-        prop_assert_eq!(cost, plan.excess_us as i64 + weight);
+        prop_assert_eq!(cost, plan.excess_us.cast_signed() + weight);
         let optimum = made.optimum();
         prop_assert!(cost >= optimum);
-        prop_assert!(plan.excess_bound_us as i64 + weight <= optimum.max(weight), "bound {} optimum {}", plan.excess_bound_us, optimum);
+        prop_assert!(plan.excess_bound_us.cast_signed() + weight <= optimum.max(weight), "bound {} optimum {}", plan.excess_bound_us, optimum);
         prop_assert!(plan.lower_bound <= plan.objective);
         // At these sizes the search finds the optimum or comes near; nobody is left out who need not be.
         prop_assert_eq!(cost / i64::from(LEFT_OUT), optimum / i64::from(LEFT_OUT));
@@ -206,7 +206,7 @@ proptest! {
         let mut placement = Placement::empty(&problem);
         greedy::place_all(&problem, &mut placement);
         placement.settle(price);
-        let total = |placement: &Placement| placement.excess(&problem) + i64::from(price) * placement.away() as i64;
+        let total = |placement: &Placement| placement.excess(&problem) + i64::from(price) * placement.away().cast_signed();
         for (area, from, to, users) in moves {
             let (area, from, to) = (area % made.users.len(), from % problem.columns(), to % problem.columns());
             let users = users.min(placement.count(area, from)).min(placement.free(&problem, to));

@@ -41,7 +41,7 @@ fn a_failed_site_holds_nobody_and_those_who_fit_are_placed() {
         "all who were there had to move"
     );
     made.sites[1] = (0, 0);
-    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us as i64));
+    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us.cast_signed()));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn users_who_change_area_stay_at_their_site() {
     let plan = solver.plan();
     made.users[0] -= 5;
     made.users[1] += 5;
-    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us as i64));
+    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us.cast_signed()));
     let refused = solver.hand_over(0, 1, (site, 500));
     assert!(matches!(refused, Err(ProblemError::TooFew { asked: 500, .. })));
     assert_eq!(solver.plan(), plan, "a refused change changes nothing");
@@ -106,7 +106,7 @@ fn an_unreachable_site_is_left() {
     made.latency[site] = UNREACHABLE;
     let plan = solver.plan();
     assert_eq!(plan.counts[site], 0);
-    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us as i64));
+    assert_eq!(made.cost(&plan.counts), Some(plan.excess_us.cast_signed()));
 }
 
 proptest! {
@@ -148,15 +148,15 @@ proptest! {
                 }
             }
             solver.mend(&mut after(100));
-            solver.price();
+            solver.price(&mut after(100));
         }
         prop_assume!(made.users.iter().sum::<u32>() < 16);
         let plan = solver.plan();
         prop_assert_eq!(total(&plan), made.users.iter().sum::<u32>());
         let out: u32 = plan.left_out.iter().map(|left| left.users).sum();
         let weight = i64::from(out) * i64::from(LEFT_OUT);
-        prop_assert_eq!(made.cost(&plan.counts), Some(plan.excess_us as i64 + weight));
+        prop_assert_eq!(made.cost(&plan.counts), Some(plan.excess_us.cast_signed() + weight));
         let optimum = made.optimum();
-        prop_assert!(plan.excess_bound_us as i64 + weight <= optimum.max(weight));
+        prop_assert!(plan.excess_bound_us.cast_signed() + weight <= optimum.max(weight));
     }
 }
