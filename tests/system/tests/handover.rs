@@ -1,0 +1,74 @@
+//! An EID moves, clients near and far are told: sooner by Change-Priority than by solicitation. The order only; how many
+//! milliseconds it takes is the bench's own matter, on a machine that has nothing else to do.
+
+use serde_json::Value;
+use system_tests::product::pacao;
+
+const CLIENTS: [&str; 3] = ["inria", "ufrj", "vnu"];
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+/// The median of a measure for one way and client.
+fn median(whole: &Value, measure: &str, way: &str, client: &str) -> f64 {
+    let figures = whole["figures"].as_array().unwrap();
+    let figure = figures
+        .iter()
+        .find(|figure| figure["measure"] == measure)
+        .unwrap();
+    let rows = figure["rows"].as_array().unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["way"] == way && row["client"] == client);
+    number(&row.unwrap()["boxplot"]["median"])
+}
+
+#[test]
+fn change_priority_tells_every_client_sooner_than_solicitation_and_nothing_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = pacao([
+        "bench", "handover", "--way", "smr,cp", "--runs", "3", "--json", "--svg",
+    ])
+    .unwrap();
+    let output = command.arg(folder.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let whole: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
+    for client in CLIENTS {
+        let (smr, cp) = (
+            median(&whole, "convergence", "smr", client),
+            median(&whole, "convergence", "cp", client),
+        );
+        assert!(cp < smr, "{client}: cp {cp} ms, smr {smr} ms\n{errors}");
+        assert!(
+            median(&whole, "lost", "smr", client) >= 1.0,
+            "{client}: nothing was lost, so nothing moved\n{errors}"
+        );
+    }
+    let checks = whole["checks"].as_array().unwrap();
+    let deaths = checks
+        .iter()
+        .find(|check| check["name"] == "processes that died")
+        .unwrap();
+    assert!(number(&deaths["value"]) < 0.5, "{errors}");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        5,
+        "one drawing a measure"
+    );
+}
+
+#[test]
+fn a_way_that_is_not_there_yet_is_refused_before_anything_is_built() {
+    let output = pacao(["bench", "handover", "--way", "prepared"])
+        .unwrap()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("prepared") && errors.contains("smr or cp"),
+        "{errors}"
+    );
+}
