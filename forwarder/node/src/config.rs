@@ -117,6 +117,9 @@ pub struct ChangePriority {
     pub tell_by: TellBy,
     /// Peers, in the group or clients, that know the thesis's own type-5 form only.
     pub legacy_peers: BTreeSet<Rloc>,
+    /// Peers that heed a solicitation (SMR) only where it asks for an EID of theirs, and look for the changed one in
+    /// its source alone. RFC 9301 section 6.1 has the receiver copy the EID-Prefix that is asked for.
+    pub own_eid_peers: BTreeSet<Rloc>,
     /// Whether the type-5 form is accepted. It names no sender, so its replay protection is per key and EID.
     pub legacy: Legacy,
 }

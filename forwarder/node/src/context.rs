@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{AuthField, MapRequest, NotifyBits};
-use lisp_wire::{Algorithm, CONTROL_PORT, EidPrefix, Key, Message, Rloc};
+use lisp_wire::{Algorithm, CONTROL_PORT, Eid, EidPrefix, Key, Message, Rloc};
 use proto::{NodeReport, Timestamp};
 
 use crate::config::Config;
@@ -112,7 +112,10 @@ impl Context<'_> {
     }
 
     /// Solicits a Map-Request for `eid` (RFC 9301 section 6.1). The EID stands in both places where receivers look.
-    pub(crate) fn solicit(&mut self, peer: Rloc, eid: EidPrefix) {
+    /// For peers known to want it so, `theirs` is asked for instead.
+    pub(crate) fn solicit(&mut self, peer: Rloc, eid: EidPrefix, theirs: Option<Eid>) {
+        let wants_own = self.config.change_priority.own_eid_peers.contains(&peer);
+        let asked = theirs.filter(|_| wants_own).map_or(eid, EidPrefix::host);
         let request = MapRequest {
             nonce: self.nonces.random(),
             authoritative: false,
@@ -122,7 +125,7 @@ impl Context<'_> {
             proxy_itr: false,
             source_eid: Some(eid.first()),
             itr_rlocs: self.itr_rlocs(),
-            eids: vec![eid],
+            eids: vec![asked],
             map_reply: None,
             notify: NotifyBits::NONE,
             xtr: None,

@@ -261,6 +261,11 @@ impl Own {
             .collect()
     }
 
+    /// For which of its EIDs a client asked last, if it said.
+    pub(crate) fn source_of(&self, client: &Rloc) -> Option<Eid> {
+        self.requesters.get(client)?.source
+    }
+
     /// This site becomes the entry (H=1): its own locators first, and no other equal to them.
     pub(crate) fn enter_here(&mut self, config: &Config) {
         for set in self.sets() {

@@ -54,6 +54,8 @@ pub(crate) struct Parcel {
     pub(crate) peer: Rloc,
     pub(crate) purpose: Purpose,
     pub(crate) record: MappingRecord,
+    /// The EID for which the peer asked last, if it said.
+    pub(crate) theirs: Option<Eid>,
     /// The change it belongs to, for the reports.
     pub(crate) change: Option<Order>,
 }
@@ -135,11 +137,12 @@ impl Deliveries {
         self.by_peer.entry(peer).or_default().insert(eid, id);
         let was_silent = !solicited_only && self.silent.contains(&peer);
         self.go_on(id, cx);
-        if was_silent && purpose == Purpose::UpdateCache {
-            cx.solicit(peer, eid);
-            if let Some(delivery) = self.open.get_mut(&id) {
-                delivery.solicits += 1;
-            }
+        if was_silent
+            && purpose == Purpose::UpdateCache
+            && let Some(delivery) = self.open.get_mut(&id)
+        {
+            cx.solicit(peer, eid, delivery.parcel.theirs);
+            delivery.solicits += 1;
         }
     }
 
@@ -238,7 +241,7 @@ impl Deliveries {
         if purpose == Purpose::UpdateCache && delivery.solicits < SOLICITS {
             delivery.solicits += 1;
             self.timers.set(id, cx.now + SOLICIT_WAIT);
-            cx.solicit(peer, delivery.parcel.record.eid);
+            cx.solicit(peer, delivery.parcel.record.eid, delivery.parcel.theirs);
             return;
         }
         if let Some(delivery) = self.close(id) {

@@ -211,6 +211,7 @@ impl Mobility {
                     peer: *peer,
                     purpose: Purpose::Handover,
                     record,
+                    theirs: None,
                     change: order,
                 },
                 cx,
@@ -264,6 +265,7 @@ impl Mobility {
             peer: client,
             purpose: Purpose::UpdateCache,
             record,
+            theirs: own.source_of(&client),
             change: order,
         };
         self.deliveries.send(parcel, cx);

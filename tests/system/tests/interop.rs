@@ -4,14 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use proto::node::{RegistrationRow, Show};
-use proto::{NodeCommand, NodeReport};
+use lisp_wire::{Locator, Priority, Rloc, Weight};
+use proto::node::{RegistrationRow, Show, Tell};
+use proto::{Audience, ChangeId, NodeCommand, NodeReport};
 use system_tests::fabric::{ask, counters};
 use system_tests::oor::{Internet, MAP_SERVER, Place, SECRET, Site};
 use system_tests::patience::{PATIENCE, wait_for};
@@ -46,7 +48,8 @@ map-server {{
 "
     );
     for prefix in [site.prefix(), site.prefix6()] {
-        text += &format!(
+        write!(
+            text,
             "database-mapping {{
     eid-prefix = {prefix}
     iid = 0
@@ -59,7 +62,8 @@ map-server {{
     }}
 }}
 "
-        );
+        )
+        .unwrap();
     }
     text
 }
@@ -68,7 +72,8 @@ fn oor_map_server(internet: &Internet) -> String {
     let mut text = "operating-mode = MS\ncontrol-iface = wan0\nmap-request-retries = 2\n".to_owned();
     for site in [&internet.a, &internet.b] {
         for prefix in [site.prefix(), site.prefix6()] {
-            text += &format!(
+            write!(
+                text,
                 "lisp-site {{
     eid-prefix = {prefix}
     key-type = 1
@@ -77,7 +82,8 @@ fn oor_map_server(internet: &Internet) -> String {
     accept-more-specifics = true
 }}
 "
-            );
+            )
+            .unwrap();
         }
     }
     text
@@ -97,6 +103,7 @@ map_resolvers: [{MAP_SERVER}]
 map_servers: [{{ address: {MAP_SERVER}, key: main }}]
 eids: [{{ prefix: '{}', ttl: 10 }}, {{ prefix: '{}', ttl: 10 }}]
 probing: {{ cache_interval: 200ms, timeout: 1s, down_after: 3 }}
+change_priority: {{ own_eid_peers: [{}] }}
 ",
         key(),
         here.rloc(0),
@@ -105,6 +112,7 @@ probing: {{ cache_interval: 200ms, timeout: 1s, down_after: 3 }}
         there.prefix6(),
         here.prefix(),
         here.prefix6(),
+        there.rloc(0),
     )
 }
 
@@ -291,6 +299,23 @@ fn ours_and_theirs(internet: &mut Internet) -> PathBuf {
     ours
 }
 
+/// Tells our router that its IPv4 EIDs are reached by these cables, the best first, and everyone who asked for them.
+fn reached_by(internet: &Internet, socket: &Path, change: u64, cables: &[u8]) {
+    let locators = (1..).zip(cables).map(|(rank, cable)| {
+        let rloc = Rloc(internet.a.rloc(*cable));
+        Locator::unicast(rloc, Priority(rank), Weight(100))
+    });
+    let command = NodeCommand::SetLocators {
+        change: ChangeId(change),
+        eid: internet.a.prefix().parse().unwrap(),
+        audience: Audience::Everyone,
+        locators: locators.collect(),
+        tell: Tell::ChangePriority,
+    };
+    let report = ask(socket, command).unwrap();
+    assert!(!matches!(report, NodeReport::Refused { .. }), "{report:?}");
+}
+
 /// Waits until what is said arrives by `cable`, and sees that it goes on so.
 fn arrives_by(internet: &Internet, talk: &Talk, cable: &str, other: &str) {
     let received = |interface: &str| internet.a.received(interface).unwrap();
@@ -305,6 +330,25 @@ fn arrives_by(internet: &Internet, talk: &Talk, cable: &str, other: &str) {
     let (on, off) = (received(cable) - on, received(other) - off);
     // Messages and probes still come by the other one.
     assert!(on >= 90 && off <= 30, "{on} by {cable}, {off} by {other}");
+}
+
+#[test]
+fn their_xtr_follows_our_solicitation_when_priorities_and_locators_change() {
+    let mut internet = Internet::lay().unwrap();
+    let capture = internet.capture().unwrap();
+    let ours = ours_and_theirs(&mut internet);
+    let talk = Talk::start(&internet.b.host, &internet.a.host, internet.a.host_address());
+    arrives_by(&internet, &talk, "wan0", "wan1");
+    reached_by(&internet, &ours, 1, &[1, 0]);
+    arrives_by(&internet, &talk, "wan1", "wan0");
+    reached_by(&internet, &ours, 2, &[0]);
+    arrives_by(&internet, &talk, "wan0", "wan1");
+    let captured = capture.stop().unwrap();
+    captured.is_well_formed().unwrap();
+    let solicited = format!("lisp.mreq.flags.smr == 1 && ip.dst == {}", internet.b.rloc(0));
+    assert!(captured.shown(&solicited).unwrap().len() >= 2);
+    let invoked = format!("lisp.mreq.flags.smri == 1 && ip.src == {}", internet.b.rloc(0));
+    assert!(captured.shown(&invoked).unwrap().len() >= 2);
 }
 
 #[test]

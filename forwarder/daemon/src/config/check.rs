@@ -201,6 +201,7 @@ fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriorit
             RawTellBy::Smr => TellBy::Solicitation,
         },
         legacy_peers: raw.legacy_peers.iter().copied().map(Rloc).collect(),
+        own_eid_peers: raw.own_eid_peers.iter().copied().map(Rloc).collect(),
         legacy: if raw.legacy {
             Legacy::Accepted
         } else {

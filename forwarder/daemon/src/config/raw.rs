@@ -170,6 +170,8 @@ pub(super) struct RawChangePriority {
     #[serde(default)]
     pub(super) legacy_peers: Vec<IpAddr>,
     #[serde(default)]
+    pub(super) own_eid_peers: Vec<IpAddr>,
+    #[serde(default)]
     pub(super) tell_by: RawTellBy,
 }
 

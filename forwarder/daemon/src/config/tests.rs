@@ -22,7 +22,7 @@ keys:
 eids:
   - { prefix: 10.1.0.7/32, ttl: 1440, locators: [{ address: 172.16.0.1, priority: 1, weight: 100 }] }
 sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any }]
-change_priority: { keys: [change], scopes: { change: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, tell_by: smr }
+change_priority: { keys: [change], scopes: { change: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, own_eid_peers: [172.16.0.9], tell_by: smr }
 probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
 control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
 state_dir: telco
@@ -48,6 +48,8 @@ fn every_field_reaches_its_part() {
     assert_eq!(node.sites[0].nonces, NonceRule::Any);
     assert_eq!(node.change_priority.legacy, Legacy::Accepted);
     assert_eq!(node.change_priority.tell_by, TellBy::Solicitation);
+    let peer = lisp_wire::Rloc([172, 16, 0, 9].into());
+    assert!(node.change_priority.own_eid_peers.contains(&peer));
     assert_eq!(
         node.change_priority.keys[0].scope,
         Scope::Within(vec!["10.1.0.0/16".parse().unwrap()])

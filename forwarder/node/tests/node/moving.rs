@@ -528,3 +528,27 @@ fn a_lost_message_does_not_hold_up_another_about_another_eid_nor_is_it_held_up()
         [ChangeOutcome::Acknowledged { attempts: 2, .. }]
     ));
 }
+
+#[test]
+fn a_solicitation_asks_for_the_changed_eid_or_for_the_peers_own_where_it_is_known_to_want_that() {
+    for (own_eid_peers, asked) in [(vec![], VM_BLOCK), (vec![paris()], "10.2.1.10/32")] {
+        let (mut net, at) = fabric_with(|mut config| {
+            config.change_priority.tell_by = TellBy::Solicitation;
+            config.change_priority.own_eid_peers = own_eid_peers.iter().copied().collect();
+            config
+        });
+        let source = Some(prefix("10.2.1.10/32").first());
+        let eid = prefix(VM_BLOCK).first();
+        net.input(at.paris, Input::Miss { eid, source });
+        net.run_for(Span::secs(3));
+        net.command(at.telco, switch(1, paris(), &[marilyn(), telco()]));
+        net.run_for(Span::millis(200));
+        let solicited = net.tap.iter().find(|packet| is_solicitation(packet)).unwrap();
+        let Some(Message::MapRequest(request)) = solicited.message() else {
+            panic!("a solicitation is a Map-Request")
+        };
+        assert_eq!(request.eids, [prefix(asked)]);
+        assert_eq!(request.source_eid, Some(eid));
+        assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    }
+}
