@@ -27,6 +27,8 @@ pub(crate) struct Cache {
     eids: BTreeMap<Rloc, BTreeSet<EidPrefix>>,
     down: BTreeSet<Rloc>,
     changed: Changed,
+    /// Mappings that were removed, and not replaced, since it was last asked.
+    departed: Vec<EidPrefix>,
 }
 
 /// What has changed since it was last told.
@@ -66,6 +68,8 @@ pub(crate) enum Content {
 pub(crate) enum Origin {
     MapReply,
     ChangePriority,
+    /// A Map-Notify of a Map-Server that we subscribed at (RFC 9437).
+    Publication,
     Manual,
     /// Nobody answered; kept briefly, so that not each packet asks again.
     NoReply,
@@ -108,6 +112,7 @@ impl Cache {
                 table: true,
                 locators: false,
             },
+            departed: Vec::new(),
         }
     }
 
@@ -169,10 +174,57 @@ impl Cache {
     pub(crate) fn remove(&mut self, prefix: &EidPrefix) {
         self.release_locators(prefix, &[]);
         self.timers.cancel(prefix);
-        if self.mappings.remove(prefix).is_some() {
+        if let Some(removed) = self.mappings.remove(prefix) {
             self.table.remove(prefix);
             self.changed.table = true;
+            if removed.origin == Origin::Publication {
+                self.departed.push(*prefix);
+            }
         }
+    }
+
+    /// Forgets the mapping of `block`, unless it was set by hand: the Map-Server says that it is gone.
+    pub(crate) fn withdraw(&mut self, block: &EidPrefix) {
+        let of_origin = |mapping: &Mapping| mapping.origin != Origin::Manual;
+        if self.mappings.get(block).is_some_and(of_origin) {
+            self.remove(block);
+        }
+    }
+
+    /// Forgets that there was nobody within `block`: there is now.
+    pub(crate) fn forget_holes(&mut self, block: EidPrefix) {
+        let inside = self.mappings.range(block..);
+        let holes: Vec<EidPrefix> = inside
+            .take_while(|(prefix, _)| block.contains(&prefix.first()))
+            .filter(|(prefix, mapping)| {
+                let negative = matches!(mapping.content, Content::Negative(_));
+                negative && mapping.origin != Origin::Manual && block != **prefix && block.covers(prefix)
+            })
+            .map(|(prefix, _)| *prefix)
+            .collect();
+        for hole in &holes {
+            self.remove(hole);
+        }
+    }
+
+    /// Whether a mapping of exactly this prefix was set by hand.
+    pub(crate) fn is_manual(&self, prefix: &EidPrefix) -> bool {
+        self.mappings
+            .get(prefix)
+            .is_some_and(|mapping| mapping.origin == Origin::Manual)
+    }
+
+    /// Whether there is a mapping within `block`, of whatever content.
+    pub(crate) fn holds_within(&self, block: EidPrefix) -> bool {
+        self.mappings
+            .range(block..)
+            .take_while(|(prefix, _)| block.contains(&prefix.first()))
+            .any(|(prefix, _)| block.covers(prefix))
+    }
+
+    /// The subscribed mappings that have left since the last call.
+    pub(crate) fn take_departed(&mut self) -> Vec<EidPrefix> {
+        std::mem::take(&mut self.departed)
     }
 
     /// Takes what probes found out: mappings that name the locator are worked out anew.
@@ -269,6 +321,7 @@ impl Cache {
             origin: match mapping.origin {
                 Origin::MapReply => "map-reply",
                 Origin::ChangePriority => "change-priority",
+                Origin::Publication => "publication",
                 Origin::Manual => "manual",
                 Origin::NoReply => "no-reply",
             }

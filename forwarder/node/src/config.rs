@@ -1,6 +1,6 @@
 //! What a node is told of itself and of its peers. [`Config::check`] refuses what cannot work; the machines take it as true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
@@ -29,6 +29,11 @@ pub struct Config {
     pub eids: Vec<OwnEid>,
     /// Who may register what here (Map-Server role).
     pub sites: Vec<Site>,
+    /// Subscriptions at this node (RFC 9437; Map-Server role).
+    pub pubsub: PubSub,
+    /// Those of `map_resolvers` through which this node subscribes instead of just asking (RFC 9437), and the key that
+    /// the Map-Server behind each signs its Map-Notifies with.
+    pub subscribe: BTreeMap<Rloc, Key>,
     /// Change-Priority (thesis section 4.3).
     pub change_priority: ChangePriority,
     /// Probing of the locators in the own map cache.
@@ -94,6 +99,32 @@ pub struct Site {
     pub accept_more_specifics: bool,
     /// How strictly registrations are ordered.
     pub nonces: NonceRule,
+    /// The key shared with those who may subscribe to its mappings; [`PubSub::key`] where there is none.
+    pub pubsub: Option<Key>,
+}
+
+/// Who may subscribe to mappings here (RFC 9437). Without any key nobody can, and Map-Requests that ask for it are
+/// answered like all others.
+#[derive(Clone, Debug)]
+pub struct PubSub {
+    /// The key shared with subscribers, for sites that have none of their own.
+    pub key: Option<Key>,
+    /// At most so many subscriptions are kept. Further ones are answered like plain Map-Requests.
+    pub most: usize,
+}
+
+impl PubSub {
+    /// So many subscriptions are kept unless it is said otherwise.
+    pub const MOST: usize = 131_072;
+}
+
+impl Default for PubSub {
+    fn default() -> Self {
+        Self {
+            key: None,
+            most: Self::MOST,
+        }
+    }
 }
 
 /// How strictly the nonces of an xTR's registrations are checked.
@@ -194,6 +225,11 @@ impl Default for Probing {
 }
 
 impl Config {
+    /// Whether anyone may subscribe to anything here.
+    pub(crate) fn publishes(&self) -> bool {
+        self.pubsub.key.is_some() || self.sites.iter().any(|site| site.pubsub.is_some())
+    }
+
     /// Whether the node has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -255,6 +291,10 @@ impl Config {
             if site.keys.is_empty() {
                 return Err(ConfigError::NoKey { prefix: site.prefix });
             }
+        }
+        let elsewhere = |resolver: &&Rloc| !self.map_resolvers.contains(resolver);
+        if let Some(resolver) = self.subscribe.keys().find(elsewhere) {
+            return Err(ConfigError::Subscribe { resolver: *resolver });
         }
         let mut ids = BTreeSet::new();
         for scoped in &self.change_priority.keys {
@@ -338,6 +378,12 @@ pub enum ConfigError {
         /// Which site.
         prefix: EidPrefix,
     },
+    /// Nobody would ever be asked there.
+    #[error("subscribe: {resolver} is not among the map_resolvers")]
+    Subscribe {
+        /// Which.
+        resolver: Rloc,
+    },
     /// The key of a message must be clear from its id.
     #[error("change_priority.keys: id {id} is there twice")]
     KeyTwice {
@@ -359,6 +405,7 @@ mod tests {
             keys: vec![key.clone()],
             accept_more_specifics: false,
             nonces: NonceRule::Growing,
+            pubsub: None,
         };
         let rloc = Rloc([192, 0, 2, 1].into());
         Config {
@@ -381,6 +428,8 @@ mod tests {
                 register: true,
             }],
             sites: vec![site],
+            pubsub: PubSub::default(),
+            subscribe: BTreeMap::new(),
             change_priority: ChangePriority {
                 keys: vec![ScopedKey {
                     key,
@@ -395,7 +444,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 10] = [
+        let spoils: [(&str, Spoil); 11] = [
             ("roles", |c| c.roles = [Role::MapResolver].into()),
             ("rlocs", |c| c.rlocs.clear()),
             ("register_every", |c| c.register_every = Span::ZERO),
@@ -405,6 +454,10 @@ mod tests {
             ("eids", |c| c.eids.push(c.eids[0].clone())),
             ("eids", |c| c.eids[0].ttl = Ttl(0)),
             ("sites", |c| c.sites[0].keys.clear()),
+            ("subscribe", |c| {
+                let key = c.sites[0].keys[0].clone();
+                c.subscribe = [(Rloc([192, 0, 2, 9].into()), key)].into();
+            }),
             ("change_priority.keys", |c| {
                 c.change_priority.keys.push(c.change_priority.keys[0].clone());
             }),

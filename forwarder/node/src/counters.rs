@@ -82,6 +82,42 @@ counters! {
     ServerNegative = "control.map-server.negative",
     /// Map-Requests kept silent about, because the Map-Server is too young to know (Map-Server role).
     ServerSilent = "control.map-server.silent",
+    /// Map-Notifies to subscribers sent, repetitions included (Map-Server role).
+    PubsubSent = "control.pubsub.sent",
+    /// Changes to be told to a subscriber (Map-Server role).
+    PubsubPublished = "control.pubsub.published",
+    /// Changes that a subscriber acknowledged (Map-Server role).
+    PubsubDelivered = "control.pubsub.delivered",
+    /// Map-Notifies that a subscriber never acknowledged (Map-Server role).
+    PubsubUnanswered = "control.pubsub.unanswered",
+    /// Subscriptions begun or renewed (Map-Server role).
+    PubsubSubscribed = "control.pubsub.subscribed",
+    /// Subscriptions ended by their subscriber (Map-Server role).
+    PubsubUnsubscribed = "control.pubsub.unsubscribed",
+    /// Subscriptions that nobody renewed (Map-Server role).
+    PubsubExpired = "control.pubsub.expired",
+    /// Requests to end a subscription that is not there (Map-Server role).
+    PubsubUnknown = "control.pubsub.refused.unknown",
+    /// Subscriptions there was no room for; answered like any Map-Request (Map-Server role).
+    PubsubFull = "control.pubsub.refused.full",
+    /// Subscriptions to EIDs of a site without a key for it (Map-Server role).
+    PubsubDenied = "control.pubsub.refused.denied",
+    /// Subscriptions to mappings that only their ETR may tell; forwarded to it (Map-Server role).
+    PubsubNotProxied = "control.pubsub.refused.not-proxied",
+    /// Nonces not above the last: a subscription at the Map-Server, a Map-Notify at the xTR.
+    PubsubReplayed = "control.pubsub.refused.replay",
+    /// Subscriptions that a Map-Server confirmed (xTR).
+    PubsubConfirmed = "control.pubsub.confirmed",
+    /// Publications taken, by record (xTR).
+    PubsubApplied = "control.pubsub.applied",
+    /// Map-Notifies said again, because our acknowledgement was lost (xTR).
+    PubsubRepeated = "control.pubsub.repeated",
+    /// Subscriptions that the Map-Server ended (xTR).
+    PubsubEnded = "control.pubsub.ended",
+    /// Subscriptions that this node ended (xTR).
+    PubsubFarewells = "control.pubsub.farewells",
+    /// Requests to subscribe that had a plain answer, or were denied and asked again plainly (xTR).
+    PubsubFallbacks = "control.pubsub.fallbacks",
     /// Change-Priority messages sent, repetitions included.
     ChangesSent = "control.change-priority.sent",
     /// Change-Priority messages that a peer acknowledged.

@@ -13,6 +13,8 @@ use crate::etr::{self, Arrival};
 use crate::map_resolver;
 use crate::map_server::Query;
 use crate::node::Machines;
+use crate::subscriber::Knowledge;
+use crate::xtr::Xtr;
 
 /// A datagram as the daemon received it.
 #[derive(Clone, Copy, Debug)]
@@ -47,22 +49,41 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         Message::Encapsulated(envelope) => unwrap(&envelope, local, machines, cx),
         Message::MapReply(reply) if reply.probe => machines.probing.reply(reply.nonce, received_at, cx),
         Message::MapReply(reply) => {
-            machines
-                .xtr
-                .resolutions
-                .reply(&reply, &mut machines.xtr.cache, cx);
+            let Xtr {
+                resolutions,
+                cache,
+                subscriber,
+                ..
+            } = &mut machines.xtr;
+            if let Some(asked) = resolutions.reply(&reply, cache, cx) {
+                subscriber.declined(asked);
+            }
         }
         Message::MapRegister(register) if cx.config.has(Role::MapServer) => {
             machines.server.register(&register, bytes, from, cx);
         }
-        Message::MapNotify(notify) => machines.xtr.registrations.notify(&notify, bytes, cx),
+        Message::MapNotify(notify)
+            if cx.config.subscribe.is_empty() || machines.xtr.registrations.awaits(notify.nonce) =>
+        {
+            machines.xtr.registrations.notify(&notify, bytes, cx);
+        }
+        Message::MapNotify(notify) => {
+            let Xtr {
+                resolutions,
+                cache,
+                subscriber,
+                ..
+            } = &mut machines.xtr;
+            let knowledge = Knowledge { resolutions, cache };
+            subscriber.notify(&notify, datagram, knowledge, cx);
+        }
         Message::ChangePriority(message) => {
             machines
                 .mobility
                 .receive(&message, datagram, &mut machines.xtr, cx);
         }
-        // Map-Notifies of ours acknowledge registrations, and are not themselves acknowledged.
-        Message::MapNotifyAck(_) => cx.count(Counter::Unsolicited),
+        // Map-Notifies of ours to subscribers are acknowledged; those that acknowledge registrations are not.
+        Message::MapNotifyAck(ack) => machines.server.acknowledged(&ack, bytes, from, cx),
         Message::MapRegister(_) => cx.count(Counter::NoRole),
     }
 }
@@ -79,6 +100,8 @@ fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines,
         machines.xtr.resolutions.solicited(&eids, &machines.xtr.cache, cx);
     } else if request.probe {
         etr::answer_probe(request, arrival, &machines.xtr.database, cx);
+    } else if request.unsubscribes() && cx.config.has(Role::MapServer) {
+        machines.server.unsubscribe(request, arrival, cx);
     } else if !answer_as_etr(request, arrival, machines, cx) {
         cx.count(Counter::NoRole);
     }

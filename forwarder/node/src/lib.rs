@@ -8,13 +8,15 @@
 //! | [`node`] | [`Node`]: routes an input to its machine, gathers the effects |
 //! | `datagrams` | which machine a datagram is for |
 //! | `commands` | what the engine asks: locators, probes, the map cache, figures |
-//! | `xtr` | the xTR's four machines: |
+//! | `xtr` | the xTR's machines: |
 //! | `cache` | mappings of others: lifetimes, reachability, what the packet path is given |
 //! | `resolution` | questions to the mapping system, and which answers are taken |
 //! | `database` | own mappings, views of single clients, who asked lately |
 //! | `registration` | registering with the Map-Servers |
 //! | `etr` | answers to Map-Requests and RLOC-probes |
+//! | `subscriber` | mappings that Map-Servers tell of by themselves (RFC 9437) |
 //! | `map_server`, `map_resolver` | the mapping system's two roles |
+//! | `pubsub` | the Map-Server's subscribers, and what they are told (RFC 9437) |
 //! | `probing` | RTT, jitter, loss, availability of locators |
 //! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
 //! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
@@ -40,10 +42,12 @@ mod mobility;
 pub mod node;
 mod nonces;
 mod probing;
+mod pubsub;
 mod registration;
 mod replay;
 mod resolution;
 pub mod state;
+mod subscriber;
 mod timers;
 mod xtr;
 

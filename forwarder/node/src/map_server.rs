@@ -1,5 +1,7 @@
 //! The Map-Server role: takes registrations, and answers or forwards Map-Requests for them (RFC 9301 section 8).
 
+mod publishing;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,6 +14,7 @@ use crate::config::{NonceRule, Site};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::{Arrival, reply_address};
+use crate::pubsub::Publisher;
 use crate::state::{Registrant, RegistrantNonce};
 use crate::timers::Timers;
 
@@ -48,6 +51,7 @@ pub(crate) struct MapServer {
     askers: BTreeMap<(EidPrefix, Rloc), Asker>,
     /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
     askers_swept: Timestamp,
+    publisher: Publisher,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +86,7 @@ impl MapServer {
             nonces: BTreeMap::new(),
             askers: BTreeMap::new(),
             askers_swept: now,
+            publisher: Publisher::default(),
         }
     }
 
@@ -151,7 +156,7 @@ impl MapServer {
         let key = (eid, registrant);
         if registration.record.ttl == Ttl::DEREGISTER {
             self.timers.cancel(&key);
-            self.forget(&key);
+            self.forget(&key, cx);
             return;
         }
         let room = self.timers.len() < MOST_REGISTRATIONS;
@@ -161,11 +166,13 @@ impl MapServer {
             cx.count(Counter::Full);
             return;
         }
+        let before = self.told(&eid);
         self.registrations
             .entry(eid)
             .or_default()
             .insert(registrant, registration);
         self.timers.set(key, cx.now + LIFE);
+        self.publish(eid, before.as_ref(), cx);
     }
 
     /// Answers a Map-Request, or sends it on to the ETR (RFC 9301 section 8.3).
@@ -173,18 +180,21 @@ impl MapServer {
         let Some(asked) = query.request.eids.first().copied() else {
             return;
         };
+        if query.request.unsubscribes() {
+            return self.unsubscribe(query.request, query.arrival, cx);
+        }
         let Some(to) = reply_address(query.request, query.arrival, cx) else {
             return;
         };
+        if self.subscribed(query.request, asked, to, cx) {
+            return;
+        }
         let Some(registration) = self.newest(&asked).cloned() else {
             return self.refuse(asked, query.request.nonce, to, cx);
         };
         if registration.proxy_reply && !query.request.authoritative {
             cx.count(Counter::ServerProxied);
-            let record = MappingRecord {
-                authoritative: false,
-                ..registration.record
-            };
+            let record = proxied(&registration.record);
             return send_reply(query.request.nonce, record, to, cx);
         }
         // Who was solicited asks for the news, not for want of an answer.
@@ -203,10 +213,19 @@ impl MapServer {
 
     /// "There is no such EID": with the largest block around it of which that is true.
     fn refuse(&mut self, asked: EidPrefix, nonce: Nonce, to: SocketAddr, cx: &mut Context<'_>) {
+        let Some(record) = self.hole(asked, cx) else {
+            return cx.count(Counter::ServerSilent);
+        };
+        cx.count(Counter::ServerNegative);
+        send_reply(nonce, record, to, cx);
+    }
+
+    /// The largest block around `asked` that nobody registers; `None` while we may not know of it yet.
+    fn hole(&self, asked: EidPrefix, cx: &Context<'_>) -> Option<MappingRecord> {
         let site = cx.config.sites.iter().filter(|site| site.prefix.covers(&asked));
         let (shortest, ttl, action) = match site.map(|site| site.prefix.length()).max() {
             // After a restart the registrations come back within a period: a denial would be cached for longer.
-            Some(_) if cx.now.since(self.started) < LEARNING => return cx.count(Counter::ServerSilent),
+            Some(_) if cx.now.since(self.started) < LEARNING => return None,
             // A LISP site's packets have no business on the underlay while the site is away.
             Some(length) => (length, UNREGISTERED, Action::Drop),
             None => (0, UNKNOWN, Action::NativelyForward),
@@ -229,16 +248,14 @@ impl MapServer {
             .filter_map(|length| EidPrefix::new(asked.iid(), asked.address(), length).ok())
             .find(|eid| !taken(eid))
             .unwrap_or(asked);
-        cx.count(Counter::ServerNegative);
-        let record = MappingRecord {
+        Some(MappingRecord {
             ttl,
             eid: hole,
             action,
             authoritative: false,
             map_version: 0,
             locators: Vec::new(),
-        };
-        send_reply(nonce, record, to, cx);
+        })
     }
 
     /// The registration of the longest prefix around `asked`; of several xTRs, the last to register speaks.
@@ -274,23 +291,30 @@ impl MapServer {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        self.timers
+            .next()
+            .into_iter()
+            .chain(self.publisher.next_deadline())
+            .min()
     }
 
     /// Ends registrations that were not repeated.
-    pub(crate) fn tick(&mut self, now: Timestamp) {
-        while let Some(key) = self.timers.pop_due(now) {
-            self.forget(&key);
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        while let Some(key) = self.timers.pop_due(cx.now) {
+            self.forget(&key, cx);
         }
+        self.publisher.tick(cx);
     }
 
-    fn forget(&mut self, (eid, registrant): &(EidPrefix, Registrant)) {
+    fn forget(&mut self, (eid, registrant): &(EidPrefix, Registrant), cx: &mut Context<'_>) {
+        let before = self.told(eid);
         if let Some(registrants) = self.registrations.get_mut(eid) {
             registrants.remove(registrant);
             if registrants.is_empty() {
                 self.registrations.remove(eid);
             }
         }
+        self.publish(*eid, before.as_ref(), cx);
     }
 
     /// What must outlive the process.
@@ -377,6 +401,14 @@ fn etrs(registration: &Registration, cx: &Context<'_>) -> Vec<Rloc> {
         etrs.extend(Some(Rloc(registration.from)).filter(other));
     }
     etrs
+}
+
+/// The record as it is told by us, who are not its owner.
+fn proxied(record: &MappingRecord) -> MappingRecord {
+    MappingRecord {
+        authoritative: false,
+        ..record.clone()
+    }
 }
 
 fn send_reply(nonce: Nonce, record: MappingRecord, to: SocketAddr, cx: &mut Context<'_>) {

@@ -199,6 +199,7 @@ impl Node {
         } = &self.machines;
         Effect::Remember(State {
             own: self.nonces.last_signed(),
+            subscribed: self.nonces.last_subscribed(),
             senders: mobility.guard.nonces(),
             registrants: server.nonces(),
             changes: xtr.database.changes(&self.config),
@@ -213,6 +214,7 @@ impl Node {
             ..
         } = &mut self.machines;
         self.nonces.resume(state.own);
+        self.nonces.resume_subscribing(state.subscribed);
         mobility.guard.resume(&state.senders);
         server.resume(&state.registrants);
         xtr.database.resume(&state.changes, &self.config);
@@ -234,7 +236,7 @@ impl Machines {
     /// What came in before `heard` has been read.
     fn tick(&mut self, heard: Timestamp, cx: &mut Context<'_>) {
         self.xtr.tick(cx);
-        self.server.tick(cx.now);
+        self.server.tick(cx);
         self.mobility.deliveries.tick(cx);
         if let Some(rlocs) = self
             .xtr

@@ -9,6 +9,7 @@ pub(crate) struct Nonces {
     seed: [u8; 32],
     drawn: u64,
     last_signed: u64,
+    last_subscribed: u64,
 }
 
 // The seed stays out of logs: whoever knows it can answer for others.
@@ -26,6 +27,7 @@ impl Nonces {
             seed,
             drawn: 0,
             last_signed: 0,
+            last_subscribed: 0,
         }
     }
 
@@ -54,6 +56,23 @@ impl Nonces {
         Nonce(self.last_signed)
     }
 
+    /// A nonce above every one of this kind before, that nobody else can foresee: seconds of the epoch in the high half
+    /// (of 1.05 s, so that they fit), chance in the low one.
+    ///
+    /// Requests to subscribe need both: they are ordered by their nonces (RFC 9437 section 5), and a plain Map-Reply to
+    /// one has nothing else to be believed by.
+    pub(crate) fn subscribing(&mut self, now: Timestamp) -> Nonce {
+        let drawn = (now.micros() >> 20) << 32 | self.below(1 << 32);
+        let next = self.last_subscribed.saturating_add(1 + self.below(1 << 20));
+        self.last_subscribed = drawn.max(next);
+        Nonce(self.last_subscribed)
+    }
+
+    /// The last one subscribed with.
+    pub(crate) fn last_subscribed(&self) -> u64 {
+        self.last_subscribed
+    }
+
     /// The last one signed.
     pub(crate) fn last_signed(&self) -> u64 {
         self.last_signed
@@ -63,11 +82,17 @@ impl Nonces {
     pub(crate) fn resume(&mut self, last_signed: u64) {
         self.last_signed = self.last_signed.max(last_signed);
     }
+
+    /// Goes on after what an earlier process subscribed with.
+    pub(crate) fn resume_subscribing(&mut self, last_subscribed: u64) {
+        self.last_subscribed = self.last_subscribed.max(last_subscribed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::Span;
 
     #[test]
     fn signed_nonces_grow_though_the_clock_stands_still_or_goes_back() {
@@ -76,6 +101,19 @@ mod tests {
         assert_eq!(drawn, [5, 6, 7, 9]);
         nonces.resume(100);
         assert_eq!(nonces.growing(Timestamp(10)), Nonce(101));
+    }
+
+    #[test]
+    fn nonces_of_subscriptions_grow_with_and_without_the_clock_and_after_a_restart() {
+        let mut nonces = Nonces::new([1; 32]);
+        let now = Timestamp(1_763_000_000_000_000);
+        let drawn: Vec<_> = [0, 0, 5_000_000, 4_000_000]
+            .map(|later| nonces.subscribing(now + Span(later)))
+            .into();
+        assert!(drawn.is_sorted_by(|a, b| a < b), "{drawn:?}");
+        let mut after = Nonces::new([2; 32]);
+        after.resume_subscribing(nonces.last_subscribed());
+        assert!(after.subscribing(now) > drawn[3]);
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Registrations {
         }
     }
 
+    /// Whether a registration with this nonce is to be acknowledged.
+    pub(crate) fn awaits(&self, nonce: Nonce) -> bool {
+        self.open.contains_key(&nonce)
+    }
+
     /// A Map-Notify: the Map-Server has our registration.
     pub(crate) fn notify(&mut self, notify: &MapNotify, datagram: &[u8], cx: &mut Context<'_>) {
         let Some(open) = self.open.get(&notify.nonce) else {

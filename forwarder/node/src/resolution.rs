@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use datapath::Forwarding;
 use lisp_wire::message::{Encapsulated, MapReply, MapRequest, NotifyBits};
-use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Ttl};
+use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Rloc, Ttl};
 use proto::{Span, Timestamp};
 
 use crate::cache::{Cache, Content, Life, Mapping, Origin, is_native};
-use crate::context::Context;
+use crate::config::Config;
+use crate::context::{Context, Memory};
 use crate::counters::Counter;
 use crate::input::Effect;
 use crate::limits::Rate;
@@ -19,6 +20,8 @@ use crate::timers::Timers;
 const WAITS: [Span; 4] = [Span::millis(500), Span::secs(1), Span::secs(2), Span::secs(4)];
 /// After the last attempt packets are dropped this long before the EID is asked for again.
 const NO_REPLY: Span = Span::secs(5);
+/// So many attempts ask to be told of changes; one that has no answer may have gone to somebody who cannot read that.
+const SUBSCRIBING: usize = 2;
 /// A pending entry outlives its attempts, whose sum is 7.5 s.
 const PENDING: Span = Span::secs(60);
 /// At most this many EIDs are asked for at a time.
@@ -51,6 +54,16 @@ struct Open {
     why: Why,
     /// One for each attempt so far; an answer to any of them will do.
     nonces: Vec<Nonce>,
+    manner: Manner,
+}
+
+/// How a question is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// With the wish to be told of changes, where the resolver is one to subscribe through (RFC 9437).
+    Subscribe,
+    /// A Map-Server does not want us as a subscriber.
+    Plain,
 }
 
 /// A record that is believed.
@@ -61,6 +74,7 @@ struct Accepted<'a> {
     /// What was asked.
     asked: Eid,
     record: &'a MappingRecord,
+    origin: Origin,
 }
 
 /// What made us ask.
@@ -166,6 +180,7 @@ impl Resolutions {
                     source: None,
                     why: Why::Solicited,
                     nonces: Vec::new(),
+                    manner: Manner::Subscribe,
                 },
             );
             self.timers.set(eid, *last + SOLICITED_EVERY);
@@ -180,6 +195,7 @@ impl Resolutions {
             source,
             why,
             nonces: Vec::new(),
+            manner: Manner::Subscribe,
         });
         if why == Why::Miss {
             // Packets wait now, whatever the question was asked for before.
@@ -195,7 +211,14 @@ impl Resolutions {
             return;
         };
         let attempt = open.nonces.len();
-        let nonce = cx.nonces.random();
+        let resolver = resolver_of(attempt, cx.config);
+        let subscribes = subscribes(open.manner, attempt, cx.config);
+        let nonce = if subscribes {
+            cx.remember(Memory::Soon);
+            cx.nonces.subscribing(cx.now)
+        } else {
+            cx.nonces.random()
+        };
         open.nonces.push(nonce);
         self.by_nonce.insert(nonce, eid);
         let wait = WAITS.get(attempt).copied().unwrap_or(Span::secs(4));
@@ -211,16 +234,14 @@ impl Resolutions {
             itr_rlocs: cx.itr_rlocs(),
             eids: vec![EidPrefix::host(eid)],
             map_reply: None,
-            notify: NotifyBits::NONE,
-            xtr: None,
+            notify: if subscribes {
+                NotifyBits::FIRST
+            } else {
+                NotifyBits::NONE
+            },
+            xtr: subscribes.then_some((cx.config.xtr_id, cx.config.site_id)),
         };
-        let resolvers = &cx.config.map_resolvers;
-        let Some(resolver) = resolvers
-            .get(attempt.checked_rem(resolvers.len()).unwrap_or(0))
-            .copied()
-        else {
-            return;
-        };
+        let Some(resolver) = resolver else { return };
         let source = inner_source(eid, open.source, cx);
         if let Some(message) = encapsulated(&request, source, eid.address) {
             cx.count(Counter::RequestsSent);
@@ -268,38 +289,113 @@ impl Resolutions {
 
     /// A Map-Reply that is no probe's. It is taken only for a question of ours, and only where it speaks of what was
     /// asked: a record that holds the EID, and longer ones within it (RFC 9301 section 5.5).
-    pub(crate) fn reply(&mut self, reply: &MapReply, cache: &mut Cache, cx: &mut Context<'_>) {
+    ///
+    /// Tells what was asked where that was to subscribe: who answers plainly keeps no subscription (RFC 9437 section 5).
+    pub(crate) fn reply(&mut self, reply: &MapReply, cache: &mut Cache, cx: &mut Context<'_>) -> Option<Eid> {
         let Some(asked) = self.by_nonce.get(&reply.nonce).copied() else {
             cx.count(Counter::Unsolicited);
-            return;
+            return None;
         };
         let Some(main) = reply.records.iter().find(|record| record.eid.contains(&asked)) else {
             cx.count(Counter::Mismatch);
-            return;
+            return None;
         };
+        let declined = self.subscribing(reply.nonce, cx.config).map(|(asked, _)| asked);
+        if declined.is_some() {
+            cx.count(Counter::PubsubFallbacks);
+            // It is the subscription that was denied: whether there is a mapping is another question.
+            if is_denial(main) {
+                self.ask_plainly(asked, cx);
+                return declined;
+            }
+        }
         let main_eid = main.eid;
         let mut accepted = Vec::new();
         for record in reply.records.iter().take(MOST_RECORDS) {
             if !main_eid.covers(&record.eid) {
                 cx.count(Counter::Mismatch);
             } else if let Some(eid) = apart_from_own(record, asked, cx) {
-                accepted.push(Accepted { eid, asked, record });
+                accepted.push(Accepted {
+                    eid,
+                    asked,
+                    record,
+                    origin: Origin::MapReply,
+                });
             } else {
                 cx.count(Counter::OwnEid);
             }
         }
         if !accepted.iter().any(|accepted| accepted.eid.contains(&asked)) {
-            return;
+            return declined;
         }
         self.close(&asked);
         for accepted in accepted {
             cx.count(Counter::RepliesAccepted);
             self.learn(accepted, cache, cx);
         }
+        declined
+    }
+
+    /// What the Map-Server tells those who subscribed. What was asked for it is answered with it.
+    pub(crate) fn told(
+        &mut self,
+        record: &MappingRecord,
+        asked: Eid,
+        cache: &mut Cache,
+        cx: &mut Context<'_>,
+    ) {
+        self.close(&asked);
+        if cache.is_manual(&record.eid) {
+            return;
+        }
+        let Some(eid) = apart_from_own(record, asked, cx) else {
+            return cx.count(Counter::OwnEid);
+        };
+        if !record.locators.is_empty() {
+            cache.forget_holes(eid);
+        }
+        let accepted = Accepted {
+            eid,
+            asked,
+            record,
+            origin: Origin::Publication,
+        };
+        self.learn(accepted, cache, cx);
+    }
+
+    /// A question that needs no answer any more.
+    pub(crate) fn settle(&mut self, asked: &Eid) {
+        if self.open.get(asked).is_some_and(|open| open.why != Why::Miss) {
+            self.close(asked);
+        }
+    }
+
+    /// What was asked with this nonce, and of whom, if it was to subscribe.
+    pub(crate) fn subscribing(&self, nonce: Nonce, config: &Config) -> Option<(Eid, Rloc)> {
+        let asked = self.by_nonce.get(&nonce)?;
+        let open = self.open.get(asked)?;
+        let attempt = open.nonces.iter().position(|other| *other == nonce)?;
+        // What was asked to subscribe stays so, though what follows is asked plainly.
+        let resolver = resolver_of(attempt, config)?;
+        subscribes(Manner::Subscribe, attempt, config).then_some((*asked, resolver))
+    }
+
+    fn ask_plainly(&mut self, asked: Eid, cx: &mut Context<'_>) {
+        if let Some(open) = self.open.get_mut(&asked)
+            && open.manner == Manner::Subscribe
+        {
+            open.manner = Manner::Plain;
+            self.attempt(asked, cx);
+        }
     }
 
     fn learn(&mut self, accepted: Accepted<'_>, cache: &mut Cache, cx: &mut Context<'_>) {
-        let Accepted { eid, asked, record } = accepted;
+        let Accepted {
+            eid,
+            asked,
+            record,
+            origin,
+        } = accepted;
         let content = if record.locators.is_empty() {
             Content::Negative(record.action)
         } else {
@@ -328,7 +424,7 @@ impl Resolutions {
                 cache.remove(&EidPrefix::host(*waiting));
             }
         }
-        cache.insert(eid, Mapping::new(content, Origin::MapReply, asked, life));
+        cache.insert(eid, Mapping::new(content, origin, asked, life));
         cache.publish(cx);
         cx.effects.push(if passes {
             Effect::Release { eid }
@@ -353,6 +449,25 @@ impl Resolutions {
         }
         Some(open)
     }
+}
+
+fn resolver_of(attempt: usize, config: &Config) -> Option<Rloc> {
+    let resolvers = &config.map_resolvers;
+    resolvers
+        .get(attempt.checked_rem(resolvers.len()).unwrap_or(0))
+        .copied()
+}
+
+fn subscribes(manner: Manner, attempt: usize, config: &Config) -> bool {
+    let through = resolver_of(attempt, config);
+    manner == Manner::Subscribe
+        && attempt < SUBSCRIBING
+        && through.is_some_and(|resolver| config.subscribe.contains_key(&resolver))
+}
+
+/// RFC 9437 section 5: the subscription is refused, by policy or for want of proof.
+fn is_denial(record: &MappingRecord) -> bool {
+    record.locators.is_empty() && matches!(record.action, Action::DropPolicyDenied | Action::DropAuthFailure)
 }
 
 /// A Map-Request in the envelope that the mapping system expects (RFC 9301 section 5.8).

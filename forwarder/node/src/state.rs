@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// The last nonce this node signed with.
     pub(crate) own: u64,
+    /// The last nonce this node subscribed with.
+    #[serde(default)]
+    pub(crate) subscribed: u64,
     /// The last Change-Priority nonce of each sender.
     pub(crate) senders: Vec<SenderNonce>,
     /// The last nonce of each registrant (Map-Server role).

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::database::Database;
 use crate::registration::Registrations;
 use crate::resolution::Resolutions;
+use crate::subscriber::{Knowledge, Subscriber};
 
 /// The ITR's and the ETR's machines together, for those that need several of them.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Xtr {
     pub(crate) resolutions: Resolutions,
     pub(crate) database: Database,
     pub(crate) registrations: Registrations,
+    pub(crate) subscriber: Subscriber,
 }
 
 impl Xtr {
@@ -25,6 +27,7 @@ impl Xtr {
             resolutions: Resolutions::new(now),
             database: Database::new(config),
             registrations: Registrations::default(),
+            subscriber: Subscriber::default(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Xtr {
             self.cache.next_deadline(),
             self.resolutions.next_deadline(),
             self.registrations.next_deadline(),
+            self.subscriber.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -52,6 +56,13 @@ impl Xtr {
         }
         self.resolutions.tick(&mut self.cache, cx);
         self.registrations.tick(&self.database, cx);
+        let departed = self.cache.take_departed();
+        self.subscriber.departed(&departed, cx);
+        let mut knowledge = Knowledge {
+            resolutions: &mut self.resolutions,
+            cache: &mut self.cache,
+        };
+        self.subscriber.tick(&mut knowledge, cx);
         self.cache.publish(cx);
     }
 }

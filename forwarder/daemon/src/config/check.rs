@@ -1,20 +1,24 @@
 //! From what is written to what is meant.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
 
 use datapath::Relay;
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, InstanceId, Priority, Rloc, Ttl, Weight};
+use lisp_wire::{EidPrefix, InstanceId, Key, Priority, Rloc, Ttl, Weight};
 use node::config::{
-    ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, Role, Scope, ScopedKey, Site,
-    TellBy,
+    ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey,
+    Site, TellBy,
 };
 
 use super::error::Problem;
 use super::keys::Keys;
-use super::raw::{RawChangePriority, RawConfig, RawEid, RawNonces, RawRole, RawSite, RawTellBy, RawTun};
+use super::raw::{
+    RawChangePriority, RawConfig, RawEid, RawNonces, RawPubSub, RawResolver, RawRole, RawSite, RawTellBy,
+    RawTun,
+};
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, TunConfig};
 
 pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
@@ -67,7 +71,13 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         xtr_id,
         site_id: SiteId(raw.site_id),
         roles: raw.roles.iter().copied().filter_map(role).collect(),
-        map_resolvers: raw.map_resolvers.into_iter().map(Rloc).collect(),
+        map_resolvers: raw
+            .map_resolvers
+            .iter()
+            .map(|resolver| Rloc(resolver.address))
+            .collect(),
+        subscribe: subscribe(&raw.map_resolvers, &keys)?,
+        pubsub: pubsub(&raw.pubsub, &keys)?,
         map_servers,
         register_every: raw.register_every.0,
         eids: raw.eids.into_iter().map(eid).collect(),
@@ -161,10 +171,10 @@ fn eid(raw: RawEid) -> OwnEid {
     }
 }
 
-fn sites(raw: &[RawSite], keys: &Keys) -> Result<Vec<Site>, Problem> {
+fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {
     let site = |(at, raw): (usize, &RawSite)| {
         let named = raw.keys.iter().enumerate();
-        let keys = named.map(|(key_at, name)| keys.named(name, || format!("sites[{at}].keys[{key_at}]")));
+        let keys = named.map(|(key_at, name)| keys_of.named(name, || format!("sites[{at}].keys[{key_at}]")));
         Ok(Site {
             prefix: raw.prefix,
             keys: keys.collect::<Result<_, Problem>>()?,
@@ -173,9 +183,46 @@ fn sites(raw: &[RawSite], keys: &Keys) -> Result<Vec<Site>, Problem> {
                 RawNonces::Growing => NonceRule::Growing,
                 RawNonces::Any => NonceRule::Any,
             },
+            pubsub: raw
+                .pubsub
+                .as_ref()
+                .map(|pubsub| keys_of.named(&pubsub.key, || format!("sites[{at}].pubsub.key")))
+                .transpose()?,
         })
     };
     raw.iter().enumerate().map(site).collect()
+}
+
+/// The resolvers to subscribe through, with the keys that vouch for what comes of it.
+fn subscribe(raw: &[RawResolver], keys: &Keys) -> Result<BTreeMap<Rloc, Key>, Problem> {
+    let mut subscribe = BTreeMap::new();
+    for (at, resolver) in raw.iter().enumerate() {
+        match (resolver.subscribe, &resolver.key) {
+            (true, Some(name)) => {
+                let key = keys.named(name, || format!("map_resolvers[{at}].key"))?;
+                subscribe.insert(Rloc(resolver.address), key);
+            }
+            (true, None) => {
+                let what = "subscribe: true needs the key that the Map-Server signs publications with";
+                return Err(Problem::new(format!("map_resolvers[{at}].key"), what));
+            }
+            (false, Some(_)) => {
+                let what = "a key has a use only with subscribe: true";
+                return Err(Problem::new(format!("map_resolvers[{at}].key"), what));
+            }
+            (false, None) => {}
+        }
+    }
+    Ok(subscribe)
+}
+
+fn pubsub(raw: &RawPubSub, keys: &Keys) -> Result<PubSub, Problem> {
+    let key = raw.key.as_ref();
+    let key = key.map(|name| keys.named(name, || "pubsub.key".to_owned()));
+    Ok(PubSub {
+        key: key.transpose()?,
+        most: raw.most,
+    })
 }
 
 fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriority, Problem> {

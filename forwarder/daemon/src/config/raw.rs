@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use lisp_wire::message::Algorithm;
 use lisp_wire::{EidPrefix, Locator, MacLength, Priority, Rloc, Weight};
+use node::config::PubSub;
 use proto::{SiteName, Span};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -21,7 +22,7 @@ pub(super) struct RawConfig {
     pub(super) tun: Option<RawTun>,
     pub(super) roles: Vec<RawRole>,
     #[serde(default)]
-    pub(super) map_resolvers: Vec<IpAddr>,
+    pub(super) map_resolvers: Vec<RawResolver>,
     #[serde(default)]
     pub(super) map_servers: Vec<RawMapServer>,
     #[serde(default = "minute")]
@@ -32,6 +33,8 @@ pub(super) struct RawConfig {
     pub(super) eids: Vec<RawEid>,
     #[serde(default)]
     pub(super) sites: Vec<RawSite>,
+    #[serde(default)]
+    pub(super) pubsub: RawPubSub,
     #[serde(default)]
     pub(super) change_priority: RawChangePriority,
     #[serde(default)]
@@ -85,6 +88,52 @@ pub(super) struct RawMapServer {
     pub(super) key: String,
     #[serde(default)]
     pub(super) proxy_reply: bool,
+}
+
+/// A Map-Resolver: its address alone, or with the wish to subscribe through it.
+#[derive(Debug, serde::Deserialize)]
+#[serde(from = "ResolverForm")]
+pub(super) struct RawResolver {
+    pub(super) address: IpAddr,
+    pub(super) subscribe: bool,
+    pub(super) key: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "an address, or { address, subscribe, key }")]
+enum ResolverForm {
+    Address(IpAddr),
+    Full(FullResolver),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FullResolver {
+    address: IpAddr,
+    #[serde(default)]
+    subscribe: bool,
+    key: Option<String>,
+}
+
+impl From<ResolverForm> for RawResolver {
+    fn from(form: ResolverForm) -> Self {
+        match form {
+            ResolverForm::Address(address) => Self {
+                address,
+                subscribe: false,
+                key: None,
+            },
+            ResolverForm::Full(FullResolver {
+                address,
+                subscribe,
+                key,
+            }) => Self {
+                address,
+                subscribe,
+                key,
+            },
+        }
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -145,6 +194,30 @@ pub(super) struct RawSite {
     pub(super) accept_more_specifics: bool,
     #[serde(default)]
     pub(super) nonces: RawNonces,
+    pub(super) pubsub: Option<RawSitePubSub>,
+}
+
+/// The key that publications about a site's mappings are signed with.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSitePubSub {
+    pub(super) key: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPubSub {
+    pub(super) key: Option<String>,
+    pub(super) most: usize,
+}
+
+impl Default for RawPubSub {
+    fn default() -> Self {
+        Self {
+            key: None,
+            most: PubSub::MOST,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
+use lisp_wire::Rloc;
 use lisp_wire::message::XtrId;
 use node::config::{Legacy, NonceRule, Role, Scope, TellBy};
 use proto::Span;
@@ -59,6 +60,40 @@ fn every_field_reaches_its_part() {
     assert_eq!(tun.mtu(config.outer()), 1464);
     assert_eq!(config.control.unwrap().allow_uids, [0]);
     assert_eq!(config.state_dir.unwrap(), Path::new("/etc/pacao/telco"));
+}
+
+#[test]
+fn subscriptions_are_off_until_a_key_is_named_for_them() {
+    let path = Path::new("/etc/pacao/telco.yaml");
+    let silent = Config::parse(path, WHOLE).unwrap().node;
+    assert!(silent.subscribe.is_empty() && silent.pubsub.key.is_none() && silent.sites[0].pubsub.is_none());
+    let text = WHOLE
+        .replace(
+            "[172.16.9.1]",
+            "[{ address: 172.16.9.1, subscribe: true, key: main }, 172.16.9.2]",
+        )
+        .replace("nonces: any }", "nonces: any, pubsub: { key: change } }")
+        .replace("control:", "pubsub: { key: main, most: 7 }\ncontrol:");
+    let node = Config::parse(path, &text).unwrap().node;
+    assert_eq!(node.map_resolvers.len(), 2);
+    let subscribed: Vec<_> = node.subscribe.iter().map(|(rloc, key)| (*rloc, key.id)).collect();
+    assert_eq!(subscribed, [(Rloc([172, 16, 9, 1].into()), 1)]);
+    assert_eq!(node.sites[0].pubsub.as_ref().map(|key| key.id), Some(2));
+    assert_eq!(
+        (node.pubsub.key.map(|key| key.id), node.pubsub.most),
+        (Some(1), 7)
+    );
+    let keyless = WHOLE.replace("[172.16.9.1]", "[{ address: 172.16.9.1, subscribe: true }]");
+    let unknown = WHOLE.replace("control:", "pubsub: { key: none }\ncontrol:");
+    let useless = WHOLE.replace("[172.16.9.1]", "[{ address: 172.16.9.1, key: main }]");
+    for (text, field) in [
+        (keyless, "map_resolvers[0].key"),
+        (useless, "map_resolvers[0].key"),
+        (unknown, "pubsub.key"),
+    ] {
+        let refused = refusal(&text);
+        assert!(refused.contains(field), "{refused}");
+    }
 }
 
 #[test]

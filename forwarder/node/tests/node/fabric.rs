@@ -1,13 +1,13 @@
 //! The thesis's first test bed: three data centres that serve one VM, users, a Map-Server that is the Map-Resolver too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use node::Config;
 use node::config::{
-    ChangePriority, MapServer, NonceRule, OwnEid, OwnRloc, Probing, Role, Scope, ScopedKey, Site,
+    ChangePriority, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site,
 };
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
@@ -83,6 +83,8 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
         register_every: Span::secs(60),
         eids: Vec::new(),
         sites: Vec::new(),
+        pubsub: PubSub::default(),
+        subscribe: BTreeMap::new(),
         change_priority: ChangePriority {
             keys: vec![ScopedKey {
                 key: key(CP_SECRET),
@@ -100,6 +102,7 @@ pub(crate) fn map_server() -> Config {
         keys: vec![key(SITE_SECRET)],
         accept_more_specifics: true,
         nonces: NonceRule::Growing,
+        pubsub: None,
     };
     Config {
         roles: [Role::MapServer, Role::MapResolver].into(),

@@ -11,6 +11,7 @@
 //! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
+//! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
 
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
@@ -24,5 +25,6 @@ mod hostile;
 mod moving;
 mod network;
 mod probing;
+mod publishing;
 mod registering;
 mod resolving;

@@ -1,0 +1,154 @@
+//! What the Map-Server's registrations mean to its subscribers (RFC 9437).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lisp_wire::message::{MapNotify, MapRequest};
+use lisp_wire::{Action, EidPrefix, MappingRecord};
+
+use super::{MapServer, UNREGISTERED, proxied, send_reply};
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::etr::Arrival;
+use crate::pubsub::{Wish, key_of, withdrawn};
+
+/// At most so many longer mappings are told at once to who was told that there was none.
+const MOST_WITHIN: usize = 64;
+
+impl MapServer {
+    /// A Map-Request that ends subscriptions. It is answered where it came from (RFC 9437 section 5).
+    pub(crate) fn unsubscribe(&mut self, request: &MapRequest, arrival: Arrival, cx: &mut Context<'_>) {
+        let Some((xtr, site)) = request.xtr else { return };
+        for (index, asked) in (0..=u8::MAX).zip(&request.eids) {
+            if request.notify.contains(index) {
+                let wish = Wish {
+                    xtr,
+                    site,
+                    asked: *asked,
+                    nonce: request.nonce,
+                    to: Arc::new([arrival.asker]),
+                };
+                self.publisher.unsubscribe(wish, cx);
+            }
+        }
+    }
+
+    /// A Map-Notify-Ack: only subscribers send any.
+    pub(crate) fn acknowledged(
+        &mut self,
+        ack: &MapNotify,
+        datagram: &[u8],
+        from: SocketAddr,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(proven) = self.publisher.acknowledged(ack, datagram, from, cx) else {
+            return;
+        };
+        // Registrations may have changed while it was on its way.
+        let subscriber = (proven.eid, proven.xtr);
+        match self.told(&proven.eid) {
+            Some(now) if now == *proven.told => {}
+            Some(now) => self.publisher.publish_to(subscriber, now, cx),
+            None if proven.told.locators.is_empty() => {
+                let within = self.registrations.range(proven.eid..).map(|(eid, _)| *eid);
+                let within = within
+                    .take_while(|eid| proven.eid.contains(&eid.first()))
+                    .filter(|eid| proven.eid.covers(eid))
+                    .take(MOST_WITHIN);
+                for record in within.filter_map(|eid| self.told(&eid)).collect::<Vec<_>>() {
+                    self.publisher.publish_to(subscriber, record, cx);
+                }
+            }
+            None => self.publisher.publish_to(subscriber, withdrawn(proven.eid), cx),
+        }
+    }
+
+    /// Whether a Map-Request has been answered as the subscription it asks for: by a Map-Notify, or a denial. Where it
+    /// was not, it is a question like any other.
+    pub(super) fn subscribed(
+        &mut self,
+        request: &MapRequest,
+        asked: EidPrefix,
+        to: SocketAddr,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let config = cx.config;
+        let Some((xtr, site)) = request
+            .xtr
+            .filter(|_| request.notify.contains(0) && config.publishes())
+        else {
+            return false;
+        };
+        let Some(key) = key_of(config, &asked) else {
+            // Where no site is, there is nobody whose policy it could be.
+            let denied = config.sites.iter().any(|site| site.prefix.covers(&asked));
+            if denied {
+                cx.count(Counter::PubsubDenied);
+                let record = MappingRecord {
+                    ttl: UNREGISTERED,
+                    action: Action::DropPolicyDenied,
+                    ..withdrawn(asked)
+                };
+                send_reply(request.nonce, record, to, cx);
+            }
+            return denied;
+        };
+        // RFC 9437 section 3: only where the Map-Server may speak for the ETR.
+        let record = match self.newest(&asked) {
+            Some(registration) if registration.proxy_reply => Some(proxied(&registration.record)),
+            Some(_) => {
+                cx.count(Counter::PubsubNotProxied);
+                None
+            }
+            None => self.hole(asked, cx),
+        };
+        let Some(record) = record else { return false };
+        let others = request.itr_rlocs.iter().filter(|rloc| rloc.0 != to.ip());
+        let reachable = others.filter(|rloc| cx.own_toward(rloc.0).is_some());
+        let wish = Wish {
+            xtr,
+            site,
+            asked,
+            nonce: request.nonce,
+            to: [to]
+                .into_iter()
+                .chain(reachable.map(|rloc| SocketAddr::new(rloc.0, to.port())))
+                .collect(),
+        };
+        self.publisher.subscribe(wish, record, key, cx).is_ok()
+    }
+
+    /// What subscribers are told of exactly this prefix.
+    pub(super) fn told(&self, eid: &EidPrefix) -> Option<MappingRecord> {
+        if self.publisher.is_empty() {
+            return None;
+        }
+        let registrants = self.registrations.get(eid)?.values();
+        let newest = registrants.max_by_key(|registration| (registration.at, registration.nonce))?;
+        newest.proxy_reply.then(|| proxied(&newest.record))
+    }
+
+    /// Tells all who want to know, if a mapping is no longer what it was `before`.
+    pub(super) fn publish(&mut self, eid: EidPrefix, before: Option<&MappingRecord>, cx: &mut Context<'_>) {
+        let now = self.told(&eid);
+        if self.publisher.is_empty() || now.as_ref() == before {
+            return;
+        }
+        // Who is subscribed to a part that nobody registers goes by the mapping around it.
+        let closest = |part: &EidPrefix| {
+            let longer = self.newest_prefix(part);
+            longer.is_none_or(|longer| longer.length() <= eid.length())
+        };
+        let within: Vec<EidPrefix> = self.publisher.within(eid).filter(closest).collect();
+        let record = now.unwrap_or_else(|| withdrawn(eid));
+        self.publisher.publish(record, &within, cx);
+    }
+
+    /// The longest registered prefix around `asked`.
+    fn newest_prefix(&self, asked: &EidPrefix) -> Option<EidPrefix> {
+        if self.registrations.contains_key(asked) {
+            return Some(*asked);
+        }
+        self.newest(asked).map(|registration| registration.record.eid)
+    }
+}

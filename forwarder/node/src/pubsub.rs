@@ -1,0 +1,352 @@
+//! Subscriptions at the Map-Server: who is told of changes of which mappings (RFC 9437).
+//!
+//! A Map-Request carries no proof of who sent it. A subscription therefore counts from the moment its Map-Notify has
+//! been acknowledged under the key shared with the subscriber: until then it changes nothing of what is there, nor
+//! does the end of one. For the same reason nothing of this need outlive the process: what a replayed request sets
+//! off is told to the real subscriber, who knows its nonce and keeps silent.
+
+mod notices;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lisp_wire::message::{MapNotify, SiteId, XtrId};
+use lisp_wire::{Action, EidPrefix, Key, MappingRecord, Nonce, Ttl};
+use proto::{Span, Timestamp};
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::counters::Counter;
+use crate::timers::Timers;
+use notices::{Notice, NoticeId, Notices, Purpose, Verdict};
+
+/// A subscriber that has not been heard of for the lifetime of what it was told, but at least so long, has gone.
+const LEAST_LIFE: Span = Span::secs(16 * 60);
+/// For the way there and back.
+const GRACE_SECONDS: u64 = 60;
+/// And what it was told need not live longer than a day.
+const LONGEST_LIFE: Span = Span::secs(24 * 3600);
+/// Who is subscribed to what.
+#[derive(Debug, Default)]
+pub(crate) struct Publisher {
+    subscriptions: BTreeMap<EidPrefix, BTreeMap<XtrId, Subscription>>,
+    /// One for each subscription.
+    expiries: Timers<(EidPrefix, XtrId)>,
+    notices: Notices,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    site: SiteId,
+    /// What was asked for; the mapping it lies in is what changes are told of.
+    asked: EidPrefix,
+    to: Arc<[SocketAddr]>,
+    /// The last one used: of the request, or of a publication after it.
+    nonce: Nonce,
+    /// What has not been acknowledged yet, by the EID it is about.
+    open: BTreeMap<EidPrefix, NoticeId>,
+}
+
+/// What a Map-Request with the N bit asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) xtr: XtrId,
+    pub(crate) site: SiteId,
+    pub(crate) asked: EidPrefix,
+    pub(crate) nonce: Nonce,
+    /// Where the subscriber is told, the first before the others; where it wishes to end it, the sender.
+    pub(crate) to: Arc<[SocketAddr]>,
+}
+
+/// A subscription that its subscriber has proven to want.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(crate) eid: EidPrefix,
+    pub(crate) xtr: XtrId,
+    /// What it was told when it asked.
+    pub(crate) told: Arc<MappingRecord>,
+}
+
+impl Publisher {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.subscriptions.is_empty()
+    }
+
+    /// Offers a subscription to changes of `record`, by a Map-Notify with the nonce of the request (RFC 9437 section 5).
+    ///
+    /// # Errors
+    /// There is no room. The request is then to be answered like any other.
+    pub(crate) fn subscribe(
+        &mut self,
+        wish: Wish,
+        record: MappingRecord,
+        key: &Key,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
+        let eid = record.eid;
+        let known = self.subscription(&eid, &wish.xtr);
+        if known.is_some_and(|known| wish.nonce <= known.nonce) {
+            cx.count(Counter::PubsubReplayed);
+            return Ok(());
+        }
+        let full = known.is_none() && self.expiries.len() >= cx.config.pubsub.most;
+        let notice = Notice::new(Purpose::Confirm { asked: wish.asked }, wish, Arc::new(record));
+        if full || self.notices.offer(notice, key, cx).is_none() {
+            cx.count(Counter::PubsubFull);
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Asks whoever wants to end a subscription to acknowledge that (RFC 9437 section 5).
+    pub(crate) fn unsubscribe(&mut self, wish: Wish, cx: &mut Context<'_>) {
+        let of_asked = around(&wish.asked).find(|eid| {
+            self.subscription(eid, &wish.xtr)
+                .is_some_and(|known| *eid == wish.asked || known.asked == wish.asked)
+        });
+        let Some((eid, known)) = of_asked.and_then(|eid| Some((eid, self.subscription(&eid, &wish.xtr)?)))
+        else {
+            return cx.count(Counter::PubsubUnknown);
+        };
+        let Some(key) = key_of(cx.config, &eid) else {
+            return;
+        };
+        if wish.nonce <= known.nonce {
+            return cx.count(Counter::PubsubReplayed);
+        }
+        let notice = Notice::new(Purpose::Farewell, wish, Arc::new(withdrawn(eid)));
+        if self.notices.offer(notice, key, cx).is_none() {
+            cx.count(Counter::PubsubFull);
+        }
+    }
+
+    /// Tells all subscribers of mappings around `record` and of `within`, each once (RFC 9437 section 6).
+    pub(crate) fn publish(&mut self, record: MappingRecord, within: &[EidPrefix], cx: &mut Context<'_>) {
+        let config = cx.config;
+        let Some(key) = key_of(config, &record.eid) else {
+            return;
+        };
+        let record = Arc::new(record);
+        let mut told = BTreeSet::new();
+        // The longest first: one subscriber of several mappings around is told by the closest.
+        for eid in within.iter().copied().chain(around(&record.eid)) {
+            let Some(subscribers) = self.subscriptions.get_mut(&eid) else {
+                continue;
+            };
+            for (xtr, subscription) in subscribers {
+                if told.insert(*xtr) {
+                    tell(
+                        &mut self.notices,
+                        (eid, *xtr),
+                        subscription,
+                        &record,
+                        (key, &mut *cx),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Tells one subscriber.
+    pub(crate) fn publish_to(
+        &mut self,
+        (eid, xtr): (EidPrefix, XtrId),
+        record: MappingRecord,
+        cx: &mut Context<'_>,
+    ) {
+        let config = cx.config;
+        let subscription = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr));
+        if let (Some(subscription), Some(key)) = (subscription, key_of(config, &record.eid)) {
+            tell(
+                &mut self.notices,
+                (eid, xtr),
+                subscription,
+                &Arc::new(record),
+                (key, cx),
+            );
+        }
+    }
+
+    /// A Map-Notify-Ack. Tells of a subscription that begins, or begins anew, with it.
+    pub(crate) fn acknowledged(
+        &mut self,
+        ack: &MapNotify,
+        datagram: &[u8],
+        from: SocketAddr,
+        cx: &mut Context<'_>,
+    ) -> Option<Proven> {
+        let notice = self.notices.acknowledged(ack, datagram, from, cx)?;
+        let (eid, xtr, now) = (notice.eid, notice.wish.xtr, cx.now);
+        match notice.purpose {
+            Purpose::Publication => {
+                let subscription = self.subscriptions.get_mut(&eid)?.get_mut(&xtr)?;
+                subscription.open.remove(&notice.record.eid);
+                self.expiries.set((eid, xtr), now + life_of(&notice.record));
+                cx.count(Counter::PubsubDelivered);
+                None
+            }
+            Purpose::Farewell => {
+                let last = self.subscription(&eid, &xtr)?.nonce;
+                if notice.wish.nonce > last {
+                    self.end(&eid, &xtr);
+                    cx.count(Counter::PubsubUnsubscribed);
+                }
+                None
+            }
+            Purpose::Confirm { asked } => {
+                let known = self.subscription(&eid, &xtr);
+                let room = known.is_some() || self.expiries.len() < cx.config.pubsub.most;
+                if !room || known.is_some_and(|known| notice.wish.nonce <= known.nonce) {
+                    return None;
+                }
+                self.end(&eid, &xtr);
+                let subscription = Subscription {
+                    site: notice.wish.site,
+                    asked,
+                    to: notice.wish.to,
+                    nonce: notice.wish.nonce,
+                    open: BTreeMap::new(),
+                };
+                self.subscriptions
+                    .entry(eid)
+                    .or_default()
+                    .insert(xtr, subscription);
+                self.expiries.set((eid, xtr), now + life_of(&notice.record));
+                cx.count(Counter::PubsubSubscribed);
+                let told = notice.record;
+                Some(Proven { eid, xtr, told })
+            }
+        }
+    }
+
+    /// The prefixes within `block`, itself excepted, that somebody is subscribed to.
+    pub(crate) fn within(&self, block: EidPrefix) -> impl Iterator<Item = EidPrefix> {
+        self.subscriptions
+            .range(block..)
+            .map(|(eid, _)| *eid)
+            .take_while(move |eid| block.contains(&eid.first()))
+            .filter(move |eid| *eid != block && block.covers(eid))
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.expiries
+            .next()
+            .into_iter()
+            .chain(self.notices.next_deadline())
+            .min()
+    }
+
+    /// Says again what was not acknowledged; ends what has run out.
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        while let Some((eid, xtr)) = self.expiries.pop_due(cx.now) {
+            self.end(&eid, &xtr);
+            cx.count(Counter::PubsubExpired);
+        }
+        while let Some(id) = self.notices.pop_due(cx.now) {
+            let config = cx.config;
+            let Some((eid, xtr, purpose, about)) = self.notices.subject(id) else {
+                continue;
+            };
+            let Some(key) = key_of(config, &about) else {
+                continue;
+            };
+            let subscription = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr));
+            let nonce = match (purpose, subscription) {
+                // RFC 9437 section 6: one more each time, or a receiver that has taken a later one would drop it.
+                (Purpose::Publication, Some(subscription)) => {
+                    subscription.nonce = Nonce(subscription.nonce.0.saturating_add(1));
+                    Some(subscription.nonce)
+                }
+                _ => None,
+            };
+            if self.notices.again(id, nonce, key, cx) == Verdict::GivenUp && purpose == Purpose::Publication {
+                self.end(&eid, &xtr);
+            }
+        }
+    }
+
+    fn subscription(&self, eid: &EidPrefix, xtr: &XtrId) -> Option<&Subscription> {
+        self.subscriptions.get(eid)?.get(xtr)
+    }
+
+    fn end(&mut self, eid: &EidPrefix, xtr: &XtrId) {
+        self.expiries.cancel(&(*eid, *xtr));
+        let Some(subscribers) = self.subscriptions.get_mut(eid) else {
+            return;
+        };
+        for id in subscribers
+            .remove(xtr)
+            .into_iter()
+            .flat_map(|ended| ended.open.into_values())
+        {
+            self.notices.drop(id);
+        }
+        if subscribers.is_empty() {
+            self.subscriptions.remove(eid);
+        }
+    }
+}
+
+/// There is no room for another subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// The key that publications about `eid` are signed with: of the closest site around it that has one, or the server's.
+pub(crate) fn key_of<'c>(config: &'c Config, eid: &EidPrefix) -> Option<&'c Key> {
+    let sites = config.sites.iter().filter(|site| site.prefix.covers(eid));
+    sites
+        .max_by_key(|site| site.prefix.length())
+        .and_then(|site| site.pubsub.as_ref())
+        .or(config.pubsub.key.as_ref())
+}
+
+/// "There is no such mapping any more" (RFC 9437 section 5).
+pub(crate) fn withdrawn(eid: EidPrefix) -> MappingRecord {
+    MappingRecord {
+        ttl: Ttl(0),
+        eid,
+        action: Action::Drop,
+        authoritative: false,
+        map_version: 0,
+        locators: Vec::new(),
+    }
+}
+
+/// One publication to one subscriber; what was under way to it about the same EID is overtaken.
+fn tell(
+    notices: &mut Notices,
+    (eid, xtr): (EidPrefix, XtrId),
+    subscription: &mut Subscription,
+    record: &Arc<MappingRecord>,
+    (key, cx): (&Key, &mut Context<'_>),
+) {
+    if let Some(id) = subscription.open.remove(&record.eid) {
+        notices.drop(id);
+    }
+    subscription.nonce = Nonce(subscription.nonce.0.saturating_add(1));
+    let wish = Wish {
+        xtr,
+        site: subscription.site,
+        asked: subscription.asked,
+        nonce: subscription.nonce,
+        to: Arc::clone(&subscription.to),
+    };
+    let mut notice = Notice::new(Purpose::Publication, wish, Arc::clone(record));
+    notice.eid = eid;
+    cx.count(Counter::PubsubPublished);
+    let id = notices.send(notice, key, cx);
+    subscription.open.insert(record.eid, id);
+}
+
+/// `eid` and the prefixes around it, the longest first.
+fn around(eid: &EidPrefix) -> impl Iterator<Item = EidPrefix> + use<> {
+    let eid = *eid;
+    (0..=eid.length())
+        .rev()
+        .filter_map(move |length| EidPrefix::new(eid.iid(), eid.address(), length).ok())
+}
+
+fn life_of(record: &MappingRecord) -> Span {
+    Span::secs(u64::from(record.ttl.0) * 60 + GRACE_SECONDS).clamp(LEAST_LIFE, LONGEST_LIFE)
+}
