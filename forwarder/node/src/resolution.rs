@@ -1,27 +1,27 @@
 //! The asking side of an ITR: Map-Requests through the Map-Resolvers, repeated until answered (RFC 9301 section 5.2).
 
+mod subscribing;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use datapath::Forwarding;
 use lisp_wire::message::{Encapsulated, MapReply, MapRequest, NotifyBits};
-use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Rloc, Ttl};
+use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Ttl};
 use proto::{Span, Timestamp};
 
 use crate::cache::{Cache, Content, Life, Mapping, Origin, is_native};
-use crate::config::Config;
 use crate::context::{Context, Memory};
 use crate::counters::Counter;
 use crate::input::Effect;
 use crate::limits::Rate;
 use crate::timers::Timers;
+use subscribing::{Manner, is_denial, resolver_of, subscribes};
 
 /// How long each attempt waits for its answer; as many attempts as there are waits.
 const WAITS: [Span; 4] = [Span::millis(500), Span::secs(1), Span::secs(2), Span::secs(4)];
 /// After the last attempt packets are dropped this long before the EID is asked for again.
 const NO_REPLY: Span = Span::secs(5);
-/// So many attempts ask to be told of changes; one that has no answer may have gone to somebody who cannot read that.
-const SUBSCRIBING: usize = 2;
 /// A pending entry outlives its attempts, whose sum is 7.5 s.
 const PENDING: Span = Span::secs(60);
 /// At most this many EIDs are asked for at a time.
@@ -55,15 +55,6 @@ struct Open {
     /// One for each attempt so far; an answer to any of them will do.
     nonces: Vec<Nonce>,
     manner: Manner,
-}
-
-/// How a question is put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
-    /// With the wish to be told of changes, where the resolver is one to subscribe through (RFC 9437).
-    Subscribe,
-    /// A Map-Server does not want us as a subscriber.
-    Plain,
 }
 
 /// A record that is believed.
@@ -336,59 +327,6 @@ impl Resolutions {
         declined
     }
 
-    /// What the Map-Server tells those who subscribed. What was asked for it is answered with it.
-    pub(crate) fn told(
-        &mut self,
-        record: &MappingRecord,
-        asked: Eid,
-        cache: &mut Cache,
-        cx: &mut Context<'_>,
-    ) {
-        self.close(&asked);
-        if cache.is_manual(&record.eid) {
-            return;
-        }
-        let Some(eid) = apart_from_own(record, asked, cx) else {
-            return cx.count(Counter::OwnEid);
-        };
-        if !record.locators.is_empty() {
-            cache.forget_holes(eid);
-        }
-        let accepted = Accepted {
-            eid,
-            asked,
-            record,
-            origin: Origin::Publication,
-        };
-        self.learn(accepted, cache, cx);
-    }
-
-    /// A question that needs no answer any more.
-    pub(crate) fn settle(&mut self, asked: &Eid) {
-        if self.open.get(asked).is_some_and(|open| open.why != Why::Miss) {
-            self.close(asked);
-        }
-    }
-
-    /// What was asked with this nonce, and of whom, if it was to subscribe.
-    pub(crate) fn subscribing(&self, nonce: Nonce, config: &Config) -> Option<(Eid, Rloc)> {
-        let asked = self.by_nonce.get(&nonce)?;
-        let open = self.open.get(asked)?;
-        let attempt = open.nonces.iter().position(|other| *other == nonce)?;
-        // What was asked to subscribe stays so, though what follows is asked plainly.
-        let resolver = resolver_of(attempt, config)?;
-        subscribes(Manner::Subscribe, attempt, config).then_some((*asked, resolver))
-    }
-
-    fn ask_plainly(&mut self, asked: Eid, cx: &mut Context<'_>) {
-        if let Some(open) = self.open.get_mut(&asked)
-            && open.manner == Manner::Subscribe
-        {
-            open.manner = Manner::Plain;
-            self.attempt(asked, cx);
-        }
-    }
-
     fn learn(&mut self, accepted: Accepted<'_>, cache: &mut Cache, cx: &mut Context<'_>) {
         let Accepted {
             eid,
@@ -449,25 +387,6 @@ impl Resolutions {
         }
         Some(open)
     }
-}
-
-fn resolver_of(attempt: usize, config: &Config) -> Option<Rloc> {
-    let resolvers = &config.map_resolvers;
-    resolvers
-        .get(attempt.checked_rem(resolvers.len()).unwrap_or(0))
-        .copied()
-}
-
-fn subscribes(manner: Manner, attempt: usize, config: &Config) -> bool {
-    let through = resolver_of(attempt, config);
-    manner == Manner::Subscribe
-        && attempt < SUBSCRIBING
-        && through.is_some_and(|resolver| config.subscribe.contains_key(&resolver))
-}
-
-/// RFC 9437 section 5: the subscription is refused, by policy or for want of proof.
-fn is_denial(record: &MappingRecord) -> bool {
-    record.locators.is_empty() && matches!(record.action, Action::DropPolicyDenied | Action::DropAuthFailure)
 }
 
 /// A Map-Request in the envelope that the mapping system expects (RFC 9301 section 5.8).

@@ -568,3 +568,22 @@ fn the_closest_sites_key_comes_before_the_servers() {
     assert!(lisp_wire::verify(&bytes, std::slice::from_ref(&closer)).is_ok());
     assert_eq!(net.member(at.paris).way(VM), Way::Pending);
 }
+
+#[test]
+fn an_acknowledgement_with_any_bit_turned_begins_no_subscription() {
+    let (mut net, at) = fabric_with(subscribing);
+    net.lose(|packet| packet.is(is_ack));
+    net.miss(at.paris, VM);
+    net.run_for(Span::millis(100));
+    let genuine = net.tap.iter().find(|packet| packet.is(is_ack)).cloned().unwrap();
+    for bit in 0..genuine.bytes.len() * 8 {
+        let mut bytes = genuine.bytes.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        net.inject(genuine.from, server().0, bytes);
+    }
+    net.run_for(Span::millis(100));
+    assert_eq!(net.counter(at.server, "control.pubsub.subscribed"), 0);
+    net.inject(genuine.from, server().0, genuine.bytes);
+    net.run_for(Span::millis(100));
+    assert_eq!(net.counter(at.server, "control.pubsub.subscribed"), 1);
+}
