@@ -407,7 +407,10 @@ pub(crate) enum AssignRegime {
 impl AssignRegime {
     /// Whether the regime of this name is meant.
     pub(crate) fn takes(self, name: &str) -> bool {
-        self == Self::All || self.to_possible_value().is_some_and(|value| value.matches(name, false))
+        self == Self::All
+            || self
+                .to_possible_value()
+                .is_some_and(|value| value.matches(name, false))
     }
 }
 

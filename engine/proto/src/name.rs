@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// A name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a name: use 1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit")]
+#[error(
+    "'{text}' is not a name: use 1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit"
+)]
 pub struct NameError {
     text: String,
 }
@@ -19,7 +21,9 @@ fn checked(text: &str) -> Result<Arc<str>, NameError> {
     if starts && text.len() <= 63 && text.chars().all(good) {
         Ok(text.into())
     } else {
-        Err(NameError { text: text.to_owned() })
+        Err(NameError {
+            text: text.to_owned(),
+        })
     }
 }
 

@@ -78,8 +78,12 @@ impl Span {
 
     /// Reads `10s`, `500ms`, `250us`, `2m`, `1h`, `1.5s`.
     pub fn parse(text: &str) -> Result<Self, SpanError> {
-        let bad = || SpanError { text: text.to_owned() };
-        let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(bad)?;
+        let bad = || SpanError {
+            text: text.to_owned(),
+        };
+        let digits = text
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .ok_or_else(bad)?;
         let number: f64 = text[..digits].parse().map_err(|_| bad())?;
         let unit = match text[digits..].trim() {
             "us" => 1.0,
@@ -90,7 +94,11 @@ impl Span {
             _ => return Err(bad()),
         };
         let micros = number * unit;
-        if micros.is_finite() && (0.0..=9e15).contains(&micros) { Ok(Self(micros.round() as u64)) } else { Err(bad()) }
+        if micros.is_finite() && (0.0..=9e15).contains(&micros) {
+            Ok(Self(micros.round() as u64))
+        } else {
+            Err(bad())
+        }
     }
 }
 
@@ -125,7 +133,12 @@ mod tests {
 
     #[test]
     fn spans_read_as_they_are_written() {
-        for (text, micros) in [("10s", 10_000_000), ("500ms", 500_000), ("2m", 120_000_000), ("250us", 250)] {
+        for (text, micros) in [
+            ("10s", 10_000_000),
+            ("500ms", 500_000),
+            ("2m", 120_000_000),
+            ("250us", 250),
+        ] {
             assert_eq!(Span::parse(text).unwrap(), Span(micros));
             assert_eq!(Span(micros).to_string(), text);
         }

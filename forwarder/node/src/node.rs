@@ -179,8 +179,13 @@ impl Node {
         // Probes leave first: their clock runs already, and writing to a disk takes longer than a round trip may.
         let soon = self.memory == Memory::Soon && self.remembered_at + REMEMBER_WITHIN <= now;
         match self.memory {
-            // Before anything is said about it: after a crash in between, silence is mended by repetition.
-            Memory::Now => probes.push(self.remember(now)),
+            // Before anything is said about it: after a crash in between, silence is mended by repetition. Packets go the
+            // new way already while the disk is written to.
+            Memory::Now => {
+                let said = |effect: &Effect| matches!(effect, Effect::Send { .. } | Effect::Report { .. });
+                let at = effects.iter().position(said).unwrap_or(effects.len());
+                effects.insert(at, self.remember(now));
+            }
             Memory::Soon if soon => effects.push(self.remember(now)),
             Memory::Soon | Memory::Written => {}
         }

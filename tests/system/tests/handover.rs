@@ -1,6 +1,8 @@
 //! An EID moves, clients near and far are told: sooner by Change-Priority than by solicitation. The order only; how many
 //! milliseconds it takes is the bench's own matter, on a machine that has nothing else to do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use serde_json::Value;
 use system_tests::product::pacao;
 

@@ -3,13 +3,14 @@
 use lisp_wire::message::{ChangePriority, Purpose};
 use lisp_wire::{Message, Rloc};
 use node::config::{Scope, ScopedKey};
-use proto::Span;
+use node::{Effect, Input, Node};
+use proto::{NodeCommand, Span};
 
 use crate::fabric::{
-    Fabric, VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco,
+    Fabric, VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco, user,
 };
 use crate::moving::{busy_fabric, change_priority, is_change_priority, is_update, outcomes};
-use crate::network::{Network, Packet, Way};
+use crate::network::{CLIENT, Network, Packet, Way};
 
 fn caught_update(net: &mut Network, at: Fabric) -> Packet {
     net.command(at.telco, switch(90, paris(), &[lip6()]));
@@ -225,4 +226,39 @@ fn who_has_a_key_for_other_eids_neither_silences_an_xtr_nor_acknowledges_for_a_c
     };
     inject(&mut net, telco(), acknowledgement);
     assert_eq!(outcomes(&net, at.telco, 92), []);
+}
+
+#[test]
+fn packets_take_the_new_way_before_the_disk_is_written_to_and_the_sender_hears_after() {
+    let net = Network::new();
+    let (mut node, _) = Node::new(user("paris", paris(), "10.2.1.0/24"), net.now, [1; 32]);
+    let known = NodeCommand::SetCache {
+        eid: prefix(VM_BLOCK),
+        locators: ranked(&[telco()]),
+        ttl: Span::secs(60),
+    };
+    let (client, request) = (CLIENT, 1);
+    node.handle(
+        Input::Command {
+            client,
+            request,
+            command: known,
+        },
+        net.now,
+    );
+    let update = Input::Datagram {
+        from: "172.16.0.9:4342".parse().unwrap(),
+        local: paris().0,
+        bytes: signed(Purpose::UpdateCache, VM_BLOCK, &[lip6()], paris(), &net),
+        received_at: net.now,
+    };
+    let word = |effect: &Effect| match effect {
+        Effect::Publish(_) => "publish",
+        Effect::Release { .. } => "release",
+        Effect::Remember(_) => "remember",
+        Effect::Send { .. } => "send",
+        _ => "other",
+    };
+    let order: Vec<&str> = node.handle(update, net.now).iter().map(word).collect();
+    assert_eq!(order[..4], ["publish", "release", "remember", "send"]);
 }

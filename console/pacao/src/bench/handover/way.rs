@@ -83,7 +83,7 @@ mod tests {
         let session = Session::parse(TABLE_4_1, "table-4-1").unwrap();
         let lab = session.lab.unwrap();
         let sum = |way: Way| -> u64 { way.legs(&lab, "vnu").iter().map(|leg| leg.micros()).sum() };
-        assert_eq!(sum(Way::Cp), (30_470 + 321_270) / 2);
+        assert_eq!(sum(Way::Cp), u64::midpoint(30_470, 321_270));
         assert_eq!(sum(Way::Smr) - sum(Way::Cp), (299_860 + 1_000 + 299_860) / 2);
     }
 
