@@ -4,6 +4,7 @@
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use datapath::{Entry, Forwarding, LocatorTable, MapCache, Reach};
 use lisp_wire::{Action, Eid, EidPrefix, Locator, Rloc};
@@ -14,6 +15,8 @@ use crate::context::Context;
 use crate::input::Effect;
 use crate::timers::Timers;
 
+/// Locators of one mapping that are used; the wire allows 255.
+const MOST_LOCATORS: usize = 128;
 /// More mappings than this are not kept; the one that expires first makes room.
 const MOST_MAPPINGS: usize = 65_536;
 
@@ -61,6 +64,31 @@ pub(crate) enum Content {
     Locators(Vec<Locator>),
     /// There is nobody to go to.
     Negative(Action),
+}
+
+impl Content {
+    /// Only locators that another host may have, and not so many that probing them would be a flood: who answers for a
+    /// mapping must not point our packets and probes where it likes.
+    fn reachable(self) -> Self {
+        match self {
+            Self::Locators(mut locators) => {
+                locators.retain(|locator| may_be_a_host(locator.rloc.0));
+                locators.truncate(MOST_LOCATORS);
+                if locators.is_empty() {
+                    Self::Negative(Action::Drop)
+                } else {
+                    Self::Locators(locators)
+                }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether packets may be sent there by anybody's word.
+fn may_be_a_host(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !(address.is_unspecified() || address.is_loopback() || address.is_multicast() || broadcast)
 }
 
 /// Where a mapping came from.
@@ -399,7 +427,7 @@ impl Cache {
 impl Mapping {
     pub(crate) fn new(content: Content, origin: Origin, asked: Eid, life: Life) -> Self {
         Self {
-            content,
+            content: content.reachable(),
             origin,
             asked,
             learned: life.from,
@@ -436,4 +464,44 @@ pub(crate) struct Life {
 /// be encapsulated then, and EIDs are not to leak onto the underlay unless that was said.
 pub(crate) const fn is_native(action: Action) -> bool {
     matches!(action, Action::NativelyForward)
+}
+
+#[cfg(test)]
+mod tests {
+    use lisp_wire::{Priority, Weight};
+
+    use super::*;
+
+    fn locators(addresses: impl IntoIterator<Item = IpAddr>) -> Content {
+        let unicast = |address| Locator::unicast(Rloc(address), Priority::FIRST, Weight(100));
+        Content::Locators(addresses.into_iter().map(unicast).collect())
+    }
+
+    #[test]
+    fn nobody_points_our_packets_and_probes_at_ourselves_at_groups_or_at_too_many() {
+        let good: IpAddr = "172.16.0.1".parse().unwrap();
+        let bad = [
+            "127.0.0.1",
+            "0.0.0.0",
+            "224.0.0.5",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "ff02::1",
+        ];
+        let mixed = bad
+            .into_iter()
+            .chain(["172.16.0.1"])
+            .map(|text| text.parse().unwrap());
+        assert_eq!(locators(mixed).reachable(), locators([good]));
+        assert_eq!(
+            locators(bad.map(|text| text.parse().unwrap())).reachable(),
+            Content::Negative(Action::Drop)
+        );
+        let many = (0..=254).map(|last| IpAddr::from([172, 16, 1, last]));
+        let Content::Locators(kept) = locators(many).reachable() else {
+            panic!("there are good ones")
+        };
+        assert_eq!(kept.len(), MOST_LOCATORS);
+    }
 }

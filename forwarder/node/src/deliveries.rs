@@ -220,7 +220,7 @@ impl Deliveries {
         };
         let Parcel { peer, purpose, .. } = delivery.parcel;
         if delivery.tries < delivery.most_tries {
-            let nonce = cx.nonces.growing(cx.now);
+            let nonce = cx.nonces.timely(cx.now);
             if let Some(bytes) = signed(&delivery.parcel, delivery.form, nonce, cx) {
                 self.timers
                     .set(id, cx.now + Span(FIRST_WAIT.micros() << delivery.tries));

@@ -4,11 +4,14 @@ use lisp_wire::Nonce;
 use proto::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::replay::WINDOW;
+
 /// A source of nonces. The same seed gives the same nonces, so that tests repeat.
 pub(crate) struct Nonces {
     seed: [u8; 32],
     drawn: u64,
     last_signed: u64,
+    last_timely: u64,
     last_subscribed: u64,
 }
 
@@ -27,6 +30,7 @@ impl Nonces {
             seed,
             drawn: 0,
             last_signed: 0,
+            last_timely: 0,
             last_subscribed: 0,
         }
     }
@@ -56,6 +60,18 @@ impl Nonces {
         Nonce(self.last_signed)
     }
 
+    /// The same for receivers that hold a nonce against their own clock, and so took none that was further ahead than
+    /// [`WINDOW`]: once a clock that was ahead has been set right, those may be used again.
+    pub(crate) fn timely(&mut self, now: Timestamp) -> Nonce {
+        self.last_timely = if Timestamp(self.last_timely) > now + WINDOW {
+            now.micros()
+        } else {
+            now.micros().max(self.last_timely.saturating_add(1))
+        };
+        self.last_signed = self.last_signed.max(self.last_timely);
+        Nonce(self.last_timely)
+    }
+
     /// A nonce above every one of this kind before, that nobody else can foresee: seconds of the epoch in the high half
     /// (of 1.05 s, so that they fit), chance in the low one.
     ///
@@ -81,6 +97,7 @@ impl Nonces {
     /// Goes on after what an earlier process signed.
     pub(crate) fn resume(&mut self, last_signed: u64) {
         self.last_signed = self.last_signed.max(last_signed);
+        self.last_timely = self.last_timely.max(last_signed);
     }
 
     /// Goes on after what an earlier process subscribed with.
@@ -101,6 +118,22 @@ mod tests {
         assert_eq!(drawn, [5, 6, 7, 9]);
         nonces.resume(100);
         assert_eq!(nonces.growing(Timestamp(10)), Nonce(101));
+    }
+
+    #[test]
+    fn after_a_clock_far_ahead_is_set_right_peers_take_our_nonces_again() {
+        let (ahead, right) = (Timestamp(10_000_000_000), Timestamp(1_000_000_000));
+        let mut before = Nonces::new([1; 32]);
+        before.timely(ahead);
+        let mut nonces = Nonces::new([2; 32]);
+        nonces.resume(before.last_signed());
+        // Who holds the last nonce only, whatever the clock says, is told none that is lower.
+        assert!(nonces.growing(right) > Nonce(ahead.0));
+        assert_eq!(nonces.timely(right), Nonce(right.0));
+        assert_eq!(nonces.timely(right), Nonce(right.0 + 1));
+        // A little ahead it goes on, for that they have taken.
+        nonces.timely(right + WINDOW);
+        assert_eq!(nonces.timely(right), Nonce((right + WINDOW).0 + 1));
     }
 
     #[test]

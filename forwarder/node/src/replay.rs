@@ -12,7 +12,7 @@ use crate::state::{Sender, SenderNonce};
 ///
 /// Known senders are held to it too: a message that was held back on its way would else be taken whenever its sender
 /// has nothing newer to say.
-const WINDOW: Span = Span::secs(300);
+pub(crate) const WINDOW: Span = Span::secs(300);
 /// At most this many senders. Only holders of a key can add to them.
 const MOST_SENDERS: usize = 65_536;
 

@@ -344,7 +344,8 @@ impl Resolutions {
             from: cx.now,
             span: life_of(record),
         };
-        let passes = match &content {
+        let mapping = Mapping::new(content, origin, asked, life);
+        let passes = match &mapping.content {
             Content::Negative(action) => is_native(*action),
             Content::Locators(_) | Content::Pending => true,
         };
@@ -362,7 +363,7 @@ impl Resolutions {
                 cache.remove(&EidPrefix::host(*waiting));
             }
         }
-        cache.insert(eid, Mapping::new(content, origin, asked, life));
+        cache.insert(eid, mapping);
         cache.publish(cx);
         cx.effects.push(if passes {
             Effect::Release { eid }
