@@ -99,6 +99,11 @@ impl LoadLatency {
         }
     }
 
+    /// The ends of its lines: load in millionths of the capacity, latency in microseconds.
+    pub fn points(&self) -> &[(u32, u32)] {
+        &self.points
+    }
+
     /// Latency in microseconds, rounded down, when `used` of `capacity` users are there.
     pub fn at(&self, used: u32, capacity: u32) -> u32 {
         let capacity = u128::from(capacity.max(1));
@@ -255,6 +260,11 @@ impl Problem {
     /// Sites in order.
     pub fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    /// f of (5.7).
+    pub fn curve(&self) -> &LoadLatency {
+        &self.curve
     }
 
     /// L of (5.9), microseconds.
