@@ -10,18 +10,19 @@ use crate::trie::{Key, Trie};
 
 /// From EID prefixes to what is done with packets to them; the longest prefix wins.
 ///
-/// Cloning costs O(1) and shares everything; a change copies the path to it, O(prefix length). So a writer keeps its
-/// own, changes it, and publishes a clone, while readers go on with the one they hold.
+/// Cloning costs O(1) and shares everything; a change copies the way to it. So a writer keeps its own, changes it, and
+/// publishes a clone, while readers go on with the one they hold.
 #[derive(Clone, Debug, Default)]
 pub struct MapCache {
-    tenants: Trie<Tenant>,
+    /// Instance-ids have 24 bits.
+    tenants: Trie<u32, Tenant>,
     len: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Tenant {
-    v4: Trie<Entry>,
-    v6: Trie<Entry>,
+    v4: Trie<u32, Entry>,
+    v6: Trie<u128, Entry>,
 }
 
 /// One mapping.
@@ -58,27 +59,29 @@ impl MapCache {
     pub fn lookup(&self, eid: &Eid) -> Option<&Arc<Entry>> {
         let tenant = self.tenants.get(tenant_key(eid.iid))?;
         match eid.address {
-            IpAddr::V4(address) => tenant
-                .v4
-                .longest(Key::new(u128::from(u32::from(address)) << 96, 32)),
-            IpAddr::V6(address) => tenant.v6.longest(Key::new(u128::from(address), 128)),
+            IpAddr::V4(address) => tenant.v4.longest(u32::from(address)),
+            IpAddr::V6(address) => tenant.v6.longest(u128::from(address)),
         }
     }
 
     /// The entry of exactly this prefix.
     pub fn get(&self, prefix: &EidPrefix) -> Option<&Arc<Entry>> {
         let tenant = self.tenants.get(tenant_key(prefix.iid()))?;
-        tenant.family(prefix).get(prefix_key(prefix))
+        match prefix.address() {
+            IpAddr::V4(address) => tenant.v4.get(Key::new(u32::from(address), prefix.length())),
+            IpAddr::V6(address) => tenant.v6.get(Key::new(u128::from(address), prefix.length())),
+        }
     }
 
     /// Puts an entry in; the one of the same prefix comes back.
     pub fn insert(&mut self, entry: Entry) -> Option<Arc<Entry>> {
         let prefix = entry.prefix;
-        let old = self.change(prefix.iid(), |tenant| {
-            tenant
-                .family_mut(&prefix)
-                .insert(prefix_key(&prefix), Arc::new(entry))
-        });
+        let key = tenant_key(prefix.iid());
+        if self.tenants.get(key).is_none() {
+            self.tenants.insert(key, Arc::default());
+        }
+        let tenant = self.tenants.get_mut(key)?;
+        let old = tenant.insert(&prefix, Arc::new(entry));
         self.len += usize::from(old.is_none());
         old
     }
@@ -86,9 +89,12 @@ impl MapCache {
     /// Takes the entry of exactly this prefix away.
     pub fn remove(&mut self, prefix: &EidPrefix) -> Option<Arc<Entry>> {
         self.get(prefix)?;
-        let old = self.change(prefix.iid(), |tenant| {
-            tenant.family_mut(prefix).remove(prefix_key(prefix))
-        });
+        let key = tenant_key(prefix.iid());
+        let tenant = self.tenants.get_mut(key)?;
+        let old = tenant.remove(prefix);
+        if tenant.v4.is_empty() && tenant.v6.is_empty() {
+            self.tenants.remove(key);
+        }
         self.len -= usize::from(old.is_some());
         old
     }
@@ -109,53 +115,31 @@ impl MapCache {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    fn change<T>(&mut self, iid: InstanceId, change: impl FnOnce(&mut Tenant) -> T) -> T {
-        let key = tenant_key(iid);
-        let mut tenant = self
-            .tenants
-            .get(key)
-            .map(|tenant| Tenant::clone(tenant))
-            .unwrap_or_default();
-        let outcome = change(&mut tenant);
-        if tenant.v4.is_empty() && tenant.v6.is_empty() {
-            self.tenants.remove(key);
-        } else {
-            self.tenants.insert(key, Arc::new(tenant));
-        }
-        outcome
-    }
 }
 
 impl Tenant {
-    fn family(&self, prefix: &EidPrefix) -> &Trie<Entry> {
-        if prefix.address().is_ipv4() {
-            &self.v4
-        } else {
-            &self.v6
+    fn insert(&mut self, prefix: &EidPrefix, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+        match prefix.address() {
+            IpAddr::V4(address) => self
+                .v4
+                .insert(Key::new(u32::from(address), prefix.length()), entry),
+            IpAddr::V6(address) => self
+                .v6
+                .insert(Key::new(u128::from(address), prefix.length()), entry),
         }
     }
 
-    fn family_mut(&mut self, prefix: &EidPrefix) -> &mut Trie<Entry> {
-        if prefix.address().is_ipv4() {
-            &mut self.v4
-        } else {
-            &mut self.v6
+    fn remove(&mut self, prefix: &EidPrefix) -> Option<Arc<Entry>> {
+        match prefix.address() {
+            IpAddr::V4(address) => self.v4.remove(Key::new(u32::from(address), prefix.length())),
+            IpAddr::V6(address) => self.v6.remove(Key::new(u128::from(address), prefix.length())),
         }
     }
 }
 
 /// Instance-ids have 24 bits.
-fn tenant_key(iid: InstanceId) -> Key {
-    Key::new(u128::from(iid.get()) << 104, 24)
-}
-
-fn prefix_key(prefix: &EidPrefix) -> Key {
-    let bits = match prefix.address() {
-        IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
-        IpAddr::V6(address) => u128::from(address),
-    };
-    Key::new(bits, prefix.length())
+fn tenant_key(iid: InstanceId) -> Key<u32> {
+    Key::new(iid.get() << 8, 24)
 }
 
 #[cfg(test)]
