@@ -300,7 +300,7 @@ impl<W: Word, V> Node<W, V> {
         let child = self.child_mut(chunk)?;
         let removed = child.remove(key);
         // A node without values must part two ways, else the way over it is left out again.
-        if child.places == 0 && child.branches.count_ones() == 1 {
+        if child.places == 0 && child.branches.is_power_of_two() {
             if let Some(only) = child.children.as_ref().and_then(|below| below.first()).cloned() {
                 *child = only;
             }
