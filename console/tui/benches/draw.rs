@@ -156,5 +156,6 @@ fn snapshot() -> Result<Snapshot, NameError> {
         rlocs: Vec::new(),
         proposals: Vec::new(),
         log: std::collections::VecDeque::new(),
+        policy: proto::PolicyRow::default(),
     })
 }

@@ -368,6 +368,7 @@ pub(crate) fn snapshot() -> Snapshot {
         .concat(),
         proposals: proposals(),
         log: log().into(),
+        policy: proto::PolicyRow::default(),
     }
 }
 

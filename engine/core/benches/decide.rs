@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use lisp_wire::Rloc;
-use pacao_core::config::{Policy, Site, Sla, Slots, Statistic, User, Vm, Weights};
+use pacao_core::config::{Calm, Policy, Site, Sla, Slots, Statistic, Traits, User, Vm, Weights};
 use pacao_core::optimizer::{Class, choose};
 use pacao_core::{Config, Engine, Input};
 use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, Span, Timestamp};
@@ -150,6 +150,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
             Vm {
                 eid: "10.0.0.7".parse()?,
                 home: site_name(0)?,
+                traits: Traits::default(),
             },
         )]
         .into(),
@@ -180,6 +181,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
             stale_after: Span::secs(5),
             probe_timeout: Span::secs(2),
         },
+        calm: Calm::default(),
     };
     for at in 0..sites {
         let rloc = Rloc([172, 16, 0, at as u8].into());
@@ -199,6 +201,8 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
             eid: format!("10.{}.{b}.{c}", 128 + a).parse()?,
             sla: "interactive".parse()?,
             vms: [("web".parse()?, site_name(at % sites)?)].into(),
+            size: 1,
+            traits: Traits::default(),
         };
         config.users.insert(format!("user-{at:06}").parse()?, user);
     }

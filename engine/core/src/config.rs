@@ -1,10 +1,19 @@
 //! What the engine is told of the fabric and of its limits. Checked by the session reader; here it is taken as true.
 
+mod calm;
+mod select;
+
 use std::collections::BTreeMap;
 
 use lisp_wire::{EidPrefix, Rloc};
 use proto::{Mode, SiteName, SlaName, Span, UserName, VmName};
 use serde::{Deserialize, Serialize};
+
+pub use calm::{
+    Backoff, Budget, Calm, Damp, ModeAt, OnFailure, Rule, RuleKind, ScopedBudget, Shift, When, Window,
+    WindowKind, Zone,
+};
+pub use select::{Glob, GlobError, Selector, Subject, Traits};
 
 /// Everything that decisions depend on, besides the inputs. It stands at the head of every recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +34,9 @@ pub struct Config {
     pub sla: BTreeMap<SlaName, Sla>,
     /// What keeps decisions calm.
     pub policy: Policy,
+    /// What keeps moves few, small and wanted.
+    #[serde(default)]
+    pub calm: Calm,
 }
 
 /// The scheduling slots of the thesis (section 5.2.4).
@@ -60,6 +72,16 @@ pub struct User {
     pub sla: SlaName,
     /// VMs used, and the data centre first entered for each.
     pub vms: BTreeMap<VmName, SiteName>,
+    /// How many people are behind the locator; budgets and capacities count them.
+    #[serde(default = "one")]
+    pub size: u32,
+    /// What selectors may go by.
+    #[serde(default)]
+    pub traits: Traits,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// A virtual machine.
@@ -69,6 +91,9 @@ pub struct Vm {
     pub eid: EidPrefix,
     /// Where it lives.
     pub home: SiteName,
+    /// What selectors may go by.
+    #[serde(default)]
+    pub traits: Traits,
 }
 
 /// An SLA class: bounds M^k and weights alpha_k of (5.1)-(5.3).

@@ -8,6 +8,7 @@
 //! | [`notice`] | engine -> console: [`Notice`] (what changed) |
 //! | [`snapshot`] | engine -> console: [`Snapshot`] (all there is), and its rows |
 //! | [`proposal`] | a proposed change and its life |
+//! | [`policy`] | scopes, disarming, budgets, damping: what staff set and consoles show |
 //! | [`node`] | engine <-> forwarder: [`NodeCommand`], [`NodeReport`] |
 //! | [`frame`] | how the above are framed: JSON lines on sockets, text frames on a WebSocket |
 
@@ -16,15 +17,17 @@ pub mod frame;
 pub mod name;
 pub mod node;
 pub mod notice;
+pub mod policy;
 pub mod proposal;
 pub mod snapshot;
 pub mod time;
 
 pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
-pub use name::{SiteName, SlaName, UserName, VmName};
+pub use name::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 pub use node::{Audience, ChangeId, NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget};
 pub use notice::Notice;
+pub use policy::{Arming, Disarmed, FlapKey, PolicyRow, Scope};
 pub use proposal::{Proposal, ProposalId, ProposalState};
 pub use snapshot::{LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot};
 pub use time::{Span, Timestamp};

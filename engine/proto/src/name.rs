@@ -96,3 +96,11 @@ name!(
     /// An SLA class.
     SlaName
 );
+name!(
+    /// Whom users and VMs belong to.
+    TenantName
+);
+name!(
+    /// A word users and VMs are sorted by.
+    Tag
+);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::HistoryPoint;
-use crate::{LinkId, LinkRow, LogEntry, Mode, NodeRow, Proposal, RlocRow};
+use crate::{LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, RlocRow};
 
 /// A change, to be applied to the last snapshot. Rows come whole and replace the row of the same key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,11 @@ pub enum Notice {
     Mode {
         /// The new one.
         mode: Mode,
+    },
+    /// What policy allows changed; at most once a second for what merely counts.
+    Policy {
+        /// All of it.
+        row: PolicyRow,
     },
     /// A forwarder came or went.
     Node {

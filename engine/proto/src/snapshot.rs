@@ -6,7 +6,7 @@ use std::fmt;
 use lisp_wire::{EidPrefix, Priority, Rloc, Weight};
 use serde::{Deserialize, Serialize};
 
-use crate::{Proposal, SiteName, SlaName, Timestamp, UserName, VmName};
+use crate::{PolicyRow, Proposal, SiteName, SlaName, Timestamp, UserName, VmName};
 
 /// What the engine may do by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct Snapshot {
     pub proposals: Vec<Proposal>,
     /// The latest entries, oldest first.
     pub log: VecDeque<LogEntry>,
+    /// What policy allows now.
+    #[serde(default)]
+    pub policy: PolicyRow,
 }
 
 /// A forwarder as the engine sees it.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::snapshot::HistoryPoint;
 use proto::{
-    LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, Proposal, ProposalId, RlocRow, SiteName,
-    Snapshot, Span, Timestamp, UserName,
+    LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow, Proposal, ProposalId, RlocRow,
+    SiteName, Snapshot, Span, Timestamp, UserName,
 };
 
 use crate::charts::PAST;
@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) proposals: BTreeMap<ProposalId, Proposal>,
     /// Oldest first.
     pub(crate) log: VecDeque<LogEntry>,
+    pub(crate) policy: PolicyRow,
 }
 
 /// How far a link's figures can be trusted.
@@ -118,6 +119,7 @@ impl World {
                 .map(|proposal| (proposal.id, proposal))
                 .collect(),
             log: snapshot.log,
+            policy: snapshot.policy,
         };
         for row in snapshot.rlocs {
             world.rlocs.entry(row.user.clone()).or_default().push(row);
@@ -149,6 +151,7 @@ impl World {
                 self.forget_old_proposals();
             }
             Notice::Mode { mode } => self.mode = mode,
+            Notice::Policy { row } => self.policy = row,
             Notice::Node { row } => match self.nodes.iter_mut().find(|node| node.site == row.site) {
                 Some(node) => *node = row,
                 None => self.nodes.push(row),

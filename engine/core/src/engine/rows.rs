@@ -36,6 +36,7 @@ impl Engine {
                 .collect(),
             proposals: self.desk.all().to_vec(),
             log: self.journal.lines().clone(),
+            policy: proto::PolicyRow::default(),
         }
     }
 

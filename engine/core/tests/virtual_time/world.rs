@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::{Locator, Rloc};
-use pacao_core::config::{Policy, Site, Sla, Slots, Statistic, User, Vm, Weights};
+use pacao_core::config::{Calm, Policy, Site, Sla, Slots, Statistic, Traits, User, Vm, Weights};
 use pacao_core::{Config, Effect, Engine, Input};
 use proto::node::{ChangeOutcome, Tell};
 use proto::{
@@ -66,6 +66,8 @@ pub(crate) fn config() -> Config {
         eid: format!("10.2.{last}.0/24").parse().unwrap(),
         sla: "interactive".parse().unwrap(),
         vms: [("web".parse().unwrap(), entry.parse().unwrap())].into(),
+        size: 1,
+        traits: Traits::default(),
     };
     Config {
         session: "table-5-1".to_owned(),
@@ -91,6 +93,7 @@ pub(crate) fn config() -> Config {
             Vm {
                 eid: "10.1.0.7/32".parse().unwrap(),
                 home: "telco".parse().unwrap(),
+                traits: Traits::default(),
             },
         )]
         .into(),
@@ -121,6 +124,7 @@ pub(crate) fn config() -> Config {
             stale_after: Span::secs(5),
             probe_timeout: Span::secs(2),
         },
+        calm: Calm::default(),
     }
 }
 

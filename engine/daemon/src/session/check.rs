@@ -1,6 +1,7 @@
 //! From what is written to what is meant. Everything that can be wrong is looked at before anything is returned.
 
 use pacao_core::Config;
+use pacao_core::config::Calm;
 use proto::SiteName;
 
 use super::raw::RawSession;
@@ -86,6 +87,7 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
         vms,
         sla,
         policy: policy?,
+        calm: Calm::default(),
     };
     let lab = match lab {
         None => None,

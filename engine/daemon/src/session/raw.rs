@@ -118,6 +118,9 @@ pub(super) struct RawSite {
 pub(super) struct RawVm {
     pub(super) eid: String,
     pub(super) home: String,
+    pub(super) tenant: Option<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +131,15 @@ pub(super) struct RawUser {
     pub(super) eid: String,
     pub(super) sla: String,
     pub(super) vms: Entries<String>,
+    #[serde(default = "one")]
+    pub(super) size: u32,
+    pub(super) tenant: Option<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 #[derive(Debug, Deserialize)]

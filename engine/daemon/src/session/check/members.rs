@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use lisp_wire::{EidPrefix, Rloc};
-use pacao_core::config::{Site, User, Vm};
-use proto::{SiteName, SlaName, UserName, VmName};
+use pacao_core::config::{Site, Traits, User, Vm};
+use proto::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 
 use super::addresses::Addresses;
 use super::doubts::{Doubts, at};
@@ -98,7 +98,14 @@ pub(super) fn vms(
     addresses: &mut Addresses,
 ) -> BTreeMap<VmName, Vm> {
     let mut vms = BTreeMap::new();
-    for (name, RawVm { eid, home }) in &raw.vms.0 {
+    for (name, vm) in &raw.vms.0 {
+        let RawVm {
+            eid,
+            home,
+            tenant,
+            tags,
+        } = vm;
+        let traits = traits(tenant.as_deref(), tags, ("vms", name), doubts);
         let known = VmName::new(name)
             .map_err(|error| doubts.key(at!["vms", name], error.to_string()))
             .ok();
@@ -109,7 +116,7 @@ pub(super) fn vms(
         }
         let home = site_named(home, at!["vms", name, "home"], raw, doubts);
         if let (Some(known), Some(eid), Some(home)) = (known, eid, home) {
-            vms.insert(known, Vm { eid, home });
+            vms.insert(known, Vm { eid, home, traits });
         }
     }
     vms
@@ -137,7 +144,12 @@ pub(super) fn users(
             eid,
             sla,
             vms,
+            size,
+            tenant,
+            tags,
         } = user;
+        let traits = traits(tenant.as_deref(), tags, ("users", name), doubts);
+        doubts.within(at!["users", name, "size"], f64::from(*size), 1.0..=1e9);
         let labelled = label(given.as_deref(), name, at!["users", name, "label"], doubts);
         let place = at!["users", name, "rloc"];
         let rloc = address(rloc, place, doubts);
@@ -170,11 +182,30 @@ pub(super) fn users(
                     eid,
                     sla,
                     vms: entries,
+                    size: *size,
+                    traits,
                 },
             );
         }
     }
     users
+}
+
+/// What selectors may go by.
+fn traits(
+    tenant: Option<&str>,
+    tags: &[String],
+    (part, name): (&str, &String),
+    doubts: &mut Doubts<'_>,
+) -> Traits {
+    let tenant = tenant.and_then(|tenant| doubts.good(at![part, name, "tenant"], TenantName::new(tenant)));
+    let tags = tags.iter().enumerate();
+    Traits {
+        tenant,
+        tags: tags
+            .filter_map(|(at, tag)| doubts.good(at![part, name, "tags", at], Tag::new(tag)))
+            .collect(),
+    }
 }
 
 pub(super) fn address(text: &str, path: &[Step], doubts: &mut Doubts<'_>) -> Option<Rloc> {

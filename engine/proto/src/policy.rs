@@ -1,0 +1,215 @@
+//! What policy allows, as staff set it and as consoles show it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, Mode, SiteName, TenantName, Timestamp, UserName, VmName};
+
+/// A part of the fabric, from the widest to the narrowest: of two that fit, the later one wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "scope")]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// Whoever enters, or is to enter, by this data centre.
+    Dc {
+        /// Which.
+        dc: SiteName,
+    },
+    /// Users and VMs of this tenant.
+    Tenant {
+        /// Whose.
+        tenant: TenantName,
+    },
+    /// Entries to this VM.
+    Vm {
+        /// Which.
+        vm: VmName,
+    },
+    /// Entries of this user.
+    User {
+        /// Who.
+        user: UserName,
+    },
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Dc { dc } => write!(f, "data centre {dc}"),
+            Self::Tenant { tenant } => write!(f, "tenant {tenant}"),
+            Self::Vm { vm } => write!(f, "VM {vm}"),
+            Self::User { user } => write!(f, "user {user}"),
+        }
+    }
+}
+
+/// What a disarmed engine still does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disarmed {
+    /// Nothing moves, whoever asks.
+    Freeze,
+    /// The engine moves nothing by itself; hands may.
+    Ignore,
+}
+
+impl fmt::Display for Disarmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Freeze => "freeze",
+            Self::Ignore => "ignore",
+        })
+    }
+}
+
+/// Whether the engine may move anything at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "arming")]
+pub enum Arming {
+    /// As modes and policy have it.
+    #[default]
+    Armed,
+    /// Until somebody arms it again; over restarts.
+    Disarmed {
+        /// How far.
+        how: Disarmed,
+        /// Who did it.
+        by: Actor,
+        /// When.
+        since: Timestamp,
+    },
+}
+
+/// What damping keeps a penalty for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "of")]
+pub enum FlapKey {
+    /// A user's entry to a VM, whichever way it goes: a flap a move.
+    Entry {
+        /// The user.
+        user: UserName,
+        /// The VM.
+        vm: VmName,
+    },
+    /// A locator as one user reaches it: a flap whenever the link breaks or goes down.
+    Locator {
+        /// The user.
+        user: UserName,
+        /// Whose locator.
+        dc: SiteName,
+    },
+}
+
+impl fmt::Display for FlapKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry { user, vm } => write!(f, "{user}/{vm}"),
+            Self::Locator { user, dc } => write!(f, "{user} by {dc}"),
+        }
+    }
+}
+
+/// All of policy that changes while the engine runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PolicyRow {
+    /// Whether the engine may move anything.
+    pub arming: Arming,
+    /// Modes of parts of the fabric, the widest first; the global one stands in the snapshot itself.
+    pub modes: Vec<ModeRow>,
+    /// How much of each budget is used; the first is the one of everybody.
+    pub budgets: Vec<BudgetRow>,
+    /// The flap ledger: the largest penalties first, at most a hundred.
+    pub flaps: Vec<FlapRow>,
+    /// Data centres being emptied.
+    pub drains: Vec<DrainRow>,
+    /// Freeze and maintenance windows.
+    pub windows: Vec<WindowRow>,
+}
+
+/// The mode of a part of the fabric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeRow {
+    /// Which part.
+    pub scope: Scope,
+    /// Its mode.
+    pub mode: Mode,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The session file.
+    Session,
+    /// A command, while the engine ran.
+    Runtime,
+}
+
+/// One limit and how much of it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauge {
+    /// Used now.
+    pub used: u64,
+    /// Never more than this.
+    pub limit: u64,
+}
+
+/// One budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// `all`, or the name the session gives it.
+    pub name: String,
+    /// Moves under way.
+    pub concurrent: Gauge,
+    /// Moves begun in the last hour.
+    pub per_hour: Gauge,
+    /// Users whose move began in the last hour.
+    pub users_per_hour: Gauge,
+    /// Users times seconds of moves in the last hour; what is under way counts in full.
+    pub users_seconds: Gauge,
+}
+
+/// One line of the flap ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlapRow {
+    /// Of what.
+    pub key: FlapKey,
+    /// The penalty at `at`; it halves every half-life from there.
+    pub penalty: f64,
+    /// When that was so.
+    pub at: Timestamp,
+    /// Flaps counted since the penalty was last nothing.
+    pub flaps: u32,
+    /// When it is let go if nothing flaps until then; `None` if it is not suppressed.
+    pub release_at: Option<Timestamp>,
+}
+
+/// A data centre being emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainRow {
+    /// Which.
+    pub dc: SiteName,
+    /// Who asked for it; `None` is the session.
+    pub by: Option<Actor>,
+    /// Entries still by it.
+    pub left: u32,
+}
+
+/// A window in which moves are denied, or only allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowRow {
+    /// Its name.
+    pub name: String,
+    /// Whether it denies; else it allows.
+    pub denies: bool,
+    /// Whether it is on.
+    pub on: bool,
+    /// When that changes; `None`: never again.
+    pub changes_at: Option<Timestamp>,
+}
