@@ -61,7 +61,7 @@ impl Told {
                     self.entries.insert(row.user, row.dc);
                 }
             }
-            Notice::Point { .. } | Notice::Mode { .. } | Notice::Log { .. } => {}
+            Notice::Point { .. } | Notice::Mode { .. } | Notice::Policy { .. } | Notice::Log { .. } => {}
         }
     }
 
