@@ -170,8 +170,9 @@ pub fn verify<'k>(datagram: &[u8], keys: &'k [Key]) -> Result<&'k Key, AuthError
     Err(refusal)
 }
 
-/// IANA "LISP Packet Types": Map-Register, Map-Notify, type 5 in both its readings, Shared Extension.
-const AUTHENTICATED_TYPES: [u8; 4] = [3, 4, 5, 15];
+/// IANA "LISP Packet Types": Map-Register, Map-Notify, type 5 in both its readings, Info-Request and -Reply, Shared
+/// Extension.
+const AUTHENTICATED_TYPES: [u8; 5] = [3, 4, 5, 7, 15];
 
 /// A message taken apart around its MAC.
 struct Authenticated<'a> {

@@ -19,8 +19,10 @@
 mod change_priority;
 mod encapsulated;
 mod family;
+mod info;
 mod reader;
 mod record;
+mod referral;
 mod register;
 mod request;
 
@@ -31,7 +33,8 @@ pub use change_priority::SUB_TYPE as CHANGE_PRIORITY_SUB_TYPE;
 
 use crate::error::{EmitError, Part, WireError};
 use crate::message::{
-    ChangePriority, ChangePriorityForm, Encapsulated, MapNotify, MapRegister, MapReply, MapRequest, Message,
+    ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral, MapRegister, MapReply,
+    MapRequest, Message,
 };
 
 /// Bytes of the longest UDP payload over IPv4; nothing longer is emitted.
@@ -46,6 +49,8 @@ mod packet_type {
     pub(super) const MAP_REGISTER: u8 = 3;
     pub(super) const MAP_NOTIFY: u8 = 4;
     pub(super) const MAP_NOTIFY_ACK: u8 = 5;
+    pub(super) const MAP_REFERRAL: u8 = 6;
+    pub(super) const INFO: u8 = 7;
     pub(super) const ENCAPSULATED: u8 = 8;
     pub(super) const SHARED_EXTENSION: u8 = 15;
 }
@@ -91,6 +96,8 @@ impl Message {
                 Self::MapNotifyAck(MapNotify::read_ack(word, reader)?)
             }
             packet_type::MAP_NOTIFY_ACK => Self::ChangePriority(ChangePriority::read_legacy(word, reader)?),
+            packet_type::MAP_REFERRAL => Self::MapReferral(MapReferral::read(word, reader)?),
+            packet_type::INFO => Self::Info(Info::read(word, reader)?),
             packet_type::ENCAPSULATED => Self::Encapsulated(Encapsulated::read(word, reader)?),
             packet_type::SHARED_EXTENSION => Self::ChangePriority(ChangePriority::read_shared(word, reader)?),
             number => return Err(WireError::UnknownType { number }),
@@ -115,6 +122,8 @@ impl Message {
             Self::MapRegister(_) => packet_type::MAP_REGISTER,
             Self::MapNotify(_) => packet_type::MAP_NOTIFY,
             Self::MapNotifyAck(_) => packet_type::MAP_NOTIFY_ACK,
+            Self::MapReferral(_) => packet_type::MAP_REFERRAL,
+            Self::Info(_) => packet_type::INFO,
             Self::Encapsulated(_) => packet_type::ENCAPSULATED,
             Self::ChangePriority(change) => match change.form {
                 ChangePriorityForm::SharedExtension => packet_type::SHARED_EXTENSION,
@@ -151,10 +160,12 @@ impl Message {
         match self {
             Self::MapRequest(request) => open().and_then(|()| request.write(word, out)),
             Self::MapReply(reply) => open().and_then(|()| reply.write(word, out)),
+            Self::MapReferral(referral) => open().and_then(|()| referral.write(word, out)),
             Self::Encapsulated(envelope) => open().and_then(|()| envelope.write(word, out)),
             Self::MapRegister(register) => register.write(word, auth.unwrap_or(register.auth.view()), out),
             Self::MapNotify(notify) => notify.write(word, auth.unwrap_or(notify.auth.view()), out),
             Self::MapNotifyAck(notify) => notify.write_ack(word, auth.unwrap_or(notify.auth.view()), out),
+            Self::Info(info) => info.write(word, auth.unwrap_or(info.auth.view()), out),
             Self::ChangePriority(change) => {
                 let auth = auth.unwrap_or(change.auth.view());
                 match change.form {

@@ -42,6 +42,8 @@ pub enum Part {
     InnerUdp,
     /// The message inside an Encapsulated Control Message.
     InnerMessage,
+    /// The NAT-Traversal address of an Info-Reply, or the AFI in its place.
+    NatTraversal,
     /// The 8-byte header before each encapsulated packet.
     DataHeader,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Part {
             Self::InnerIp => f.write_str("inner IP header"),
             Self::InnerUdp => f.write_str("inner UDP header"),
             Self::InnerMessage => f.write_str("inner message"),
+            Self::NatTraversal => f.write_str("NAT-Traversal address"),
             Self::DataHeader => f.write_str("data header"),
         }
     }

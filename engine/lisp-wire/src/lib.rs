@@ -39,8 +39,9 @@ pub use data_header::{DATA_HEADER_LEN, DataHeader};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
 pub use message::{
-    Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, MapNotify, MapRegister, MapReply,
-    MapRequest, Message, Nonce, NotifyBits, Purpose, SiteId, XtrId,
+    Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral,
+    MapRegister, MapReply, MapRequest, Message, NatTraversal, Nonce, NotifyBits, Purpose, Referral,
+    ReferralAction, SiteId, XtrId,
 };
 
 /// UDP destination port of encapsulated packets (RFC 9300 section 5).

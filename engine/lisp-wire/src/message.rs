@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Eid, EidPrefix, MappingRecord, Rloc};
+use crate::{Eid, EidPrefix, Locator, MappingRecord, Rloc, Ttl};
 
 /// 64 bits that tie a reply to its request, or order registrations (RFC 9301 sections 5.2 and 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub enum Message {
     MapNotify(MapNotify),
     /// Type 5.
     MapNotifyAck(MapNotify),
+    /// Type 6.
+    MapReferral(MapReferral),
+    /// Type 7.
+    Info(Info),
     /// Type 8.
     Encapsulated(Encapsulated),
     /// Type 15 (RFC 9304), or type 5 in the thesis's own form.
@@ -150,6 +154,10 @@ pub struct MapRegister {
     pub proxy_reply: bool,
     /// M: acknowledge by Map-Notify.
     pub want_notify: bool,
+    /// a: merge the locators with those that other xTRs register for the same EIDs.
+    pub merge: bool,
+    /// T: the registration ends after its records' TTL, not after the Map-Server's own time.
+    pub use_ttl: bool,
     /// The MAC as it stood on the wire, or room for it.
     pub auth: AuthField,
     /// What is registered.
@@ -182,6 +190,85 @@ pub struct Encapsulated {
     pub ddt_originated: bool,
     /// The inner message, a Map-Request as a rule.
     pub message: Vec<u8>,
+}
+
+/// Whom to ask next, from a node of a delegation tree to a Map-Resolver (RFC 8111 section 6.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapReferral {
+    /// The request's.
+    pub nonce: Nonce,
+    /// One for each EID prefix that was asked for.
+    pub records: Vec<Referral>,
+}
+
+/// One record of a Map-Referral.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referral {
+    /// How long it may be kept.
+    pub ttl: Ttl,
+    /// What is delegated, or the hole in it.
+    pub eid: EidPrefix,
+    /// What to do with it.
+    pub action: ReferralAction,
+    /// A: the sender is the authority for the prefix.
+    pub authoritative: bool,
+    /// I: the set of nodes is not all there is; it is not to be kept.
+    pub incomplete: bool,
+    /// 12 bits.
+    pub map_version: u16,
+    /// Whom to ask next: at most 255.
+    pub nodes: Vec<Locator>,
+}
+
+/// What a referral means (IANA "LISP-DDT Map-Referral ACT" values, RFC 8111 section 6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum ReferralAction {
+    /// 0: ask these nodes of the tree.
+    NodeReferral = 0,
+    /// 1: ask these Map-Servers.
+    MsReferral = 1,
+    /// 2: the Map-Server has taken the question on.
+    MsAck = 2,
+    /// 3: the prefix is the Map-Server's, and nobody registers it.
+    MsNotRegistered = 3,
+    /// 4: the prefix is delegated to nobody.
+    DelegationHole = 4,
+    /// 5: the node has nothing to do with the EID.
+    NotAuthoritative = 5,
+}
+
+/// "Where do I appear to be?" and the answer (draft-ermagan-lisp-nat-traversal section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Of the request; repeated in the reply.
+    pub nonce: Nonce,
+    /// The MAC as it stood on the wire, or room for it.
+    pub auth: AuthField,
+    /// How long the reply holds, minutes; 0 in requests.
+    pub ttl: Ttl,
+    /// An EID prefix of the asking site: it tells whose key the message is signed with.
+    pub eid: EidPrefix,
+    /// What the Map-Server saw; `None` in a request.
+    pub nat: Option<NatTraversal>,
+}
+
+/// How a Map-Server sees an ETR behind a NAT (RFC 8060 section 4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatTraversal {
+    /// The Map-Server's port.
+    pub server_port: u16,
+    /// The ETR's port, as it is seen from outside.
+    pub etr_port: u16,
+    /// The ETR's address, as it is seen from outside.
+    pub global: Option<Rloc>,
+    /// The Map-Server's address.
+    pub server: Option<Rloc>,
+    /// The ETR's own address, where it said.
+    pub private: Option<Rloc>,
+    /// Re-encapsulating routers that sites behind NATs can be reached through.
+    pub rtrs: Vec<Rloc>,
 }
 
 /// How the authentication field of a message is computed (IANA "LISP Algorithm ID Numbers").

@@ -19,7 +19,7 @@ use lisp_wire::{
 
 /// What tshark must call the samples. It names no EID where there are several records, and knows neither type 5 nor
 /// type 15.
-const INFO: [(&str, &str); 30] = [
+const INFO: [(&str, &str); 38] = [
     ("map-request", "Map-Request for 10.2.0.9/32"),
     ("map-request-probe", "Map-Request (RLOC-probe) for 10.2.0.9/32"),
     ("map-request-smr", "Map-Request (SMR) for 10.2.0.9/32"),
@@ -55,6 +55,14 @@ const INFO: [(&str, &str); 30] = [
     ("map-notify", "Map-Notify for 10.1.0.0/24"),
     ("map-notify-with-xtr", "Map-Notify"),
     ("map-notify-ack", "Unknown LISP Control Packet (5)"),
+    ("map-register-merging", "Map-Register for 10.1.0.0/24"),
+    ("map-referral-node", "Map-Referral for 10.2.0.0/16"),
+    ("map-referral-server", "Map-Referral for [7] 2001:db8:2::/48"),
+    ("map-referral-acknowledged", "Map-Referral for 10.2.0.0/24"),
+    ("map-referral-hole", "Map-Referral for 10.9.0.0/16"),
+    ("info-request", "Info-Request for 10.1.0.0/24"),
+    ("info-reply", "Info-Reply for 10.1.0.0/24"),
+    ("info-reply-rtrs", "Info-Reply for [7] 2001:db8:1::/48"),
     ("change-priority-arrived", "Unknown LISP Control Packet (15)"),
     ("change-priority-handover", "Unknown LISP Control Packet (15)"),
     ("change-priority-update", "Unknown LISP Control Packet (15)"),
@@ -88,7 +96,7 @@ fn tshark_dissects_one_of_each_message_and_finds_nothing_malformed() {
     let known = |(name, _): &(&str, Message)| *name != "map-request-unsubscribe";
     for (name, message) in samples::all().into_iter().filter(known) {
         let (_, info) = INFO.iter().find(|(known, _)| *known == name).unwrap();
-        let unsigned = !matches!(message.packet_type(), 3 | 4 | 5 | 15);
+        let unsigned = !matches!(message.packet_type(), 3 | 4 | 5 | 7 | 15);
         for key in keys.iter().take(if unsigned { 1 } else { keys.len() }) {
             let mut bytes = Vec::new();
             if unsigned {
@@ -194,6 +202,8 @@ fn tshark_sees_each_flag_of_a_reply_a_registration_and_an_envelope_where_it_is_s
             nonce,
             proxy_reply,
             want_notify,
+            merge: false,
+            use_ttl: false,
             auth,
             records: vec![],
             xtr,

@@ -84,7 +84,7 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         }
         // Map-Notifies of ours to subscribers are acknowledged; those that acknowledge registrations are not.
         Message::MapNotifyAck(ack) => machines.server.acknowledged(&ack, bytes, from, cx),
-        Message::MapRegister(_) => cx.count(Counter::NoRole),
+        Message::MapRegister(_) | Message::MapReferral(_) | Message::Info(_) => cx.count(Counter::NoRole),
     }
 }
 

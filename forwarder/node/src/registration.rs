@@ -167,6 +167,8 @@ fn send_register(server: &MapServer, records: Vec<lisp_wire::MappingRecord>, cx:
         nonce,
         proxy_reply: server.proxy_reply,
         want_notify: true,
+        merge: false,
+        use_ttl: false,
         auth: unsigned(),
         records,
         xtr: Some((cx.config.xtr_id, cx.config.site_id)),

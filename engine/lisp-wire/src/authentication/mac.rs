@@ -60,6 +60,7 @@ fn derive(secret: &[u8], message: &Authenticated<'_>) -> Result<Mac, InvalidLeng
         4 => b"Map-Notify Authentication",
         5 => b"Map-Notify-Ack Authentication",
         // Ours, after the pattern of the others.
+        7 => b"Info Authentication",
         _ => b"Change-Priority Authentication",
     };
     let extracted = hmac::<Sha256>(salt, &[message.nonce, secret])?;

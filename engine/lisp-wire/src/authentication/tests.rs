@@ -74,6 +74,8 @@ fn macs_are_those_of_the_algorithms() {
 fn a_derived_key_is_one_types_own() {
     let key = key(Algorithm::HmacSha256Hkdf, MacLength::Truncated);
     let register = MapRegister {
+        merge: false,
+        use_ttl: false,
         nonce: Nonce(42),
         proxy_reply: false,
         want_notify: false,
@@ -157,7 +159,7 @@ fn only_types_with_authentication_are_looked_at() {
         verify(&[], &keys).unwrap_err(),
         AuthError::NotAuthenticated { number: 0 }
     );
-    for number in [0, 1, 2, 6, 7, 8, 9, 14] {
+    for number in [0, 1, 2, 6, 8, 9, 14] {
         let refused = verify(&[number << 4; 64], &keys).unwrap_err();
         assert_eq!(refused, AuthError::NotAuthenticated { number });
     }

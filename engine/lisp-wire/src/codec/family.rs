@@ -7,10 +7,10 @@ use crate::error::{Part, WireError};
 use crate::{Eid, EidPrefix, InstanceId};
 
 /// IANA "Address Family Numbers".
-const AFI_NONE: u16 = 0;
+pub(super) const AFI_NONE: u16 = 0;
 const AFI_IPV4: u16 = 1;
 const AFI_IPV6: u16 = 2;
-const AFI_LCAF: u16 = 16387;
+pub(super) const AFI_LCAF: u16 = 16387;
 
 /// IANA "LISP Canonical Address Format (LCAF) Types".
 pub(super) const LCAF_INSTANCE_ID: u8 = 2;

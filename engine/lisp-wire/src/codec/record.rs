@@ -40,15 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, part: Part) -> Result<MappingRecord,
     let flags = reader.u16(part)?;
     let map_version = reader.u16(part)? & MAP_VERSION;
     let eid = Address::read(reader, part)?.prefix(mask_length, part)?;
-    reader.expect(count, LEAST_LOCATOR, locator_part(part, 0))?;
-    let mut locators = Vec::with_capacity(usize::from(count));
-    let mut refusal = None;
-    for index in 0..count {
-        match read_locator(reader, locator_part(part, index))? {
-            Ok(locator) => locators.push(locator),
-            Err(unusable) => refusal = Some(unusable),
-        }
-    }
+    let (locators, refusal) = read_locators(reader, count, part)?;
     if let (true, Some(unusable)) = (locators.is_empty(), refusal) {
         return Err(unusable);
     }
@@ -61,6 +53,24 @@ pub(super) fn read(reader: &mut Reader<'_>, part: Part) -> Result<MappingRecord,
         map_version,
         locators,
     })
+}
+
+/// Reads the locators of a record: those we can reach, and why others were left out.
+pub(super) fn read_locators(
+    reader: &mut Reader<'_>,
+    count: u8,
+    part: Part,
+) -> Result<(Vec<Locator>, Option<WireError>), WireError> {
+    reader.expect(count, LEAST_LOCATOR, locator_part(part, 0))?;
+    let mut locators = Vec::with_capacity(usize::from(count));
+    let mut refusal = None;
+    for index in 0..count {
+        match read_locator(reader, locator_part(part, index))? {
+            Ok(locator) => locators.push(locator),
+            Err(unusable) => refusal = Some(unusable),
+        }
+    }
+    Ok((locators, refusal))
 }
 
 /// The Locator Count of the record that comes next.
@@ -84,13 +94,7 @@ pub(super) fn write(record: &MappingRecord, out: &mut Vec<u8>) -> Result<(), Emi
         map_version,
         locators,
     } = record;
-    if *map_version > MAP_VERSION {
-        return Err(EmitError::Range {
-            what: "map version",
-            value: u32::from(*map_version),
-            bits: 12,
-        });
-    }
+    check_version(*map_version)?;
     let authoritative = if *authoritative { AUTHORITATIVE } else { 0 };
     let flags = u16::from(*action as u8) << ACTION_SHIFT | authoritative;
     out.extend_from_slice(&ttl.0.to_be_bytes());
@@ -100,6 +104,18 @@ pub(super) fn write(record: &MappingRecord, out: &mut Vec<u8>) -> Result<(), Emi
     family::write_eid(eid.first(), out);
     for locator in locators {
         write_locator(locator, out);
+    }
+    Ok(())
+}
+
+/// A map version has 12 bits.
+pub(super) fn check_version(version: u16) -> Result<(), EmitError> {
+    if version > MAP_VERSION {
+        return Err(EmitError::Range {
+            what: "map version",
+            value: u32::from(version),
+            bits: 12,
+        });
     }
     Ok(())
 }
@@ -144,7 +160,7 @@ fn read_locator(reader: &mut Reader<'_>, part: Part) -> Result<Result<Locator, W
     }))
 }
 
-fn write_locator(locator: &Locator, out: &mut Vec<u8>) {
+pub(super) fn write_locator(locator: &Locator, out: &mut Vec<u8>) {
     let Locator {
         rloc,
         priority,

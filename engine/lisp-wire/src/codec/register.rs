@@ -11,6 +11,10 @@ use crate::message::{Algorithm, AuthField, MapNotify, MapRegister, Nonce, SiteId
 mod bit {
     pub(super) const P: u32 = 1 << 27;
     pub(super) const I: u32 = 1 << 25;
+    /// T: the record's TTL is the registration's life (RFC 9301 section 5.6).
+    pub(super) const T: u32 = 1 << 11;
+    /// a: merge with what other xTRs register.
+    pub(super) const MERGE: u32 = 1 << 10;
     pub(super) const M: u32 = 1 << 8;
 }
 
@@ -28,6 +32,8 @@ impl MapRegister {
             nonce,
             proxy_reply: word & bit::P != 0,
             want_notify: word & bit::M != 0,
+            merge: word & bit::MERGE != 0,
+            use_ttl: word & bit::T != 0,
             auth,
             records,
             xtr,
@@ -39,6 +45,8 @@ impl MapRegister {
             nonce,
             proxy_reply,
             want_notify,
+            merge,
+            use_ttl,
             auth: _,
             records,
             xtr,
@@ -46,6 +54,8 @@ impl MapRegister {
         let word = word
             | flag(*proxy_reply, bit::P)
             | flag(xtr.is_some(), bit::I)
+            | flag(*use_ttl, bit::T)
+            | flag(*merge, bit::MERGE)
             | flag(*want_notify, bit::M)
             | u32::from(record::count("records", records.len(), 0)?);
         write_head(word, *nonce, auth, out)?;

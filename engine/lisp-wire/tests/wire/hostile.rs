@@ -132,12 +132,58 @@ fn a_datagram_that_ends_early_says_where() {
 #[test]
 fn what_is_not_spoken_is_refused_by_name() {
     let word = |word: u32| Message::parse(&word.to_be_bytes()).unwrap_err();
-    for number in [0, 6, 7, 9, 14] {
+    for number in [0, 9, 14] {
         assert_eq!(word(u32::from(number) << 28), WireError::UnknownType { number });
     }
     assert_eq!(word(0xf400_0000), WireError::UnknownSubType { number: 0x400 });
     assert_eq!(word(0x2200_0000), WireError::LispSec);
     assert_eq!(word(0x8800_0000), WireError::LispSec);
+}
+
+#[test]
+fn an_info_reply_that_lies_about_its_address_is_refused() {
+    // Nonce, authentication without a MAC, TTL, an IPv4 prefix: then the address.
+    const NAT: usize = 16 + 12;
+    let lengths = edited("info-reply", |bytes| bytes[NAT + 7] -= 1);
+    assert!(lengths.is_err(), "{lengths:?}");
+    let kind = edited("info-reply", |bytes| bytes[NAT + 4] = 2);
+    let part = Part::NatTraversal;
+    assert_eq!(kind, Err(WireError::Lcaf { part, kind: 2 }));
+    let bare = edited("info-reply", |bytes| bytes[NAT..NAT + 2].copy_from_slice(&[0, 1]));
+    assert_eq!(bare, Err(WireError::AddressFamily { part, afi: 1 }));
+    // A request has nothing there.
+    let request = edited("info-reply", |bytes| bytes[0] = 0x70);
+    assert_eq!(request, Err(WireError::AddressFamily { part, afi: 16387 }));
+}
+
+#[test]
+fn a_referral_with_signatures_is_read_past_them_and_one_without_a_meaning_is_refused() {
+    let signed = edited("map-referral-node", |bytes| {
+        bytes[RECORD + 8] = 0x10;
+        bytes.extend([0; 14]);
+        bytes.extend([0, 3]);
+        bytes.extend([0; 4 + 3]);
+    });
+    assert_eq!(signed, Message::parse(&sample("map-referral-node")));
+    let cut = edited("map-referral-node", |bytes| {
+        bytes[RECORD + 8] = 0x10;
+        bytes.extend([0; 14]);
+        bytes.extend([0xff, 0xff]);
+    });
+    assert!(
+        matches!(
+            cut,
+            Err(WireError::Truncated {
+                need: 65_539,
+                have: 0,
+                ..
+            })
+        ),
+        "{cut:?}"
+    );
+    let part = Part::Record(0);
+    let action = edited("map-referral-node", |bytes| bytes[RECORD + 6] |= 7 << 5);
+    assert_eq!(action, Err(WireError::Action { part, number: 7 }));
 }
 
 #[test]

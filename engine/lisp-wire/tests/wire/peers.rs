@@ -1,9 +1,9 @@
 //! Messages of OpenOverlayRouter 1.3.0, as captured, and what they say.
 
 use lisp_wire::{
-    Action, Algorithm, AuthError, AuthField, Eid, Encapsulated, Key, Locator, MacLength, MapNotify,
-    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, NotifyBits, Priority, Rloc, Ttl,
-    Weight, verify,
+    Action, Algorithm, AuthError, AuthField, Eid, Encapsulated, Info, Key, Locator, MacLength, MapNotify,
+    MapRegister, MapReply, MapRequest, MappingRecord, Message, NatTraversal, Nonce, NotifyBits, Priority,
+    Rloc, Ttl, Weight, verify,
 };
 
 use crate::samples::{eid, prefix, rloc};
@@ -162,6 +162,8 @@ fn pairs() -> Vec<(&'static str, Message)> {
             "300001016fffdf6ffddc796700010014460640f0727e7701148f4546d179bcc715f86a000000000a0118100000000001c0a802000164\
              ff00000500010a000202",
             Message::MapRegister(MapRegister {
+                merge: false,
+                use_ttl: false,
                 nonce: Nonce(0x6fff_df6f_fddc_7967),
                 proxy_reply: false,
                 want_notify: true,
@@ -195,6 +197,34 @@ fn pairs() -> Vec<(&'static str, Message)> {
                     rloc("10.0.11.2"),
                     "fd00:2::10/128",
                 ))),
+            }),
+        ),
+        (
+            "700000007bab3b7b313d2b02000100148f39530869575ea09deab57a45c68b3431b07c4c0000000000180001c0a801000000",
+            Message::Info(Info {
+                nonce: Nonce(0x7bab_3b7b_313d_2b02),
+                auth: mac("8f39530869575ea09deab57a45c68b3431b07c4c"),
+                ttl: Ttl(0),
+                eid: prefix("192.168.1.0/24"),
+                nat: None,
+            }),
+        ),
+        (
+            "780000007bab3b7b313d2b02000100146af8431305bc54c77d71584107e528670af3852f0000000a00180001c0a8010040030000\
+             0700001810f610f600010a00070100010a000902000000010a000802",
+            Message::Info(Info {
+                nonce: Nonce(0x7bab_3b7b_313d_2b02),
+                auth: mac("6af8431305bc54c77d71584107e528670af3852f"),
+                ttl: Ttl(10),
+                eid: prefix("192.168.1.0/24"),
+                nat: Some(NatTraversal {
+                    server_port: 4342,
+                    etr_port: 4342,
+                    global: Some(rloc("10.0.7.1")),
+                    server: Some(rloc("10.0.9.2")),
+                    private: None,
+                    rtrs: vec![rloc("10.0.8.2")],
+                }),
             }),
         ),
     ]
@@ -241,6 +271,8 @@ fn a_peers_mac_is_verified_by_the_key_it_was_made_with() {
         // Map-Register and Map-Notify of both sites, over IPv4 and, the last, with IPv6 locators in a tenant.
         (b"secretB", pairs()[8].0),
         (b"secretB", pairs()[9].0),
+        (b"secretA", pairs()[11].0),
+        (b"secretA", pairs()[12].0),
         (
             b"secretA",
             "300001017bb7e26ffee1931b0001001487c08f3868892b0856039043938621219c0e24d50000000a0218100000000001c0a801000164\

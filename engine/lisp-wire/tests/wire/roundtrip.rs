@@ -91,6 +91,7 @@ proptest! {
             Message::MapRegister(register) => &register.auth,
             Message::MapNotify(notify) | Message::MapNotifyAck(notify) => &notify.auth,
             Message::ChangePriority(change) => &change.auth,
+            Message::Info(info) => &info.auth,
             other => return Err(TestCaseError::fail(format!("read as {other:?}"))),
         };
         prop_assert_eq!((auth.key_id, auth.algorithm, auth.mac.len()), (id, algorithm, bytes[shape / 2]));

@@ -1,9 +1,9 @@
 //! One of each message, and of each shape a message can take.
 
 use lisp_wire::{
-    Action, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Locator, MapNotify,
-    MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce, NotifyBits, Priority, Purpose, Rloc,
-    SiteId, Ttl, Weight, XtrId,
+    Action, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Info, Locator,
+    MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord, Message, NatTraversal, Nonce,
+    NotifyBits, Priority, Purpose, Referral, ReferralAction, Rloc, SiteId, Ttl, Weight, XtrId,
 };
 
 pub(crate) const XTR: XtrId = XtrId(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
@@ -99,6 +99,26 @@ pub(crate) fn unsigned() -> Vec<(&'static str, Message)> {
             Message::MapRequest(subscribing_with_mapping),
         ),
         ("map-request-unsubscribe", Message::MapRequest(unsubscribing)),
+        (
+            "map-referral-node",
+            referral(ReferralAction::NodeReferral, "10.2.0.0/16", &["192.0.2.8"]),
+        ),
+        (
+            "map-referral-server",
+            referral(
+                ReferralAction::MsReferral,
+                "[7]2001:db8:2::/48",
+                &["192.0.2.8", "2001:db8:f::8"],
+            ),
+        ),
+        (
+            "map-referral-acknowledged",
+            referral(ReferralAction::MsAck, "10.2.0.0/24", &["192.0.2.8"]),
+        ),
+        (
+            "map-referral-hole",
+            referral(ReferralAction::DelegationHole, "10.9.0.0/16", &[]),
+        ),
         ("map-reply-policy-denied", reply(vec![denied], false)),
         ("map-reply-auth-failure", reply(vec![unproven], false)),
     ]
@@ -120,6 +140,13 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
     vec![
         ("map-register", register(one(), None)),
         ("map-register-with-xtr", register(tenants(), site)),
+        ("map-register-merging", merging()),
+        ("info-request", info("10.1.0.0/24", None)),
+        ("info-reply", info("10.1.0.0/24", Some(seen(&["192.0.2.9"])))),
+        (
+            "info-reply-rtrs",
+            info("[7]2001:db8:1::/48", Some(seen(&["192.0.2.9", "2001:db8:f::9"]))),
+        ),
         ("map-notify", Message::MapNotify(notify(one(), None))),
         (
             "map-notify-publication",
@@ -180,10 +207,61 @@ pub(crate) fn register(records: Vec<MappingRecord>, xtr: Option<(XtrId, SiteId)>
         nonce: Nonce(41),
         proxy_reply: xtr.is_some(),
         want_notify: true,
+        merge: false,
+        use_ttl: false,
         auth: AuthField::unsigned(),
         records,
         xtr,
     })
+}
+
+fn merging() -> Message {
+    let Message::MapRegister(register) = register(vec![record("10.1.0.0/24", &["192.0.2.1"])], None) else {
+        panic!("it is one")
+    };
+    Message::MapRegister(MapRegister {
+        merge: true,
+        use_ttl: true,
+        ..register
+    })
+}
+
+pub(crate) fn referral(action: ReferralAction, eid: &str, nodes: &[&str]) -> Message {
+    let node = |address: &&str| Locator::unicast(rloc(address), Priority(1), Weight(100));
+    Message::MapReferral(MapReferral {
+        nonce: Nonce(0x0123_4567_89ab_cdef),
+        records: vec![Referral {
+            ttl: Ttl(1440),
+            eid: prefix(eid),
+            action,
+            authoritative: true,
+            incomplete: action == ReferralAction::MsAck,
+            map_version: 0,
+            nodes: nodes.iter().map(node).collect(),
+        }],
+    })
+}
+
+pub(crate) fn info(eid: &str, nat: Option<NatTraversal>) -> Message {
+    Message::Info(Info {
+        nonce: Nonce(43),
+        auth: AuthField::unsigned(),
+        ttl: Ttl(if nat.is_some() { 10 } else { 0 }),
+        eid: prefix(eid),
+        nat,
+    })
+}
+
+/// An ETR behind a NAT.
+pub(crate) fn seen(rtrs: &[&str]) -> NatTraversal {
+    NatTraversal {
+        server_port: 4342,
+        etr_port: 61_000,
+        global: Some(rloc("198.51.100.7")),
+        server: Some(rloc("192.0.2.1")),
+        private: None,
+        rtrs: rtrs.iter().map(|text| rloc(text)).collect(),
+    }
 }
 
 pub(crate) fn notify(records: Vec<MappingRecord>, xtr: Option<(XtrId, SiteId)>) -> MapNotify {

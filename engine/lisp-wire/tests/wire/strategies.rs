@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use lisp_wire::{
-    Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated,
-    InstanceId, Locator, MapNotify, MapRegister, MapReply, MapRequest, MappingRecord, Message, Nonce,
-    NotifyBits, Priority, Purpose, Rloc, SiteId, Ttl, Weight, XtrId,
+    Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Info,
+    InstanceId, Locator, MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord, Message,
+    NatTraversal, Nonce, NotifyBits, Priority, Purpose, Referral, ReferralAction, Rloc, SiteId, Ttl, Weight,
+    XtrId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -17,6 +18,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         request().prop_map(Message::MapRequest),
         reply().prop_map(Message::MapReply),
         encapsulated().prop_map(Message::Encapsulated),
+        referral().prop_map(Message::MapReferral),
         authenticated(),
     ]
 }
@@ -27,6 +29,7 @@ pub(crate) fn authenticated() -> impl Strategy<Value = Message> {
         register().prop_map(Message::MapRegister),
         notify().prop_map(Message::MapNotify),
         notify().prop_map(|notify| Message::MapNotifyAck(notify.acknowledgement())),
+        info().prop_map(Message::Info),
         change().prop_map(Message::ChangePriority),
         legacy().prop_map(Message::ChangePriority),
     ]
@@ -88,16 +91,66 @@ fn reply() -> impl Strategy<Value = MapReply> {
 }
 
 fn register() -> impl Strategy<Value = MapRegister> {
-    (any::<u64>(), any::<[bool; 2]>(), auth(), records(0..5), site()).prop_map(
-        |(nonce, [proxy_reply, want_notify], auth, records, xtr)| MapRegister {
+    (any::<u64>(), any::<[bool; 4]>(), auth(), records(0..5), site()).prop_map(
+        |(nonce, [proxy_reply, want_notify, merge, use_ttl], auth, records, xtr)| MapRegister {
             nonce: Nonce(nonce),
             proxy_reply,
             want_notify,
+            merge,
+            use_ttl,
             auth,
             records,
             xtr,
         },
     )
+}
+
+fn info() -> impl Strategy<Value = Info> {
+    let rloc = || address().prop_map(Rloc);
+    let ends = (option::of(rloc()), option::of(rloc()), option::of(rloc()));
+    let nat = (any::<[u16; 2]>(), ends, vec(rloc(), 0..=16)).prop_map(
+        |([server_port, etr_port], (global, server, private), rtrs)| NatTraversal {
+            server_port,
+            etr_port,
+            global,
+            server,
+            private,
+            rtrs,
+        },
+    );
+    (any::<u64>(), auth(), any::<u32>(), prefix(), option::of(nat)).prop_map(
+        |(nonce, auth, ttl, eid, nat)| Info {
+            nonce: Nonce(nonce),
+            auth,
+            ttl: Ttl(ttl),
+            eid,
+            nat,
+        },
+    )
+}
+
+fn referral() -> impl Strategy<Value = MapReferral> {
+    let action = proptest::sample::select(vec![
+        ReferralAction::NodeReferral,
+        ReferralAction::MsReferral,
+        ReferralAction::MsAck,
+        ReferralAction::MsNotRegistered,
+        ReferralAction::DelegationHole,
+        ReferralAction::NotAuthoritative,
+    ]);
+    let record = (action, record(), any::<bool>()).prop_map(|(action, record, incomplete)| Referral {
+        ttl: record.ttl,
+        eid: record.eid,
+        action,
+        authoritative: record.authoritative,
+        incomplete,
+        map_version: record.map_version,
+        nodes: record.locators,
+    });
+    (any::<u64>(), vec(record, 0..4)).prop_map(|(nonce, records)| MapReferral {
+        nonce: Nonce(nonce),
+        records,
+    })
 }
 
 fn notify() -> impl Strategy<Value = MapNotify> {

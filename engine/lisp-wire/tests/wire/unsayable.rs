@@ -180,6 +180,23 @@ fn an_envelope_holds_one_family_and_no_more_than_a_packet() {
 }
 
 #[test]
+fn an_info_reply_names_sixteen_routers_at_most() {
+    let rtrs = ["192.0.2.9"; 17];
+    let refused = refusal(&samples::info("10.1.0.0/24", Some(samples::seen(&rtrs))));
+    assert!(
+        matches!(
+            refused,
+            EmitError::Count {
+                count: 17,
+                most: 16,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+}
+
+#[test]
 fn only_what_carries_authentication_is_signed() {
     let key = Key::new(1, Algorithm::HmacSha256, b"secret").unwrap();
     for (name, message) in samples::unsigned() {
