@@ -22,9 +22,10 @@ use raw::RawConfig;
 pub struct Config {
     /// What the control machines are told.
     pub node: node::Config,
-    /// The site's side; `None` for a node that carries no packets (Map-Server, Map-Resolver).
-    pub tun: Option<TunConfig>,
-    /// What is done with packets for EIDs elsewhere.
+    /// The site's side, an interface for each tenant; none for a node that carries no packets (Map-Server,
+    /// Map-Resolver).
+    pub tuns: Vec<TunConfig>,
+    /// What is done with packets that come by the network for EIDs elsewhere.
     pub relay: Relay,
     /// The control socket.
     pub control: Option<ControlConfig>,
@@ -32,7 +33,7 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
 }
 
-/// The TUN interface.
+/// A TUN interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunConfig {
     /// Its name.
@@ -41,6 +42,8 @@ pub struct TunConfig {
     pub uplink_mtu: u16,
     /// Prefixes that the kernel routes into it.
     pub routes: Vec<EidPrefix>,
+    /// The routing table that gets the routes; `None` for the main one. It keeps tenants with equal addresses apart.
+    pub table: Option<u32>,
     /// The tenant whose packets pass through it.
     pub iid: InstanceId,
 }

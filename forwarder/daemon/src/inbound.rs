@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketBatch, mtu};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use offload::{Receiver, Tun, UdpSocket};
+use offload::{Receiver, UdpSocket};
 
 use crate::link::Mouth;
 use crate::outbound::{BATCH, tell_refusal, turns};
 use crate::shared::Shared;
 use crate::teller::Teller;
+use crate::tenants::Tenants;
 use crate::transmit::Transmitter;
 
 /// Everything the thread owns.
@@ -62,10 +63,10 @@ impl Inbound {
     }
 }
 
-/// From a socket to the TUN, or back to the network.
+/// From a socket to a tenant's TUN, or back to the network.
 #[derive(Debug)]
 pub(crate) struct Passage {
-    pub(crate) tun: Arc<Tun>,
+    pub(crate) tenants: Arc<Tenants>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mouth: Mouth,
     pub(crate) transmitter: Transmitter,
@@ -98,7 +99,8 @@ impl Passage {
         let tables = self.shared.tables.load();
         self.decapsulator.decapsulate_batch(&tables.cache, batch, ingress);
         for slot in &ingress.local {
-            if self.tun.write(batch.packet(*slot)).is_err() {
+            let tun = self.tenants.tun(batch.tenant(*slot));
+            if tun.is_none_or(|tun| tun.write(batch.packet(*slot)).is_err()) {
                 self.shared.inbound.count(Fate::DeliverFailed);
             }
         }
@@ -123,8 +125,9 @@ impl Passage {
     fn tell(&mut self, batch: &PacketBatch, egress: &mut Egress, notices: &mut PacketBatch) {
         for too_big in &egress.too_big {
             if let Some(message) = self.teller.message(batch.packet(too_big.slot), too_big.mtu)
-                && notices.push(message).is_some()
+                && let Some(slot) = notices.push(message)
             {
+                notices.set_tenant(slot, batch.tenant(too_big.slot));
                 self.shared.inbound.count(Fate::TooBigTold);
             }
         }

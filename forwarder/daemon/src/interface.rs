@@ -40,7 +40,7 @@ pub(crate) fn establish(config: &TunConfig, mtu: u16) -> Result<Tun, InterfaceEr
     tun.bring_up()?;
     let index = tun.index()?;
     for route in &config.routes {
-        add_route(route, index).map_err(|source| InterfaceError::Route {
+        add_route(route, index, config.table).map_err(|source| InterfaceError::Route {
             route: *route,
             interface: config.name.clone(),
             source,
@@ -50,7 +50,7 @@ pub(crate) fn establish(config: &TunConfig, mtu: u16) -> Result<Tun, InterfaceEr
 }
 
 /// Adds a route, or puts it in the place of the one to the same prefix.
-fn add_route(route: &EidPrefix, index: u32) -> std::io::Result<()> {
+fn add_route(route: &EidPrefix, index: u32, table: Option<u32>) -> std::io::Result<()> {
     let mut message = RouteMessage::default();
     let (family, destination) = match route.address() {
         IpAddr::V4(address) => (AddressFamily::Inet, RouteAddress::Inet(address)),
@@ -58,7 +58,9 @@ fn add_route(route: &EidPrefix, index: u32) -> std::io::Result<()> {
     };
     message.header.address_family = family;
     message.header.destination_prefix_length = route.length();
+    // The header has room for small numbers only; the attribute takes any, and goes before.
     message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.attributes.extend(table.map(RouteAttribute::Table));
     message.header.protocol = RouteProtocol::Static;
     message.header.kind = RouteType::Unicast;
     message.header.scope = if route.address().is_ipv4() {

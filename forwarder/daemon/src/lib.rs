@@ -7,6 +7,7 @@
 //! | [`config`] | [`Config`]: the YAML file, checked |
 //! | [`process`] | [`run`]: everything opened, privileges dropped, threads running |
 //! | `interface`, `lanes`, `shared`, `link` | TUN and routes; sockets out; published tables; packet threads -> control |
+//! | `tenants` | a TUN for each tenant |
 //! | `outbound`, `inbound`, `transmit`, `teller` | the packet threads |
 //! | `control`, `holding`, `release`, `clients`, `state_file`, `clock` | the control thread |
 //!
@@ -29,6 +30,7 @@ mod release;
 mod shared;
 mod state_file;
 mod teller;
+mod tenants;
 mod transmit;
 
 pub use cli::main_with_args;

@@ -1,4 +1,4 @@
-//! The thread from the site to the network: TUN, encapsulation, UDP.
+//! The thread from the site to the network: TUNs, encapsulation, UDP.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use datapath::{Egress, Encapsulator, Fate, Outer, PacketBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use offload::Tun;
 
 use crate::link::{Mouth, Word};
 use crate::shared::Shared;
 use crate::teller::Teller;
+use crate::tenants::{Tenant, Tenants};
 use crate::transmit::{Refusal, Transmitter};
 
 /// Packets a batch: enough to spread the cost of a call, few enough that the first one hardly waits.
@@ -22,12 +22,12 @@ const MOST_BATCHES: usize = 64;
 /// Everything the thread owns.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) tun: Arc<Tun>,
+    pub(crate) tenants: Arc<Tenants>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mouth: Mouth,
     pub(crate) transmitter: Transmitter,
     pub(crate) encapsulator: Encapsulator,
-    /// The largest packet the TUN gives.
+    /// The largest packet a TUN gives.
     pub(crate) mtu: u16,
     /// Closed by the other side to stop the thread; closed by this one when it ends.
     pub(crate) lifeline: UnixStream,
@@ -40,30 +40,34 @@ impl Outbound {
         let mut batch = PacketBatch::new(BATCH, largest);
         let mut egress = Egress::new(BATCH, largest);
         let mut teller = Teller::new();
+        let tenants = Arc::clone(&self.tenants);
+        let lifeline = self.lifeline.try_clone()?;
+        let tuns = tenants.iter().map(|tenant| tenant.tun.as_fd());
+        let fds = std::iter::once(lifeline.as_fd()).chain(tuns);
+        let mut waited: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         loop {
-            let mut waited = [
-                PollFd::new(self.tun.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.lifeline.as_fd(), PollFlags::POLLIN),
-            ];
             match poll(&mut waited, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            if waited[1].any().unwrap_or(true) {
+            let mut ready = waited.iter().map(|fd| fd.any().unwrap_or(true));
+            if ready.next().unwrap_or(true) {
                 return Ok(());
             }
-            turns(|| self.carry(&mut batch, &mut egress, &mut teller))?;
+            for (tenant, _) in tenants.iter().zip(ready).filter(|(_, ready)| *ready) {
+                turns(|| self.carry(tenant, (&mut batch, &mut egress), &mut teller))?;
+            }
         }
     }
 
-    /// Takes one batch from the TUN to the network; whether there was any.
+    /// Takes one batch from a tenant's TUN to the network; whether there was any.
     fn carry(
         &mut self,
-        batch: &mut PacketBatch,
-        egress: &mut Egress,
+        tenant: &Tenant,
+        (batch, egress): (&mut PacketBatch, &mut Egress),
         teller: &mut Teller,
     ) -> io::Result<bool> {
-        if !self.fill(batch)? {
+        if !fill(batch, tenant)? {
             return Ok(false);
         }
         let tables = self.shared.tables.load();
@@ -77,7 +81,7 @@ impl Outbound {
         }
         for too_big in &egress.too_big {
             if let Some(message) = teller.message(batch.packet(too_big.slot), too_big.mtu)
-                && self.tun.write(message).is_ok()
+                && tenant.tun.write(message).is_ok()
             {
                 self.shared.outbound.count(Fate::TooBigTold);
             }
@@ -86,17 +90,19 @@ impl Outbound {
         batch.clear();
         Ok(true)
     }
+}
 
-    /// Reads what is there; whether there was anything.
-    fn fill(&self, batch: &mut PacketBatch) -> io::Result<bool> {
-        while let Some(room) = batch.spare() {
-            match self.tun.read(room)? {
-                Some(length) => batch.commit(length, Outer::default()),
-                None => break,
-            };
+/// Reads what a tenant has to send; whether there was anything.
+fn fill(batch: &mut PacketBatch, tenant: &Tenant) -> io::Result<bool> {
+    while let Some(room) = batch.spare() {
+        let Some(length) = tenant.tun.read(room)? else {
+            break;
+        };
+        if let Some(slot) = batch.commit(length, Outer::default()) {
+            batch.set_tenant(slot, tenant.iid);
         }
-        Ok(!batch.is_empty())
     }
+    Ok(!batch.is_empty())
 }
 
 /// Takes batches from one source while there are more, and stops in time for others to have their turn: a flood must

@@ -2,7 +2,7 @@
 //!
 //! | thread | waits for | owns |
 //! |---|---|---|
-//! | outbound | TUN | encapsulation, its lanes' turn |
+//! | outbound | TUNs | encapsulation, its lanes' turn |
 //! | inbound | UDP 4341 | decapsulation |
 //! | control (the main one) | UDP 4342, control socket, timers, misses, signals | the control machines, held packets |
 //!
@@ -15,17 +15,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use datapath::{Decapsulator, Encapsulator};
-use lisp_wire::InstanceId;
+use datapath::{Decapsulator, Encapsulator, Relay};
 use node::{Effect, Input, Node};
-use offload::{Capability, Role, SystemError, Tun, UdpSocket, capabilities};
+use offload::{Capability, Role, SystemError, UdpSocket, capabilities};
 
 use crate::clients::{Clients, ListenError, Listener};
 use crate::clock::Clock;
-use crate::config::{Config, TunConfig};
+use crate::config::Config;
 use crate::control::{Control, ControlSockets, Desk, End};
 use crate::inbound::{Inbound, Passage};
-use crate::interface::{self, InterfaceError};
+use crate::interface::InterfaceError;
 use crate::lanes::{LANES, Lanes};
 use crate::link::{Mouth, link};
 use crate::outbound::{BATCH, Outbound};
@@ -33,6 +32,7 @@ use crate::release::Release;
 use crate::shared::Shared;
 use crate::state_file::{StateError, StateFile};
 use crate::teller::Teller;
+use crate::tenants::Tenants;
 use crate::transmit::{DATA_PORT, Transmitter};
 
 /// A forwarder that cannot run, or had to stop.
@@ -84,15 +84,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let listener = config.control.as_ref().map(Listener::open).transpose()?;
 
     let rlocs: Vec<IpAddr> = config.node.rlocs.iter().map(|own| own.rloc.0).collect();
-    let uplink_mtu = config.tun.as_ref().map_or(1500, |tun| tun.uplink_mtu);
-    let iid = config.tun.as_ref().map_or(InstanceId::DEFAULT, |tun| tun.iid);
-    let shared = Arc::new(Shared::new(iid, config.relay, uplink_mtu));
+    let uplink_mtu = config.tuns.first().map_or(1500, |tun| tun.uplink_mtu);
+    let shared = Arc::new(Shared::new(uplink_mtu));
     let sockets = ControlSockets::open(rlocs.iter().copied())?;
-    let outer = config.outer();
-    let data = config
-        .tun
-        .as_ref()
-        .map(|tun| DataSide::open(tun.mtu(outer), tun, &rlocs))
+    let carries = !config.tuns.is_empty();
+    let data = carries
+        .then(|| DataSide::open(&config, uplink_mtu, &rlocs))
         .transpose()?;
     // Interfaces, routes and queues past the limit are made; all that could still be needed is CAP_NET_ADMIN.
     capabilities::keep_only(&[Capability::NetAdmin])?;
@@ -157,31 +154,32 @@ type Threads = Vec<(&'static str, JoinHandle<io::Result<()>>)>;
 
 /// What carries packets.
 struct DataSide {
-    tun: Arc<Tun>,
+    tenants: Arc<Tenants>,
+    relay: Relay,
     lanes: Arc<Lanes>,
     sockets: Vec<UdpSocket>,
+    /// The largest packet that a TUN gives.
     mtu: u16,
     /// The largest packet or datagram of any kind.
     largest: usize,
 }
 
 impl DataSide {
-    fn open(mtu: u16, config: &TunConfig, rlocs: &[IpAddr]) -> Result<Self, RunError> {
+    fn open(config: &Config, uplink_mtu: u16, rlocs: &[IpAddr]) -> Result<Self, RunError> {
         let bind = |rloc: &IpAddr| UdpSocket::bind(SocketAddr::new(*rloc, DATA_PORT), Role::DataIn);
         let sockets = rlocs.iter().map(bind).collect::<Result<_, _>>()?;
         let lanes = Arc::new(Lanes::open(rlocs)?);
-        let tun = Arc::new(interface::establish(config, mtu)?);
+        let outer = config.outer();
+        let mtu = config.tuns.iter().map(|tun| tun.mtu(outer)).max().unwrap_or(0);
+        let tenants = Tenants::establish(config.tuns.iter().map(|tun| (tun, tun.mtu(outer))))?;
         Ok(Self {
-            tun,
+            tenants: Arc::new(tenants),
+            relay: config.relay.clone(),
             lanes,
             sockets,
             mtu,
-            largest: usize::from(config.uplink_mtu),
+            largest: usize::from(uplink_mtu),
         })
-    }
-
-    fn encapsulator(shared: &Shared, counters: &Arc<datapath::Counters>) -> Encapsulator {
-        Encapsulator::new(shared.iid, LANES, Arc::clone(counters))
     }
 
     fn transmitter(&self, counters: &Arc<datapath::Counters>) -> Transmitter {
@@ -190,9 +188,8 @@ impl DataSide {
 
     fn release(&self, shared: &Arc<Shared>) -> Release {
         let counters = &shared.control;
-        let encapsulator = Self::encapsulator(shared, counters);
         Release::new(
-            encapsulator,
+            Encapsulator::new(LANES, Arc::clone(counters)),
             self.transmitter(counters),
             self.largest,
             Arc::clone(counters),
@@ -207,19 +204,23 @@ impl DataSide {
         let (out_line, out_end) = UnixStream::pair().map_err(&what)?;
         let (in_line, in_end) = UnixStream::pair().map_err(&what)?;
         let outbound = Outbound {
-            tun: Arc::clone(&self.tun),
+            tenants: Arc::clone(&self.tenants),
             shared: Arc::clone(shared),
             mouth: out_mouth,
             transmitter: self.transmitter(&shared.outbound),
-            encapsulator: Self::encapsulator(shared, &shared.outbound),
+            encapsulator: Encapsulator::new(LANES, Arc::clone(&shared.outbound)),
             mtu: self.mtu,
             lifeline: out_end,
         };
         let passage = Passage {
             transmitter: self.transmitter(&shared.inbound),
-            encapsulator: Self::encapsulator(shared, &shared.inbound),
-            decapsulator: Decapsulator::new(shared.iid, shared.relay, Arc::clone(&shared.inbound)),
-            tun: self.tun,
+            encapsulator: Encapsulator::new(LANES, Arc::clone(&shared.inbound)),
+            decapsulator: Decapsulator::new(
+                self.tenants.iter().map(|tenant| tenant.iid),
+                self.relay,
+                Arc::clone(&shared.inbound),
+            ),
+            tenants: self.tenants,
             shared: Arc::clone(shared),
             mouth: in_mouth,
             teller: Teller::new(),

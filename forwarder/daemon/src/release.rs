@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datapath::{Counters, Egress, Encapsulator, Fate, Held, PacketBatch};
-use lisp_wire::Eid;
+use lisp_wire::{Eid, InstanceId};
 
 use crate::outbound::BATCH;
 use crate::shared::Tables;
@@ -37,11 +37,11 @@ impl Release {
         }
     }
 
-    /// Sends packets in order. Those that still have no mapping come back, each with where it wants to go.
+    /// Sends packets of a tenant in order. Those that still have no mapping come back, each with where it wants to go.
     pub(crate) fn send<'a>(
         &mut self,
         tables: &Tables,
-        packets: impl IntoIterator<Item = &'a [u8]>,
+        (tenant, packets): (InstanceId, impl IntoIterator<Item = &'a [u8]>),
         mut refused: impl FnMut(Refusal),
     ) -> Vec<(Eid, Vec<u8>)> {
         let mut unsent = Vec::new();
@@ -49,7 +49,9 @@ impl Release {
             if self.batch.is_full() {
                 self.flush(tables, &mut unsent, &mut refused);
             }
-            self.batch.push(packet);
+            if let Some(slot) = self.batch.push(packet) {
+                self.batch.set_tenant(slot, tenant);
+            }
         }
         self.flush(tables, &mut unsent, &mut refused);
         unsent

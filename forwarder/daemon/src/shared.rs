@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use datapath::{Counters, Fate, Limits, MapCache, Relay, encap::Routes};
-use lisp_wire::InstanceId;
+use datapath::{Counters, Fate, Limits, MapCache, encap::Routes};
 use proto::node::CounterRow;
 
 /// What the packet path goes by. Replaced whole; a batch goes by one of them from beginning to end.
@@ -27,8 +26,6 @@ impl Tables {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tables: ArcSwap<Tables>,
-    pub(crate) iid: InstanceId,
-    pub(crate) relay: Relay,
     /// The thread from the site to the network.
     pub(crate) outbound: Arc<Counters>,
     /// The thread from the network to the site.
@@ -38,15 +35,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(iid: InstanceId, relay: Relay, uplink_mtu: u16) -> Self {
+    pub(crate) fn new(uplink_mtu: u16) -> Self {
         let tables = Tables {
             cache: MapCache::new(),
             limits: Limits::new(uplink_mtu),
         };
         Self {
             tables: ArcSwap::from_pointee(tables),
-            iid,
-            relay,
             outbound: Arc::default(),
             inbound: Arc::default(),
             control: Arc::default(),

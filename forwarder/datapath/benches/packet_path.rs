@@ -152,8 +152,8 @@ fn tunnel(length: usize) {
         forwarding: Forwarding::Local,
     });
     let limits = Limits::new(1500);
-    let encapsulator = Encapsulator::new(InstanceId::DEFAULT, 32, Arc::clone(&counters));
-    let decapsulator = Decapsulator::new(InstanceId::DEFAULT, Relay::Refused, counters);
+    let encapsulator = Encapsulator::new(32, Arc::clone(&counters));
+    let decapsulator = Decapsulator::new([InstanceId::DEFAULT], Relay::Refused, counters);
     let packet = packet(length);
     let (mut batch, mut egress) = (PacketBatch::new(64, 1500), Egress::new(64, 1500));
     let fill = |batch: &mut PacketBatch, bytes: &[u8]| {

@@ -1,5 +1,6 @@
 //! Packets in preallocated slots, with room in front of each for a header.
 
+use lisp_wire::InstanceId;
 use lisp_wire::data_header::DATA_HEADER_LEN;
 
 /// Room kept in front of each packet as it is read: the LISP header, aligned to a cache line's half.
@@ -43,6 +44,7 @@ struct Filled {
     start: usize,
     end: usize,
     outer: Outer,
+    tenant: InstanceId,
 }
 
 impl PacketBatch {
@@ -84,6 +86,7 @@ impl PacketBatch {
             start: HEADROOM,
             end,
             outer,
+            tenant: InstanceId::DEFAULT,
         });
         Some(Slot((self.filled.len() - 1) as u16))
     }
@@ -139,6 +142,21 @@ impl PacketBatch {
             .get(usize::from(slot.0))
             .map(|filled| filled.outer)
             .unwrap_or_default()
+    }
+
+    /// Whose packet it is: the default tenant's, unless it was said otherwise.
+    pub fn tenant(&self, slot: Slot) -> InstanceId {
+        self.filled
+            .get(usize::from(slot.0))
+            .map(|filled| filled.tenant)
+            .unwrap_or_default()
+    }
+
+    /// Says whose packet it is.
+    pub fn set_tenant(&mut self, slot: Slot, tenant: InstanceId) {
+        if let Some(filled) = self.filled.get_mut(usize::from(slot.0)) {
+            filled.tenant = tenant;
+        }
     }
 
     /// Takes bytes off the front.

@@ -86,6 +86,8 @@ fates! {
     CongestionDrop = "decap.drop.congestion",
     /// The EID is not at this site, and the node is no RTR.
     NotLocal = "decap.drop.not-local",
+    /// The EID is not at this site, and not one that the node sends packets on for (RTR role).
+    RelayRefused = "decap.drop.relay-refused",
     /// The site's side took no more.
     DeliverFailed = "decap.drop.deliver-failed",
 }

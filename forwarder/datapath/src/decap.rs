@@ -9,15 +9,26 @@ use crate::batch::{PacketBatch, Slot};
 use crate::counters::{Counters, Fate};
 use crate::ecn;
 use crate::inner::{self, Inner};
-use crate::{Forwarding, MapCache};
+use crate::{EidSet, Entry, Forwarding, MapCache};
 
-/// What is done with a packet whose EID is not at this site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What is done with packets whose EID is not at this site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Relay {
-    /// It is dropped, and counted.
+    /// They are dropped, and counted.
+    #[default]
     Refused,
-    /// It is encapsulated again towards where its EID is (RTR role).
-    Allowed,
+    /// Those to EIDs in this set are encapsulated again towards where their EID is (RTR role). Whoever encapsulates to
+    /// us could otherwise have packets sent anywhere in our name.
+    For(EidSet),
+}
+
+impl Relay {
+    fn takes(&self, eid: &Eid) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::For(eids) => eids.holds(eid),
+        }
+    }
 }
 
 /// What comes of a batch. Made once and used again.
@@ -46,22 +57,29 @@ impl Ingress {
     }
 }
 
-/// The ETR's part, for one tenant.
+/// The ETR's part, for the tenants of this site.
 #[derive(Clone, Debug)]
 pub struct Decapsulator {
-    iid: InstanceId,
+    /// In order.
+    tenants: Box<[InstanceId]>,
     relay: Relay,
     counters: Arc<Counters>,
 }
 
 impl Decapsulator {
-    /// For packets of the tenant `iid`.
-    pub fn new(iid: InstanceId, relay: Relay, counters: Arc<Counters>) -> Self {
-        Self { iid, relay, counters }
+    /// For packets of these tenants, and for those that are to be sent on.
+    pub fn new(tenants: impl IntoIterator<Item = InstanceId>, relay: Relay, counters: Arc<Counters>) -> Self {
+        let mut tenants: Vec<InstanceId> = tenants.into_iter().collect();
+        tenants.sort_unstable();
+        Self {
+            tenants: tenants.into(),
+            relay,
+            counters,
+        }
     }
 
-    /// Takes the LISP headers off the UDP payloads in a batch, where they lie. What is for the site, or to be sent on,
-    /// stands in `out`; everything else is counted.
+    /// Takes the LISP headers off the UDP payloads in a batch, where they lie, and notes whose each packet is. What is
+    /// for the site, or to be sent on, stands in `out`; everything else is counted.
     pub fn decapsulate_batch(&self, cache: &MapCache, batch: &mut PacketBatch, out: &mut Ingress) {
         for slot in batch.slots() {
             match self.decapsulate(cache, batch, slot) {
@@ -81,9 +99,12 @@ impl Decapsulator {
         if header.encryption_key() != 0 {
             return Err(Fate::Encrypted);
         }
-        if header.iid() != self.iid {
+        let iid = header.iid();
+        let ours = self.tenants.binary_search(&iid).is_ok();
+        if !ours && self.relay == Relay::Refused {
             return Err(Fate::WrongInstance);
         }
+        batch.set_tenant(slot, iid);
         batch.strip(slot, DATA_HEADER_LEN);
         let outer = batch.outer(slot);
         let packet = batch.packet_mut(slot);
@@ -94,14 +115,17 @@ impl Decapsulator {
         let class =
             ecn::decapsulated_class(inner.traffic_class, outer.traffic_class).ok_or(Fate::CongestionDrop)?;
         let eid = Eid {
-            iid: self.iid,
+            iid,
             address: inner.destination,
         };
-        let local = cache
-            .lookup(&eid)
-            .is_some_and(|entry| matches!(entry.forwarding, Forwarding::Local));
-        if !local && self.relay == Relay::Refused {
-            return Err(Fate::NotLocal);
+        let here = |entry: &Arc<Entry>| matches!(entry.forwarding, Forwarding::Local);
+        let local = ours && cache.lookup(&eid).is_some_and(here);
+        if !local && !self.relay.takes(&eid) {
+            return Err(match (ours, &self.relay) {
+                (false, _) => Fate::WrongInstance,
+                (true, Relay::Refused) => Fate::NotLocal,
+                (true, Relay::For(_)) => Fate::RelayRefused,
+            });
         }
         if class != inner.traffic_class {
             inner::set_traffic_class(packet, class);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use lisp_wire::data_header::DATA_HEADER_LEN;
-use lisp_wire::{DataHeader, Eid, InstanceId};
+use lisp_wire::{DataHeader, Eid};
 
 use crate::batch::{PacketBatch, Slot};
 use crate::counters::{Counters, Fate};
@@ -123,19 +123,17 @@ pub struct Routes<'a> {
     pub limits: &'a Limits,
 }
 
-/// The ITR's part, for the packets of one tenant.
+/// The ITR's part. Whose packets are in a batch, the batch says.
 #[derive(Clone, Debug)]
 pub struct Encapsulator {
-    iid: InstanceId,
     lanes: u16,
     counters: Arc<Counters>,
 }
 
 impl Encapsulator {
-    /// For packets of the tenant `iid`, over `lanes` source ports (at least one).
-    pub fn new(iid: InstanceId, lanes: u16, counters: Arc<Counters>) -> Self {
+    /// Over `lanes` source ports (at least one).
+    pub fn new(lanes: u16, counters: Arc<Counters>) -> Self {
         Self {
-            iid,
             lanes: lanes.max(1),
             counters,
         }
@@ -184,8 +182,9 @@ impl Encapsulator {
         if inner.ttl == 0 {
             return self.counters.count(Fate::TtlExpired);
         }
+        let iid = batch.tenant(slot);
         let eid = Eid {
-            iid: self.iid,
+            iid,
             address: inner.destination,
         };
         let table = match routes.cache.lookup(&eid).map(|entry| &entry.forwarding) {
@@ -193,7 +192,7 @@ impl Encapsulator {
             None | Some(Forwarding::Pending) => {
                 self.counters.count(Fate::Missed);
                 let source = Eid {
-                    iid: self.iid,
+                    iid,
                     address: inner.source,
                 };
                 return out.held.push(Held { slot, eid, source });
@@ -216,7 +215,7 @@ impl Encapsulator {
             traffic_class: inner.traffic_class,
             place,
         };
-        let header = DataHeader::of(self.iid).emit();
+        let header = DataHeader::of(iid).emit();
         let limit = routes.limits.inner(to);
         let fits = inner.length <= usize::from(limit);
         if fits || is_least_v6(&inner) {

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`map_cache`] | [`MapCache`]: which way each EID goes; longest prefix wins; replaced whole |
+//! | [`eid_set`] | [`EidSet`]: EIDs given as prefixes |
 //! | [`locator_table`] | [`LocatorTable`]: priorities and weights, worked out once, so that a hash picks a locator |
 //! | [`batch`] | [`PacketBatch`]: packets in preallocated slots with room for headers in front |
 //! | [`inner`] | [`Inner`]: a checked view of an IPv4 or IPv6 packet, and its flow hash |
@@ -20,6 +21,8 @@ mod checksum;
 pub mod counters;
 pub mod decap;
 pub mod ecn;
+mod eid_map;
+pub mod eid_set;
 pub mod encap;
 pub mod inner;
 pub mod locator_table;
@@ -30,6 +33,7 @@ mod trie;
 pub use batch::{Outer, PacketBatch, Slot};
 pub use counters::{Counters, Fate};
 pub use decap::{Decapsulator, Ingress, Relay};
+pub use eid_set::EidSet;
 pub use encap::{Datagram, Egress, Encapsulator, Envelope, Held, Lane, Routes, TooBig};
 pub use inner::{Inner, Malformed};
 pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator};

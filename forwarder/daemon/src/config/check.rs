@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
 
-use datapath::Relay;
+use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, InstanceId, Key, Priority, Rloc, Ttl, Weight};
 use node::config::{
@@ -16,8 +16,8 @@ use node::config::{
 use super::error::Problem;
 use super::keys::Keys;
 use super::raw::{
-    RawChangePriority, RawConfig, RawEid, RawNonces, RawPubSub, RawResolver, RawRole, RawSite, RawTellBy,
-    RawTun,
+    RawChangePriority, RawConfig, RawEid, RawNonces, RawPubSub, RawResolver, RawRole, RawRtr, RawSite,
+    RawTellBy, RawTun, RawTuns,
 };
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, TunConfig};
 
@@ -48,12 +48,17 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
             "say at least one of itr, etr, map-server, map-resolver, rtr",
         ));
     }
-    let tun = raw.tun.map(tun).transpose()?;
-    if carries && tun.is_none() {
+    let tuns = tuns(raw.tun)?;
+    if carries && tuns.is_empty() {
         return Err(Problem::new(
             "tun",
             "roles itr, etr and rtr carry packets and need tun: { name: lisp0 }",
         ));
+    }
+    let homeless = |eid: &RawEid| carries && !tuns.iter().any(|tun| tun.iid == eid.prefix.iid());
+    if let Some((at, eid)) = raw.eids.iter().enumerate().find(|(_, eid)| homeless(eid)) {
+        let what = format!("tenant {} has no interface under tun", eid.prefix.iid().get());
+        return Err(Problem::new(format!("eids[{at}].prefix"), what));
     }
     let map_servers = raw.map_servers.iter().enumerate().map(|(at, server)| {
         let key = keys.named(&server.key, || format!("map_servers[{at}].key"))?;
@@ -102,47 +107,89 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
             .allow_uids
             .unwrap_or_else(|| vec![0, nix::unistd::geteuid().as_raw()]),
     });
-    let relay = if raw.roles.contains(&RawRole::Rtr) {
-        Relay::Allowed
-    } else {
-        Relay::Refused
-    };
+    let relay = relay(&raw.roles, raw.rtr)?;
     Ok(Config {
         node,
-        tun,
+        tuns,
         relay,
         control,
         state_dir: raw.state_dir.map(|path| base.join(path)),
     })
 }
 
-fn tun(raw: RawTun) -> Result<TunConfig, Problem> {
+/// One interface a tenant.
+fn tuns(raw: RawTuns) -> Result<Vec<TunConfig>, Problem> {
+    let tuns = match raw {
+        RawTuns::None => Vec::new(),
+        RawTuns::One(one) => vec![tun(one, "tun")?],
+        RawTuns::Many(many) => {
+            let numbered = many.into_iter().enumerate();
+            let each = numbered.map(|(at, one)| tun(one, &format!("tun[{at}]")));
+            each.collect::<Result<Vec<_>, Problem>>()?
+        }
+    };
+    for (at, later) in tuns.iter().enumerate().skip(1) {
+        let earlier = || tuns.iter().take(at);
+        let wrong = if earlier().any(|tun| tun.name == later.name) {
+            Some(("name", format!("'{}' is there twice", later.name)))
+        } else if earlier().any(|tun| tun.iid == later.iid) {
+            let what = format!("tenant {} has an interface already", later.iid.get());
+            Some(("instance_id", what))
+        } else if earlier().any(|tun| tun.uplink_mtu != later.uplink_mtu) {
+            let what = "all interfaces share the uplinks: give each the same".to_owned();
+            Some(("uplink_mtu", what))
+        } else {
+            None
+        };
+        if let Some((field, what)) = wrong {
+            return Err(Problem::new(format!("tun[{at}].{field}"), what));
+        }
+    }
+    Ok(tuns)
+}
+
+/// Nobody is to have packets sent anywhere in our name, so a re-encapsulating router is told for which EIDs it is one.
+fn relay(roles: &[RawRole], rtr: Option<RawRtr>) -> Result<Relay, Problem> {
+    match (roles.contains(&RawRole::Rtr), rtr) {
+        (true, Some(rtr)) if !rtr.eids.is_empty() => Ok(Relay::For(EidSet::from_iter(rtr.eids))),
+        (true, _) => {
+            let what = "the role rtr needs the EIDs whose packets are sent on: { eids: [10.0.0.0/8] }";
+            Err(Problem::new("rtr", what))
+        }
+        (false, Some(_)) => Err(Problem::new("rtr", "has a use only with the role rtr")),
+        (false, None) => Ok(Relay::Refused),
+    }
+}
+
+fn tun(raw: RawTun, field: &str) -> Result<TunConfig, Problem> {
+    let field = |name: &str| format!("{field}.{name}");
     let fits =
         (1..=15).contains(&raw.name.len()) && raw.name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
     if !fits {
         return Err(Problem::new(
-            "tun.name",
+            field("name"),
             "an interface name has 1 to 15 visible characters and no '/'",
         ));
     }
     if raw.uplink_mtu < LEAST_UPLINK_MTU {
         let what = format!("must be at least {LEAST_UPLINK_MTU}, so that IPv6 packets of 1280 bytes fit");
-        return Err(Problem::new("tun.uplink_mtu", what));
+        return Err(Problem::new(field("uplink_mtu"), what));
     }
     let iid = InstanceId::new(raw.instance_id)
-        .map_err(|error| Problem::new("tun.instance_id", error.to_string()))?;
+        .map_err(|error| Problem::new(field("instance_id"), error.to_string()))?;
     if let Some(at) = raw
         .routes
         .iter()
         .position(|route| route.iid() != InstanceId::DEFAULT)
     {
-        let what = "routes are the kernel's: leave the instance-id out and give tun.instance_id";
-        return Err(Problem::new(format!("tun.routes[{at}]"), what));
+        let what = "routes are the kernel's: leave the instance-id out and give instance_id";
+        return Err(Problem::new(field(&format!("routes[{at}]")), what));
     }
     Ok(TunConfig {
         name: raw.name,
         uplink_mtu: raw.uplink_mtu,
         routes: raw.routes,
+        table: raw.table,
         iid,
     })
 }

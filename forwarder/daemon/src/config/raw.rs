@@ -9,7 +9,8 @@ use lisp_wire::message::Algorithm;
 use lisp_wire::{EidPrefix, Locator, MacLength, Priority, Rloc, Weight};
 use node::config::PubSub;
 use proto::{SiteName, Span};
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +20,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) site_id: u64,
     pub(super) rlocs: Vec<RawLocator>,
-    pub(super) tun: Option<RawTun>,
+    #[serde(default)]
+    pub(super) tun: RawTuns,
     pub(super) roles: Vec<RawRole>,
     #[serde(default)]
     pub(super) map_resolvers: Vec<RawResolver>,
@@ -35,6 +37,7 @@ pub(super) struct RawConfig {
     pub(super) sites: Vec<RawSite>,
     #[serde(default)]
     pub(super) pubsub: RawPubSub,
+    pub(super) rtr: Option<RawRtr>,
     #[serde(default)]
     pub(super) change_priority: RawChangePriority,
     #[serde(default)]
@@ -59,6 +62,35 @@ impl RawLocator {
     }
 }
 
+/// One interface, or a list of them, each for a tenant.
+#[derive(Debug, Default)]
+pub(super) enum RawTuns {
+    #[default]
+    None,
+    One(RawTun),
+    Many(Vec<RawTun>),
+}
+
+impl<'de> Deserialize<'de> for RawTuns {
+    // By hand, since an untagged enum would not say which field is wrong.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = RawTuns;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an interface such as { name: lisp0 }, or a list of them")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawTuns, A::Error> {
+                RawTun::deserialize(MapAccessDeserializer::new(map)).map(RawTuns::One)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawTuns, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawTuns::Many)
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTun {
@@ -69,6 +101,7 @@ pub(super) struct RawTun {
     pub(super) routes: Vec<EidPrefix>,
     #[serde(default)]
     pub(super) instance_id: u32,
+    pub(super) table: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -218,6 +251,14 @@ impl Default for RawPubSub {
             most: PubSub::MOST,
         }
     }
+}
+
+/// What a re-encapsulating router takes on.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRtr {
+    /// Packets to these EIDs only are sent on.
+    pub(super) eids: Vec<EidPrefix>,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
+use datapath::EidSet;
 use lisp_wire::Rloc;
 use lisp_wire::message::XtrId;
 use node::config::{Legacy, NonceRule, Role, Scope, TellBy};
@@ -27,6 +28,7 @@ change_priority: { keys: [change], scopes: { change: [10.1.0.0/16] }, group: [17
 probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
 control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
 state_dir: telco
+rtr: { eids: [10.3.0.0/16] }
 "#;
 
 fn refusal(text: &str) -> String {
@@ -41,7 +43,8 @@ fn every_field_reaches_its_part() {
     let node = &config.node;
     assert_eq!(node.xtr_id, XtrId(1));
     assert!(node.has(Role::MapServer) && !node.has(Role::MapResolver));
-    assert_eq!(config.relay, Relay::Allowed);
+    let relayed = EidSet::from_iter(["10.3.0.0/16".parse().unwrap()]);
+    assert_eq!(config.relay, Relay::For(relayed));
     assert_eq!(
         (node.probing.timeout, node.register_every),
         (Span::secs(2), Span::secs(60))
@@ -56,7 +59,7 @@ fn every_field_reaches_its_part() {
         Scope::Within(vec!["10.1.0.0/16".parse().unwrap()])
     );
     assert_eq!(node.eids[0].locators.len(), 1);
-    let tun = config.tun.as_ref().unwrap();
+    let tun = &config.tuns[0];
     assert_eq!(tun.mtu(config.outer()), 1464);
     assert_eq!(config.control.unwrap().allow_uids, [0]);
     assert_eq!(config.state_dir.unwrap(), Path::new("/etc/pacao/telco"));
@@ -97,10 +100,61 @@ fn subscriptions_are_off_until_a_key_is_named_for_them() {
 }
 
 #[test]
+fn tenants_have_an_interface_and_a_table_each() {
+    let path = Path::new("/etc/pacao/telco.yaml");
+    let one = "tun: { name: lisp0, uplink_mtu: 1500, routes: [10.2.0.0/16] }";
+    let two = "tun: [{ name: lisp0, routes: [10.2.0.0/16] }, { name: lisp7, instance_id: 7, routes: [10.2.0.0/16], table: 700 }]";
+    let text = WHOLE
+        .replace(one, two)
+        .replace("eids:\n", "eids:\n  - { prefix: '[7]10.1.0.7/32' }\n");
+    let tuns = Config::parse(path, &text).unwrap().tuns;
+    let tenants: Vec<_> = tuns
+        .iter()
+        .map(|tun| (tun.iid.get(), tun.table, tun.routes.len()))
+        .collect();
+    assert_eq!(tenants, [(0, None, 1), (7, Some(700), 1)]);
+    for (right, wrong, advice) in [
+        (
+            "instance_id: 7",
+            "instance_id: 0",
+            "tun[1].instance_id: tenant 0 has an interface already",
+        ),
+        (
+            "name: lisp7",
+            "name: lisp0",
+            "tun[1].name: 'lisp0' is there twice",
+        ),
+        (
+            "name: lisp7",
+            "name: lisp7, uplink_mtu: 1400",
+            "tun[1].uplink_mtu",
+        ),
+        ("table: 700", "tabel: 700", "unknown field `tabel`"),
+        (
+            "'[7]10.1.0.7/32'",
+            "'[8]10.1.0.7/32'",
+            "eids[0].prefix: tenant 8 has no interface",
+        ),
+    ] {
+        assert!(text.contains(right), "{right}");
+        let said = refusal(&text.replace(right, wrong));
+        assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
+fn a_re_encapsulating_router_is_told_for_which_eids_it_is_one() {
+    let open = WHOLE.replace("rtr: { eids: [10.3.0.0/16] }", "");
+    assert!(refusal(&open).contains("rtr: the role rtr needs the EIDs"));
+    assert!(refusal(&WHOLE.replace("[10.3.0.0/16] }", "[] }")).contains("rtr: the role rtr needs the EIDs"));
+    assert!(refusal(&WHOLE.replace("etr, rtr,", "etr,")).contains("only with the role rtr"));
+}
+
+#[test]
 fn little_is_needed() {
     let text = "name: ms\nrlocs: [{ address: 2001:db8::9 }]\nroles: [map-server, map-resolver]\n";
     let config = Config::parse(Path::new("ms.yaml"), text).unwrap();
-    assert!(config.tun.is_none() && config.control.is_none() && config.node.eids.is_empty());
+    assert!(config.tuns.is_empty() && config.control.is_none() && config.node.eids.is_empty());
     assert_eq!(config.outer(), OuterFamily::WithV6);
     let again = Config::parse(Path::new("ms.yaml"), text).unwrap();
     assert_eq!(config.node.xtr_id, again.node.xtr_id);
@@ -179,7 +233,7 @@ fn an_error_names_file_line_field_and_what_would_be_right() {
             "routes: ['[7]10.2.0.0/16']",
             ":5:",
             "tun.routes[0]",
-            "tun.instance_id",
+            "give instance_id",
         ),
         (
             "secret: \"battery staple\"",

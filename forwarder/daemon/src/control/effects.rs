@@ -62,7 +62,7 @@ impl Control {
         // Those that the packet threads have handed over and nobody has looked at yet come first.
         self.listen();
         let packets = self.desk.holding.take(block);
-        self.send_held(packets.iter().map(Vec::as_slice));
+        self.send_held(block.iid(), packets.iter().map(Vec::as_slice));
     }
 
     fn discard(&mut self, block: &EidPrefix) {

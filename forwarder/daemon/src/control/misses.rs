@@ -1,7 +1,7 @@
 //! Packets without a mapping: held, asked for, sent.
 
 use datapath::{Fate, Forwarding};
-use lisp_wire::{Eid, Rloc};
+use lisp_wire::{Eid, InstanceId, Rloc};
 use node::Input;
 
 use super::Control;
@@ -35,7 +35,7 @@ impl Control {
             Some(Forwarding::Encapsulate(_)) => {
                 let mut packets = self.desk.holding.take(&lisp_wire::EidPrefix::host(eid));
                 packets.push(packet.to_vec());
-                self.send_held(packets.iter().map(Vec::as_slice));
+                self.send_held(eid.iid, packets.iter().map(Vec::as_slice));
             }
             Some(Forwarding::Native | Forwarding::Drop | Forwarding::Local) => {
                 self.shared.control.count(Fate::NoMapping);
@@ -52,11 +52,13 @@ impl Control {
         }
     }
 
-    /// Sends packets by the tables of the desk; what still has no mapping is held on.
-    pub(super) fn send_held<'a>(&mut self, packets: impl IntoIterator<Item = &'a [u8]>) {
+    /// Sends packets of a tenant by the tables of the desk; what still has no mapping is held on.
+    pub(super) fn send_held<'a>(&mut self, tenant: InstanceId, packets: impl IntoIterator<Item = &'a [u8]>) {
         let Some(release) = &mut self.release else { return };
         let mut refusals = Vec::new();
-        let unsent = release.send(&self.desk.tables, packets, |refusal| refusals.push(refusal));
+        let unsent = release.send(&self.desk.tables, (tenant, packets), |refusal| {
+            refusals.push(refusal);
+        });
         let now = self.clock.now();
         for (eid, packet) in unsent {
             if self.desk.holding.hold(eid, &packet, now, &self.shared.control) == Asked::Now {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::ecn::Ecn;
 use crate::mtu::packet_too_big;
 use crate::{
-    Counters, Decapsulator, Egress, Encapsulator, Entry, Envelope, Fate, Forwarding, Ingress, Inner, Limits,
-    LocatorTable, MapCache, Outer, PacketBatch, Reach, Relay, Routes,
+    Counters, Decapsulator, Egress, EidSet, Encapsulator, Entry, Envelope, Fate, Forwarding, Ingress, Inner,
+    Limits, LocatorTable, MapCache, Outer, PacketBatch, Reach, Relay, Routes,
 };
 use lisp_wire::{InstanceId, Locator, Priority, Rloc, Weight};
 use packets::{Packet, checksum_is_right, reassembled};
@@ -21,6 +21,7 @@ const LOCATOR: [u8; 4] = [172, 16, 0, 2];
 struct Tunnel {
     near: MapCache,
     far: MapCache,
+    iid: InstanceId,
     limits: Limits,
     encapsulator: Encapsulator,
     decapsulator: Decapsulator,
@@ -53,9 +54,10 @@ impl Tunnel {
         Self {
             near: everything(Forwarding::Encapsulate(table)),
             far: everything(Forwarding::Local),
+            iid,
             limits: Limits::new(1500),
-            encapsulator: Encapsulator::new(iid, 32, Arc::clone(&counters)),
-            decapsulator: Decapsulator::new(iid, Relay::Refused, Arc::clone(&counters)),
+            encapsulator: Encapsulator::new(32, Arc::clone(&counters)),
+            decapsulator: Decapsulator::new([iid], Relay::Refused, Arc::clone(&counters)),
             counters,
             egress: Egress::new(64, 9000),
             ingress: Ingress::new(64),
@@ -65,7 +67,8 @@ impl Tunnel {
     /// Encapsulates one packet; its datagrams' payloads.
     fn enter(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
         let mut batch = PacketBatch::new(4, 9000);
-        batch.push(packet).unwrap();
+        let slot = batch.push(packet).unwrap();
+        batch.set_tenant(slot, self.iid);
         let routes = Routes {
             cache: &self.near,
             limits: &self.limits,
@@ -373,7 +376,11 @@ fn a_relay_sends_on_with_a_ttl_less_one_and_stops_at_one() {
     let payload = tunnel
         .enter(&Packet::udp([10, 1, 0, 7].into(), [10, 2, 0, 7].into(), 1).bytes())
         .remove(0);
-    let relay = Decapsulator::new(InstanceId::DEFAULT, Relay::Allowed, Arc::clone(&tunnel.counters));
+    let relay = Decapsulator::new(
+        [],
+        Relay::For(EidSet::from_iter(["10.2.0.0/16".parse().unwrap()])),
+        Arc::clone(&tunnel.counters),
+    );
     for (ttl, passes) in [(9, true), (1, false)] {
         let mut batch = PacketBatch::new(1, 2000);
         batch.spare().unwrap()[..payload.len()].copy_from_slice(&payload);
