@@ -8,7 +8,9 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use lisp_wire::Rloc;
-use pacao_core::config::{Calm, Policy, Site, Sla, Slots, Statistic, Traits, User, Vm, Weights};
+use pacao_core::config::{
+    Calm, Demand, Offer, Policy, Shared, Site, Sla, Slots, Statistic, Terms, Traits, User, Vm, Watch, Weights,
+};
 use pacao_core::optimizer::{Class, choose};
 use pacao_core::{Config, Engine, Input};
 use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, Span, Timestamp};
@@ -151,6 +153,8 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
                 eid: "10.0.0.7".parse()?,
                 home: site_name(0)?,
                 traits: Traits::default(),
+                demand: Demand::default(),
+                shared: Shared::default(),
             },
         )]
         .into(),
@@ -167,6 +171,8 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
                 },
                 statistic: Statistic::Mean,
                 dscp: 0,
+                terms: Terms::default(),
+                watch: Watch::default(),
             },
         )]
         .into(),
@@ -176,6 +182,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
             gain_min: 5.0,
             gain_min_share: 0.1,
             confirm_within: Span::secs(10),
+            prove_within: Span::ZERO,
             down_after: 3,
             up_after: 3,
             stale_after: Span::secs(5),
@@ -190,6 +197,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
             Site {
                 label: format!("DC {at}"),
                 rloc,
+                offer: Offer::default(),
             },
         );
     }

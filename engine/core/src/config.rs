@@ -1,7 +1,9 @@
 //! What the engine is told of the fabric and of its limits. Checked by the session reader; here it is taken as true.
 
 mod calm;
+mod offer;
 mod select;
+mod sla;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,11 @@ pub use calm::{
     Backoff, Budget, Calm, Damp, ModeAt, OnFailure, Rule, RuleKind, ScopedBudget, Shift, When, Window,
     WindowKind, Zone,
 };
+pub use offer::{Capacity, Demand, Offer, Shared};
 pub use select::{Glob, GlobError, Selector, Subject, Traits};
+pub use sla::{
+    Bands, OnViolation, Sla, SlidingWindow, Statistic, Statistics, Term, Terms, Watch, Weights, shipped,
+};
 
 /// Everything that decisions depend on, besides the inputs. It stands at the head of every recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +63,9 @@ pub struct Site {
     pub label: String,
     /// Its locator.
     pub rloc: Rloc,
+    /// What it has to give, and at what cost.
+    #[serde(default)]
+    pub offer: Offer,
 }
 
 /// A user, or a group of users behind one RLOC.
@@ -94,48 +103,12 @@ pub struct Vm {
     /// What selectors may go by.
     #[serde(default)]
     pub traits: Traits,
-}
-
-/// An SLA class: bounds M^k and weights alpha_k of (5.1)-(5.3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sla {
-    /// Bound on the RTT, milliseconds.
-    pub rtt_ms: f64,
-    /// Bound on the jitter, milliseconds.
-    pub jitter_ms: f64,
-    /// Bound on the loss, percent.
-    pub loss_pct: f64,
-    /// Weights; they sum to 1.
-    pub weights: Weights,
-    /// Which statistic of the RTT is held against the bound.
-    pub statistic: Statistic,
-    /// DSCP of the class's traffic, 0 to 63; its users are probed with it, so that probes see what users see.
+    /// What it takes from the data centre that hosts it.
     #[serde(default)]
-    pub dscp: u8,
-}
-
-/// alpha_k of (5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Weights {
-    /// Of the RTT.
-    pub rtt: f64,
-    /// Of the jitter.
-    pub jitter: f64,
-    /// Of the loss.
-    pub loss: f64,
-}
-
-/// A statistic over the samples of a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Statistic {
-    /// Arithmetic mean.
-    #[default]
-    Mean,
-    /// A quantile, 0 to 1.
-    Quantile(f64),
-    /// The largest.
-    Worst,
+    pub demand: Demand,
+    /// How the levels of its users make up the level of a place for it.
+    #[serde(default)]
+    pub shared: Shared,
 }
 
 /// What keeps decisions calm.
@@ -151,6 +124,10 @@ pub struct Policy {
     pub gain_min_share: f64,
     /// A switch not confirmed within this long has failed.
     pub confirm_within: Span,
+    /// A confirmed switch is provisional for this long: unless the new entry keeps its levels within it, the
+    /// switch is taken back. Zero: switches are final at once.
+    #[serde(default)]
+    pub prove_within: Span,
     /// A link is down after this many probes lost in a row.
     pub down_after: u32,
     /// And up again after this many answered in a row.

@@ -1,6 +1,6 @@
 //! What is to become of one user's entry to one VM, given what the links tell.
 
-use proto::proposal::{Criterion, Reason};
+use proto::proposal::Reason;
 use proto::{
     Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
 };
@@ -8,15 +8,13 @@ use proto::{
 use crate::Engine;
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
-use crate::optimizer;
+use crate::optimizer::criteria::{ALL, CRITERIA, K, Measures, shown};
+use crate::optimizer::{self, Unmoved};
 use crate::outbox::Outbox;
 use crate::policy::{Gain, Need, Withheld, rounded};
 
-const CRITERIA: [Criterion; 3] = [Criterion::Rtt, Criterion::Jitter, Criterion::Loss];
-/// What one unit of a criterion is, in microseconds or parts per million.
-const UNITS: [f64; 3] = [1e3, 1e3, 1e4];
-/// All probes lost.
-const ALL: u32 = 1_000_000;
+/// Without usable figures, or down: as if nothing came through, which is what the user sees.
+const NOTHING_THROUGH: Measures = [0, 0, ALL, 0, 0, 0, 0, 0, 0];
 /// Never look again sooner than this, whatever the probe interval.
 const SOONEST: Span = Span::millis(100);
 
@@ -29,11 +27,11 @@ pub(crate) struct Plan {
     pub(crate) gain: Gain,
 }
 
-/// The present entry beside another: RTT and jitter in microseconds, loss in parts per million.
+/// The present entry beside another.
 struct Comparison {
     need: Need,
-    present: Option<[u32; 3]>,
-    expected: [u32; 3],
+    present: Option<Measures>,
+    expected: Measures,
 }
 
 impl Engine {
@@ -163,6 +161,17 @@ impl Engine {
             return Err(Withheld::NothingBetter);
         }
         let expected = measured[to.at()].ok_or(Withheld::NothingBetter)?;
+        let on_violation = self.fabric.class_of(self.fabric.pairs[ix.at()].user).on_violation;
+        if need == Need::Soft
+            && let Some(present) = &measured[entry.at()]
+        {
+            optimizer::worth_leaving(class, (present, &expected), on_violation).map_err(|unmoved| {
+                match unmoved {
+                    Unmoved::Hold => Withheld::Hold,
+                    Unmoved::Variance { .. } => Withheld::Variance,
+                }
+            })?;
+        }
         let (reason, gain) = self.reason(
             ix,
             &Comparison {
@@ -183,7 +192,7 @@ impl Engine {
 
     /// `to` first, then the usable ones by score, then those without figures, then those that are down; within
     /// each as they were before.
-    pub(crate) fn order(&self, ix: PairIx, to: Dc, measured: &[Option<[u32; 3]>]) -> Vec<Dc> {
+    pub(crate) fn order(&self, ix: PairIx, to: Dc, measured: &[Option<Measures>]) -> Vec<Dc> {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let mut order = vec![to];
         order.extend(
@@ -202,14 +211,6 @@ impl Engine {
         rest.sort_by_key(|&dc| self.state(self.link(ix, dc)) == LinkState::Down);
         order.extend(rest);
         order
-    }
-
-    /// What is measured of every data centre for a pair's user, by [`Dc`].
-    pub(crate) fn all_measured(&self, ix: PairIx, now: Timestamp) -> Vec<Option<[u32; 3]>> {
-        self.fabric
-            .dcs()
-            .map(|dc| self.measured(self.link(ix, dc), now))
-            .collect()
     }
 
     /// Whether an open proposal still stands on facts; `Err` says what changed.
@@ -342,17 +343,16 @@ impl Engine {
             expected,
         } = comparison;
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
-        // Without usable figures, or down: as if nothing came through, which is what the user sees.
         let present = match need {
-            Need::Hard => [0, 0, ALL],
-            Need::Soft => present.unwrap_or([0, 0, ALL]),
+            Need::Hard => NOTHING_THROUGH,
+            Need::Soft => present.unwrap_or(NOTHING_THROUGH),
         };
-        let broken = |k: usize| present[k] > class.bound(k);
-        let k = (0..3)
+        let broken = |k: usize| class.counts(k) && present[k] > class.bound(k);
+        let k = (0..K)
             .rev()
             .max_by_key(|&k| (broken(k), class.weighted(k, present[k])))
             .unwrap_or(0);
-        let unit = |value: u32| rounded(f64::from(value) / UNITS[k]);
+        let unit = |value: u32| rounded(shown(k, value));
         let gain = Gain {
             measured: unit(present[k]),
             expected: unit(expected[k]),

@@ -1,11 +1,13 @@
 //! The root: routes an [`Input`] to its machine and gathers [`Effect`]s.
 
 mod ask;
+mod costs;
+mod measures;
 mod nodes;
 mod rows;
 mod written;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{LinkState, Mode, NodeCommand, NodeReport, Notice, ProbeSample, Severity, SiteName, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,9 @@ pub struct Engine {
     pub(crate) changes: Changes,
     /// For each VM, the view that everyone without one of his own is given, once most users entered elsewhere.
     pub(crate) defaults: Vec<Option<Vec<Dc>>>,
+    /// IS-IS costs as the fabric's agent told them, by VM and data centre entered.
+    #[serde(default)]
+    costs: BTreeMap<u32, BTreeMap<Dc, Option<u32>>>,
 }
 
 impl Engine {
@@ -69,6 +74,7 @@ impl Engine {
             journal: Journal::default(),
             changes: Changes::default(),
             defaults: vec![None; fabric.vms.len()],
+            costs: BTreeMap::new(),
             fabric,
         }
     }
@@ -124,6 +130,7 @@ impl Engine {
             Input::NodeUp { site } => self.node_up(&site, out),
             Input::NodeDown { site, why } => self.node_down(&site, &why, out),
             Input::Report { site, report } => self.report(&site, report, out),
+            Input::FabricCost { site, vm, cost } => self.fabric_cost(&site, &vm, cost, out),
             Input::Command { request, by, command } => self.ask(request, by, command, out),
         }
     }
@@ -247,14 +254,6 @@ impl Engine {
         } else {
             self.monitor.state(link)
         }
-    }
-
-    /// What the optimizer may use of a link.
-    pub(crate) fn measured(&self, link: LinkIx, now: Timestamp) -> Option<[u32; 3]> {
-        if self.nodes[self.fabric.dc_of(link).at()].is_dead() {
-            return None;
-        }
-        self.monitor.measured(&self.fabric, link, now)
     }
 }
 

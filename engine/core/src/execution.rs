@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use proto::node::{ChangeOutcome, Tell};
 use proto::proposal::Receipt;
-use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalId, Severity};
+use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalId, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Dc, PairIx};
+use crate::optimizer::placement;
 use crate::outbox::Outbox;
 use crate::pair::{Flight, Known, Watch, locators, rows};
 use crate::policy::Need;
@@ -209,8 +210,8 @@ impl Engine {
         let link = self.link(ix, entry);
         let class = self.fabric.class_of(self.fabric.pairs[ix.at()].user);
         let out_of_bounds = self
-            .measured(link, now)
-            .is_none_or(|measured| (0..3).any(|k| measured[k] > class.class.bound(k)));
+            .measured(ix, entry, now)
+            .is_none_or(|measured| !class.class.keeps(&measured));
         let broken = match self.state(link) {
             LinkState::Ok => false,
             LinkState::Warn => out_of_bounds,
@@ -219,9 +220,9 @@ impl Engine {
         let name = format!("{}/{}", self.fabric.user_name(ix), self.fabric.label(entry));
         let slot = self.fabric.config.slots.settle;
         if broken {
-            let vm = &self.fabric.vm_of(ix).name;
+            let next = self.next_step(ix, now);
             let text = format!(
-                "switch #{}: {name} does not keep its levels {slot} after; migrating {vm} would be the next step",
+                "switch #{}: {name} does not keep its levels {slot} after; {next}",
                 watch.proposal.0
             );
             self.log(Severity::Warning, text, out);
@@ -231,6 +232,25 @@ impl Engine {
                 watch.proposal.0
             );
             self.log(Severity::Info, text, out);
+        }
+    }
+
+    /// What (5.1)-(5.3) say of the VM's place once a switch did not help (thesis section 5.2.4, step 2).
+    fn next_step(&self, ix: PairIx, now: Timestamp) -> String {
+        let vm = self.fabric.vm_of(ix);
+        let members = self.members(self.fabric.pairs[ix.at()].vm, now);
+        let best = placement::choose(&members, vm.home.map(Dc::at), vm.shared).map(|(at, _)| Dc(at as u32));
+        match best {
+            Some(dc) if vm.home == Some(dc) => format!("{} lives at the best place there is", vm.name),
+            Some(dc) => format!(
+                "migrating {} to {} would be the next step",
+                vm.name,
+                self.fabric.label(dc)
+            ),
+            None => format!(
+                "migrating {} would be the next step, but no place is known to be usable for all its users",
+                vm.name
+            ),
         }
     }
 

@@ -6,9 +6,10 @@ use lisp_wire::{EidPrefix, Rloc};
 use proto::{LinkId, SiteName, SlaName, UserName, VmName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::Statistic;
+use crate::Config;
+use crate::config::{Demand, Offer, OnViolation, Shared, Statistic};
 use crate::optimizer::Class;
-use crate::{Config, optimizer};
+use crate::optimizer::criteria::{self, K};
 
 /// A data centre, by its place in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,9 +48,9 @@ impl PairIx {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SlaClass {
     pub(crate) name: SlaName,
-    /// RTT and jitter in microseconds, loss in parts per million; in that order.
-    pub(crate) class: Class<3>,
+    pub(crate) class: Class<K>,
     pub(crate) statistic: Statistic,
+    pub(crate) on_violation: OnViolation,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,7 @@ pub(crate) struct SiteFacts {
     pub(crate) name: SiteName,
     pub(crate) label: String,
     pub(crate) rloc: Rloc,
+    pub(crate) offer: Offer,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,8 @@ pub(crate) struct VmFacts {
     pub(crate) name: VmName,
     pub(crate) eid: EidPrefix,
     pub(crate) home: Option<Dc>,
+    pub(crate) demand: Demand,
+    pub(crate) shared: Shared,
     pub(crate) users: u32,
 }
 
@@ -108,6 +112,7 @@ impl Fabric {
                 name: name.clone(),
                 label: site.label.clone(),
                 rloc: site.rloc,
+                offer: site.offer.clone(),
             })
             .collect();
         let dc_of = |name: &SiteName| {
@@ -121,8 +126,9 @@ impl Fabric {
             .iter()
             .map(|(name, sla)| SlaClass {
                 name: name.clone(),
-                class: optimizer::class_of(sla),
+                class: criteria::class_of(sla),
                 statistic: sla.statistic,
+                on_violation: sla.watch.on_violation,
             })
             .collect();
         let mut vms: Vec<VmFacts> = config
@@ -132,6 +138,8 @@ impl Fabric {
                 name: name.clone(),
                 eid: vm.eid,
                 home: dc_of(&vm.home),
+                demand: vm.demand,
+                shared: vm.shared,
                 users: 0,
             })
             .collect();
@@ -229,6 +237,14 @@ impl Fabric {
     pub(crate) fn pairs_of(&self, user: u32) -> impl Iterator<Item = PairIx> + use<> {
         let user = &self.users[user as usize];
         (user.first_pair..user.end_pair).map(PairIx)
+    }
+
+    /// The pairs of everyone who uses a VM.
+    pub(crate) fn pairs_with(&self, vm: u32) -> Vec<PairIx> {
+        (0..self.pairs.len() as u32)
+            .map(PairIx)
+            .filter(|ix| self.pairs[ix.at()].vm == vm)
+            .collect()
     }
 
     pub(crate) fn label(&self, dc: Dc) -> &str {

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out.
 
-use proto::{Actor, Command, NodeCommand, NodeReport, Notice, Reply, RequestId, SiteName};
+use proto::{Actor, Command, NodeCommand, NodeReport, Notice, Reply, RequestId, SiteName, VmName};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. Every one is recorded before it is handled.
@@ -29,6 +29,15 @@ pub enum Input {
         site: SiteName,
         /// What.
         report: NodeReport,
+    },
+    /// The fabric's agent tells the IS-IS cost from a data centre's border router to a VM (thesis chapter 7).
+    FabricCost {
+        /// The data centre entered.
+        site: SiteName,
+        /// The VM.
+        vm: VmName,
+        /// The cost; `None` if there is no path.
+        cost: Option<u32>,
     },
     /// Somebody asks for something.
     Command {

@@ -15,6 +15,7 @@
 
 mod link;
 mod ring;
+mod statistic;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use link::{Figures, Link, Turn, millis};
 
 use crate::fabric::{Fabric, LinkIx};
+use crate::optimizer::criteria::LINK;
 use link::Limits;
 
 /// All links, and the moments at which something about them is due without a sample.
@@ -156,7 +158,7 @@ impl Monitor {
     }
 
     /// What the optimizer may use of a link; `None` if nothing.
-    pub(crate) fn measured(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<[u32; 3]> {
+    pub(crate) fn measured(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<[u32; LINK]> {
         self.links.get(ix.at())?.measured(now, &limits(fabric, ix))
     }
 

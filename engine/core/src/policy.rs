@@ -37,6 +37,10 @@ pub(crate) enum Withheld {
     Quiet,
     /// No other entry is usable and better.
     NothingBetter,
+    /// No other entry keeps all levels, and the class moves only where they are kept.
+    Hold,
+    /// No entry keeps all levels, and the best of them is not better by enough.
+    Variance,
 }
 
 impl fmt::Display for Withheld {
@@ -46,6 +50,8 @@ impl fmt::Display for Withheld {
             Self::CoolDown => "it was moved lately and cools down",
             Self::Quiet => "the last proposal lapsed less than a slot ago",
             Self::NothingBetter => "no other entry is usable and better",
+            Self::Hold => "no other entry keeps all levels, and its class holds then",
+            Self::Variance => "no entry keeps all levels, and the best of the worst is not better by enough",
         })
     }
 }
@@ -163,6 +169,7 @@ mod tests {
         gain_min: 5.0,
         gain_min_share: 0.1,
         confirm_within: Span::secs(10),
+        prove_within: Span::ZERO,
         down_after: 3,
         up_after: 3,
         stale_after: Span::secs(5),

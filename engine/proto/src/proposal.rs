@@ -67,8 +67,23 @@ pub enum Criterion {
     Jitter,
     /// Lost probes, percent.
     Loss,
+    /// Share of the time in which the link was down, percent: 100 less its availability.
+    #[serde(rename = "availability")]
+    Unavailability,
+    /// Memory taken, as a share of what is left, percent.
+    Ram,
+    /// Processors taken, as a share of what is left, percent.
+    Cpu,
+    /// Users entering, as a share of what the data centre can take, percent.
+    Capacity,
+    /// IS-IS cost of the path from the border router to the VM (thesis chapter 7).
+    IsisCost,
+    /// Price of the data centre, in the session's own unit.
+    Price,
     /// Staff asked for it: nothing was broken.
     Manual,
+    /// The switch before did not hold what it promised and is taken back.
+    Revert,
 }
 
 impl Criterion {
@@ -78,7 +93,14 @@ impl Criterion {
             Self::Rtt => "RTT",
             Self::Jitter => "jitter",
             Self::Loss => "loss",
+            Self::Unavailability => "unavailability",
+            Self::Ram => "RAM",
+            Self::Cpu => "CPU",
+            Self::Capacity => "capacity",
+            Self::IsisCost => "IS-IS cost",
+            Self::Price => "price",
             Self::Manual => "manual",
+            Self::Revert => "revert",
         }
     }
 
@@ -86,8 +108,8 @@ impl Criterion {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Rtt | Self::Jitter => "ms",
-            Self::Loss => "%",
-            Self::Manual => "",
+            Self::Loss | Self::Unavailability | Self::Ram | Self::Cpu | Self::Capacity => "%",
+            Self::IsisCost | Self::Price | Self::Manual | Self::Revert => "",
         }
     }
 }

@@ -5,7 +5,9 @@ use proto::{LinkState, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ring::{Outcome, Ring};
+use super::statistic::{self, quantile};
 use crate::config::Statistic;
+use crate::optimizer::criteria::LINK;
 
 /// What a link is held against.
 #[derive(Clone, Copy, Debug)]
@@ -233,9 +235,9 @@ impl Link {
         u32::try_from(self.jitter16 >> 4).unwrap_or(u32::MAX)
     }
 
-    /// RTT statistic and jitter in microseconds, loss in parts per million, over the window; `None` unless
+    /// RTT statistic and jitter in microseconds, loss and unavailability in parts per million, over the window; `None` unless
     /// enough was answered to be held against bounds and the link is neither down nor stale.
-    pub(crate) fn measured(&self, now: Timestamp, limits: &Limits) -> Option<[u32; 3]> {
+    pub(crate) fn measured(&self, now: Timestamp, limits: &Limits) -> Option<[u32; LINK]> {
         if !self.fresh || self.down_since.is_some() {
             return None;
         }
@@ -249,7 +251,13 @@ impl Link {
             return None;
         }
         let rtt = self.statistic(count, limits.statistic)?;
-        Some([rtt, self.jitter(), per_million(count - answered, count)])
+        let down = self.ring.last(count).filter(|outcome| outcome.was_down()).count();
+        Some([
+            rtt,
+            self.jitter(),
+            per_million(count - answered, count),
+            per_million(down, count),
+        ])
     }
 
     /// Figures for a row of the link table.
@@ -294,19 +302,7 @@ impl Link {
     }
 
     fn statistic(&self, count: usize, statistic: Statistic) -> Option<u32> {
-        let rtts = self.ring.last(count).filter_map(Outcome::rtt);
-        match statistic {
-            Statistic::Mean => {
-                let (total, n) = rtts.fold((0_u64, 0_u64), |(total, n), rtt| (total + u64::from(rtt), n + 1));
-                total.checked_div(n).map(|mean| mean as u32)
-            }
-            Statistic::Worst => rtts.max(),
-            Statistic::Quantile(q) => {
-                let mut rtts: Vec<u32> = rtts.collect();
-                rtts.sort_unstable();
-                quantile(&rtts, q)
-            }
-        }
+        statistic::of(self.ring.last(count).filter_map(Outcome::rtt), statistic)
     }
 
     fn verdict(&self, slot: Slot, now: Timestamp, limits: &Limits) -> Verdict {
@@ -389,12 +385,6 @@ enum Verdict {
 /// RFC 3550 appendix A.8: `J += (|D| - J) / 16` in integers.
 fn next_jitter16(jitter16: u64, step: u32) -> u64 {
     jitter16 + u64::from(step) - ((jitter16 + 8) >> 4)
-}
-
-/// Nearest rank.
-fn quantile(sorted: &[u32], q: f64) -> Option<u32> {
-    let rank = (q.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.max(1) - 1).copied()
 }
 
 fn per_million(part: usize, whole: usize) -> u32 {

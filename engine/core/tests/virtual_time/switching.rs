@@ -203,7 +203,7 @@ fn a_broken_link_after_the_switch_says_that_migrating_would_be_next() {
         world
             .log()
             .iter()
-            .any(|line| line.contains("migrating web would be the next step")),
+            .any(|line| line.contains("migrating web to Marilyn would be the next step")),
         "{:#?}",
         world.log()
     );

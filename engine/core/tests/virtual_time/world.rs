@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::{Locator, Rloc};
-use pacao_core::config::{Calm, Policy, Site, Sla, Slots, Statistic, Traits, User, Vm, Weights};
+use pacao_core::config::{
+    Calm, Demand, Offer, Policy, Shared, Site, Sla, Slots, Statistic, Terms, Traits, User, Vm, Watch, Weights,
+};
 use pacao_core::{Config, Effect, Engine, Input};
 use proto::node::{ChangeOutcome, Tell};
 use proto::{
@@ -59,6 +61,7 @@ pub(crate) fn config() -> Config {
     let site = |label: &str, last: u8| Site {
         label: label.to_owned(),
         rloc: Rloc([172, 16, 0, last].into()),
+        offer: Offer::default(),
     };
     let user = |label: &str, last: u8, entry: &str| User {
         label: label.to_owned(),
@@ -94,6 +97,8 @@ pub(crate) fn config() -> Config {
                 eid: "10.1.0.7/32".parse().unwrap(),
                 home: "telco".parse().unwrap(),
                 traits: Traits::default(),
+                demand: Demand::default(),
+                shared: Shared::default(),
             },
         )]
         .into(),
@@ -110,6 +115,8 @@ pub(crate) fn config() -> Config {
                 },
                 statistic: Statistic::Mean,
                 dscp: 0,
+                terms: Terms::default(),
+                watch: Watch::default(),
             },
         )]
         .into(),
@@ -119,6 +126,7 @@ pub(crate) fn config() -> Config {
             gain_min: 5.0,
             gain_min_share: 0.1,
             confirm_within: Span::secs(10),
+            prove_within: Span::ZERO,
             down_after: 3,
             up_after: 3,
             stale_after: Span::secs(5),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pacao_core::config::{Policy, Sla, Slots, Statistic, Weights};
+use pacao_core::config::{Policy, Sla, Slots, Statistic, Terms, Watch, Weights};
 use proto::{SlaName, Span};
 
 use super::doubts::{Doubts, at};
@@ -65,6 +65,7 @@ pub(super) fn policy(raw: &RawPolicy, doubts: &mut Doubts<'_>) -> Option<Policy>
         gain_min: raw.gain_min,
         gain_min_share: raw.gain_min_share,
         confirm_within: confirm_within?,
+        prove_within: Span::ZERO,
         down_after: raw.down_after,
         up_after: raw.up_after,
         stale_after: stale_after?,
@@ -117,6 +118,8 @@ pub(super) fn slas(raw: &Entries<RawSla>, doubts: &mut Doubts<'_>) -> BTreeMap<S
                     weights,
                     statistic,
                     dscp: sla.dscp,
+                    terms: Terms::default(),
+                    watch: Watch::default(),
                 },
             );
         }

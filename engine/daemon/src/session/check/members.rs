@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use lisp_wire::{EidPrefix, Rloc};
-use pacao_core::config::{Site, Traits, User, Vm};
+use pacao_core::config::{Demand, Offer, Shared, Site, Traits, User, Vm};
 use proto::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 
 use super::addresses::Addresses;
@@ -54,6 +54,7 @@ pub(super) fn sites(
                 Site {
                     label: labelled,
                     rloc,
+                    offer: Offer::default(),
                 },
             );
             controls.extend(control.map(|path| (known, path)));
@@ -116,7 +117,16 @@ pub(super) fn vms(
         }
         let home = site_named(home, at!["vms", name, "home"], raw, doubts);
         if let (Some(known), Some(eid), Some(home)) = (known, eid, home) {
-            vms.insert(known, Vm { eid, home, traits });
+            vms.insert(
+                known,
+                Vm {
+                    eid,
+                    home,
+                    traits,
+                    demand: Demand::default(),
+                    shared: Shared::default(),
+                },
+            );
         }
     }
     vms

@@ -1,0 +1,100 @@
+//! What (5.1)-(5.3) are solved on: the figures of a link, and what is known of the data centre behind it.
+
+use proto::{LinkState, Timestamp};
+
+use super::Engine;
+use crate::fabric::{Dc, PairIx};
+use crate::optimizer::criteria::{K, LINK, Measures, integer, share};
+use crate::optimizer::placement::Member;
+
+/// The place of the IS-IS cost among the criteria.
+const ISIS_COST: usize = 7;
+const PRICE: usize = 8;
+
+impl Engine {
+    /// A pair's user entering by `dc`; `None` if there is nothing usable.
+    pub(crate) fn measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<Measures> {
+        let link = self.link_measured(ix, dc, now)?;
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let mut all = [0; K];
+        all[..LINK].copy_from_slice(&link);
+        if class.counts(6) {
+            all[6] = self.crowding(ix, dc);
+        }
+        if class.counts(ISIS_COST) {
+            // No path to the VM: as dear as can be.
+            let cost = self.isis_cost(dc, self.fabric.pairs[ix.at()].vm);
+            all[ISIS_COST] = cost.map_or(u32::MAX, |cost| integer(ISIS_COST, f64::from(cost)));
+        }
+        all[PRICE] = integer(PRICE, self.fabric.sites[dc.at()].offer.price);
+        Some(all)
+    }
+
+    /// What is measured of every data centre for a pair's user, by [`Dc`].
+    pub(crate) fn all_measured(&self, ix: PairIx, now: Timestamp) -> Vec<Option<Measures>> {
+        self.fabric.dcs().map(|dc| self.measured(ix, dc, now)).collect()
+    }
+
+    /// All users of a VM as its placement sees them: entering where it would live, which then costs nothing to reach.
+    pub(crate) fn members(&self, vm: u32, now: Timestamp) -> Vec<Member<'_, K>> {
+        let left: Vec<_> = self.fabric.dcs().map(|dc| self.taken_of(vm, dc)).collect();
+        let member = |ix: PairIx| Member {
+            class: &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class,
+            measured: self
+                .fabric
+                .dcs()
+                .map(|dc| {
+                    let mut all = self.measured(ix, dc, now)?;
+                    [all[4], all[5]] = left[dc.at()];
+                    all[ISIS_COST] = 0;
+                    Some(all)
+                })
+                .collect(),
+        };
+        self.fabric.pairs_with(vm).into_iter().map(member).collect()
+    }
+
+    fn link_measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<[u32; LINK]> {
+        if self.state(self.link(ix, dc)) == LinkState::Down {
+            return None;
+        }
+        self.monitor.measured(&self.fabric, self.link(ix, dc), now)
+    }
+
+    /// Users entering by `dc`, the one of `ix` among them, as a share of what it can take.
+    fn crowding(&self, ix: PairIx, dc: Dc) -> u32 {
+        let Some(most) = self.fabric.sites[dc.at()].offer.capacity.users else {
+            return 0;
+        };
+        let heads_for = |pair: &crate::pair::Pair| pair.flight.as_ref().and_then(|flight| flight.to());
+        let others = (0..self.pairs.len())
+            .filter(|&at| at != ix.at())
+            .filter(|&at| heads_for(&self.pairs[at]).unwrap_or(self.pairs[at].entry()) == dc)
+            .count();
+        share(others as u64 + 1, most)
+    }
+
+    /// RAM and CPU that a VM would take of what the others leave at `dc`.
+    fn taken_of(&self, vm: u32, dc: Dc) -> [u32; 2] {
+        let vms = &self.fabric.vms;
+        let others = || {
+            (0..vms.len())
+                .filter(|&at| at != vm as usize && vms[at].home == Some(dc))
+                .map(|at| vms[at].demand)
+        };
+        let (offer, own) = (self.fabric.sites[dc.at()].offer.capacity, vms[vm as usize].demand);
+        let ram = offer.ram_mb.map_or(0, |all| {
+            let used: u64 = others().map(|demand| demand.ram_mb).sum();
+            share(own.ram_mb, all.saturating_sub(used))
+        });
+        let cpu = offer.cpu.map_or(0, |all| {
+            let used: u64 = others().map(|demand| millicores(demand.cpu)).sum();
+            share(millicores(own.cpu), millicores(all).saturating_sub(used))
+        });
+        [ram, cpu]
+    }
+}
+
+fn millicores(cores: f64) -> u64 {
+    (cores.max(0.0) * 1e3).round() as u64
+}
