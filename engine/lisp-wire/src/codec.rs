@@ -6,12 +6,12 @@
 //!
 //! What is understood of addresses, and what becomes of the rest:
 //!
-//! | where | IPv4, IPv6 | in an instance-id LCAF | AFI 0 | other LCAF | other AFI |
-//! |---|---|---|---|---|---|
-//! | EID of a record | read | read | refused | refused | refused |
-//! | source EID | read | read | `None` | refused | refused |
-//! | ITR-RLOC | read | left out | left out | left out | refused |
-//! | locator | read | left out | left out | left out | refused |
+//! | where | IPv4, IPv6 | in an instance-id LCAF | explicit path | AFI 0 | other LCAF | other AFI |
+//! |---|---|---|---|---|---|---|
+//! | EID of a record | read | read | refused | refused | refused | refused |
+//! | source EID | read | read | refused | `None` | refused | refused |
+//! | ITR-RLOC | read | left out | left out | left out | left out | refused |
+//! | locator | read | left out | read | left out | left out | refused |
 //!
 //! Where leaving out would leave none, the message is refused; but for the one AFI 0 that ends a subscription, which is
 //! the empty list of ITR-RLOCs. The N bit of an EID record is read where the I bit says who sets it.

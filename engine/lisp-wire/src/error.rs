@@ -130,6 +130,14 @@ pub enum WireError {
         /// The length of what is in it.
         holds: usize,
     },
+    /// A locator path that cannot be.
+    #[error("{part}: {why}")]
+    Path {
+        /// Where.
+        part: Part,
+        /// Why not.
+        why: crate::path::PathError,
+    },
     /// An instance-id has 24 bits.
     #[error("{part}: instance-id {number} has more than 24 bits")]
     InstanceId {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`address`] | [`Eid`], [`EidPrefix`], [`Rloc`], [`InstanceId`]: who is spoken of |
 //! | [`mapping`] | [`Priority`], [`Weight`], [`Locator`], [`MappingRecord`]: what is said of them |
+//! | [`path`] | [`Path`]: the routers that packets are to go through (LISP-TE) |
 //! | [`message`] | one value for each control message (RFC 9301), and [`ChangePriority`] of the thesis |
 //! | [`codec`] | [`Message::parse`] and [`Message::emit`]: those values and their bytes |
 //! | [`authentication`] | [`Key`], [`Message::emit_signed`], [`verify`]: who may be believed |
@@ -31,6 +32,7 @@ pub mod data_header;
 pub mod error;
 pub mod mapping;
 pub mod message;
+pub mod path;
 
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
 pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
@@ -43,6 +45,7 @@ pub use message::{
     MapRegister, MapReply, MapRequest, Message, NatTraversal, Nonce, NotifyBits, Purpose, Referral,
     ReferralAction, SiteId, XtrId,
 };
+pub use path::{Hop, Path};
 
 /// UDP destination port of encapsulated packets (RFC 9300 section 5).
 pub const DATA_PORT: u16 = 4341;

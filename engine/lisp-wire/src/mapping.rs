@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::Path;
 use crate::{EidPrefix, Rloc};
 
 /// Order in which locators are used: the lowest wins, equal ones share by [`Weight`] (RFC 9301 section 5.4).
@@ -61,8 +62,11 @@ pub enum Action {
 /// One locator of a mapping (RFC 9301 section 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Locator {
-    /// The address.
+    /// The address; of an explicit path, its first hop.
     pub rloc: Rloc,
+    /// The routers that packets are to go through (LISP-TE), the last one being the ETR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
     /// Unicast priority.
     pub priority: Priority,
     /// Unicast weight.
@@ -84,6 +88,7 @@ impl Locator {
     pub const fn unicast(rloc: Rloc, priority: Priority, weight: Weight) -> Self {
         Self {
             rloc,
+            path: None,
             priority,
             weight,
             multicast_priority: Priority::NEVER,
@@ -92,6 +97,19 @@ impl Locator {
             probed: false,
             reachable: true,
         }
+    }
+
+    /// A reachable unicast locator over an explicit path.
+    pub const fn over(path: Path, priority: Priority, weight: Weight) -> Self {
+        Self {
+            path: Some(path),
+            ..Self::unicast(path.first(), priority, weight)
+        }
+    }
+
+    /// The router where packets leave the tunnel: the address itself, or the last hop of a path.
+    pub fn etr(&self) -> Rloc {
+        self.path.map_or(self.rloc, |path| path.last())
     }
 }
 

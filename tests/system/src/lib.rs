@@ -7,6 +7,7 @@
 //! | [`oor`] | two sites and a Map-Server, each run by us or by OpenOverlayRouter |
 //! | [`capture`] | what crosses a wire, dissected by tshark |
 //! | [`screen`] | a program on a pseudo-terminal: what is seen, which keys are pressed |
+//! | [`talk`] | numbered packets between two hosts |
 //! | [`patience`] | waiting for a condition instead of for a time |
 
 pub mod capture;
@@ -15,3 +16,4 @@ pub mod oor;
 pub mod patience;
 pub mod product;
 pub mod screen;
+pub mod talk;

@@ -177,6 +177,16 @@ impl Internet {
         Ok(socket)
     }
 
+    /// A second host at each site, behind `eid1` of the router, with the addresses that the first one has.
+    pub fn second_tenant(&self) -> anyhow::Result<[Namespace; 2]> {
+        let host = |site: &Site| {
+            let host = space(&format!("red-{}", site.number))?;
+            behind(site.number, &site.router, &host, ("eid1", 7))?;
+            Ok::<_, anyhow::Error>(host)
+        };
+        Ok([host(&self.a)?, host(&self.b)?])
+    }
+
     /// What a router has written so far.
     pub fn log(&self, space: Place) -> String {
         ["oor", "ours"]
@@ -250,24 +260,35 @@ fn site(number: u8, core: &Namespace) -> anyhow::Result<Site> {
         host: space(&format!("host-{number}"))?,
         router: space(&format!("router-{number}"))?,
     };
-    let (host, host6) = (site.host_address(), site.host_address6());
-    let gateway: IpAddr = Ipv4Addr::new(192, 168, number, 1).into();
-    let gateway6: IpAddr = Ipv6Addr::new(0xfd00, number.into(), 0, 0, 0, 0, 0, 1).into();
-    site.router
-        .cable(end("eid0", number, 1), &site.host, end("eth0", number, 2))?;
-    site.router.links(move |links| {
-        links.address("eid0", gateway, 24)?;
-        links.address("eid0", gateway6, 64)
-    })?;
-    site.host.links(move |links| {
-        links.address("eth0", host, 24)?;
-        links.address("eth0", host6, 64)?;
-        default_route(links, "eth0", gateway)?;
-        default_route(links, "eth0", gateway6)
-    })?;
+    behind(number, &site.router, &site.host, ("eid0", 1))?;
     join(core, &site.router, (number, 0))?;
     join(core, &site.router, (number, 1))?;
     Ok(site)
+}
+
+/// Lays the cable from an interface of a router to a host of its site.
+fn behind(
+    number: u8,
+    router: &Namespace,
+    host: &Namespace,
+    (interface, kind): (&'static str, u8),
+) -> anyhow::Result<()> {
+    let address: IpAddr = Ipv4Addr::new(192, 168, number, 10).into();
+    let address6: IpAddr = Ipv6Addr::new(0xfd00, number.into(), 0, 0, 0, 0, 0, 0x10).into();
+    let gateway: IpAddr = Ipv4Addr::new(192, 168, number, 1).into();
+    let gateway6: IpAddr = Ipv6Addr::new(0xfd00, number.into(), 0, 0, 0, 0, 0, 1).into();
+    router.cable(end(interface, number, kind), host, end("eth0", number, kind + 1))?;
+    router.links(move |links| {
+        links.address(interface, gateway, 24)?;
+        links.address(interface, gateway6, 64)
+    })?;
+    host.links(move |links| {
+        links.address("eth0", address, 24)?;
+        links.address("eth0", address6, 64)?;
+        default_route(links, "eth0", gateway)?;
+        default_route(links, "eth0", gateway6)
+    })?;
+    Ok(())
 }
 
 /// Lays the cable `wan<cable>` from the core to a router, which forwards as the core does.

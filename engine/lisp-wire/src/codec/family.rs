@@ -1,10 +1,12 @@
-//! Addresses with their family before them (RFC 9301 section 5.1), and instance-ids (RFC 8060 section 4.1).
+//! Addresses with their family before them (RFC 9301 section 5.1), instance-ids (RFC 8060 section 4.1), and explicit
+//! locator paths (RFC 8060, LCAF type 10).
 
 use std::net::IpAddr;
 
 use super::reader::Reader;
 use crate::error::{Part, WireError};
-use crate::{Eid, EidPrefix, InstanceId};
+use crate::path::PathError;
+use crate::{Eid, EidPrefix, Hop, InstanceId, Path, Rloc};
 
 /// IANA "Address Family Numbers".
 pub(super) const AFI_NONE: u16 = 0;
@@ -14,6 +16,13 @@ pub(super) const AFI_LCAF: u16 = 16387;
 
 /// IANA "LISP Canonical Address Format (LCAF) Types".
 pub(super) const LCAF_INSTANCE_ID: u8 = 2;
+
+pub(super) const LCAF_PATH: u8 = 10;
+
+/// Flags before each hop of a path.
+const LOOKUP: u16 = 0x0004;
+const PROBE: u16 = 0x0002;
+const STRICT: u16 = 0x0001;
 
 /// Bytes of an instance-id and the address family after it, which the stated length counts beside the address.
 const INSTANCE_ID_HEAD: usize = 6;
@@ -26,6 +35,8 @@ pub(super) enum Address {
     Ip(IpAddr),
     /// An instance-id LCAF around AFI 1 or 2.
     Tenant(Eid),
+    /// An explicit locator path; refused where it has no hop, too many, or one twice.
+    Path(Result<Path, PathError>),
     /// Another LCAF: understood only as far as its length.
     OtherLcaf {
         /// Its type.
@@ -47,6 +58,13 @@ impl Address {
         let [_reserved, _flags, kind, _iid_mask_len] = reader.array(part)?;
         let length = reader.u16(part)?;
         let mut inside = Reader::new(reader.bytes(usize::from(length), part)?);
+        if kind == LCAF_PATH {
+            return match read_path(&mut inside, part) {
+                // A hop that is no IP address: the path is none that we could go.
+                Err(WireError::AddressFamily { .. }) => Ok(Self::OtherLcaf { kind }),
+                path => path.map(Self::Path),
+            };
+        }
         if kind != LCAF_INSTANCE_ID {
             return Ok(Self::OtherLcaf { kind });
         }
@@ -70,6 +88,10 @@ impl Address {
             Self::None => Ok(None),
             Self::Ip(address) => Ok(Some(Eid::of(address))),
             Self::Tenant(eid) => Ok(Some(eid)),
+            Self::Path(_) => Err(WireError::Lcaf {
+                part,
+                kind: LCAF_PATH,
+            }),
             Self::OtherLcaf { kind } => Err(WireError::Lcaf { part, kind }),
         }
     }
@@ -93,6 +115,43 @@ fn read_ip(reader: &mut Reader<'_>, afi: u16, part: Part) -> Result<IpAddr, Wire
         AFI_IPV6 => Ok(IpAddr::from(reader.array::<16>(part)?)),
         afi => Err(WireError::AddressFamily { part, afi }),
     }
+}
+
+/// Reads hops to the end.
+fn read_path(inside: &mut Reader<'_>, part: Part) -> Result<Result<Path, PathError>, WireError> {
+    let mut hops = Vec::new();
+    while inside.left() > 0 {
+        let flags = inside.u16(part)?;
+        let afi = inside.u16(part)?;
+        let rloc = Rloc(read_ip(inside, afi, part)?);
+        let flag = |bit| flags & bit != 0;
+        hops.push(Hop {
+            rloc,
+            lookup: flag(LOOKUP),
+            probe: flag(PROBE),
+            strict: flag(STRICT),
+        });
+    }
+    Ok(Path::new(&hops))
+}
+
+/// Appends a path.
+pub(super) fn write_path(path: &Path, out: &mut Vec<u8>) {
+    let mut hops = Vec::new();
+    for hop in path.hops() {
+        let mut flags = 0;
+        for (set, bit) in [(hop.lookup, LOOKUP), (hop.probe, PROBE), (hop.strict, STRICT)] {
+            if set {
+                flags |= bit;
+            }
+        }
+        hops.extend_from_slice(&flags.to_be_bytes());
+        write_ip(hop.rloc.0, &mut hops);
+    }
+    out.extend_from_slice(&AFI_LCAF.to_be_bytes());
+    out.extend_from_slice(&[0, 0, LCAF_PATH, 0]);
+    out.extend_from_slice(&(hops.len() as u16).to_be_bytes());
+    out.extend(hops);
 }
 
 /// Appends AFI 0.

@@ -31,8 +31,8 @@ pub(super) fn read_all(reader: &mut Reader<'_>, count: u8) -> Result<Vec<Mapping
 
 /// Reads one record.
 ///
-/// Locators we cannot reach, because they are canonical addresses (LCAF) or none at all (AFI 0), are left out: the
-/// others still work. A record with nothing but such locators is refused, for without them it would say that the
+/// Locators we cannot reach, because they are canonical addresses (LCAF) other than paths, paths that go round, or none
+/// at all (AFI 0), are left out: the others still work. A record with nothing but such locators is refused, for without them it would say that the
 /// EIDs have no locators.
 pub(super) fn read(reader: &mut Reader<'_>, part: Part) -> Result<MappingRecord, WireError> {
     let ttl = Ttl(reader.u32(part)?);
@@ -137,8 +137,10 @@ pub(super) fn count(what: &'static str, count: usize, least: u8) -> Result<u8, E
 fn read_locator(reader: &mut Reader<'_>, part: Part) -> Result<Result<Locator, WireError>, WireError> {
     let [priority, weight, multicast_priority, multicast_weight] = reader.array(part)?;
     let flags = reader.u16(part)?;
-    let rloc = match Address::read(reader, part)? {
-        Address::Ip(address) => Rloc(address),
+    let (rloc, path) = match Address::read(reader, part)? {
+        Address::Ip(address) => (Rloc(address), None),
+        Address::Path(Ok(path)) => (path.first(), Some(path)),
+        Address::Path(Err(why)) => return Ok(Err(WireError::Path { part, why })),
         Address::None => return Ok(Err(WireError::AddressFamily { part, afi: 0 })),
         Address::Tenant(_) => {
             return Ok(Err(WireError::Lcaf {
@@ -150,6 +152,7 @@ fn read_locator(reader: &mut Reader<'_>, part: Part) -> Result<Result<Locator, W
     };
     Ok(Ok(Locator {
         rloc,
+        path,
         priority: Priority(priority),
         weight: Weight(weight),
         multicast_priority: Priority(multicast_priority),
@@ -163,6 +166,7 @@ fn read_locator(reader: &mut Reader<'_>, part: Part) -> Result<Result<Locator, W
 pub(super) fn write_locator(locator: &Locator, out: &mut Vec<u8>) {
     let Locator {
         rloc,
+        path,
         priority,
         weight,
         multicast_priority,
@@ -179,7 +183,10 @@ pub(super) fn write_locator(locator: &Locator, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&[priority.0, weight.0, multicast_priority.0, multicast_weight.0]);
     out.extend_from_slice(&flags.to_be_bytes());
-    family::write_ip(rloc.0, out);
+    match path {
+        Some(path) => family::write_path(path, out),
+        None => family::write_ip(rloc.0, out),
+    }
 }
 
 /// An unassigned action matters only where there are no locators; beside locators the field says nothing.

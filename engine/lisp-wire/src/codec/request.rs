@@ -200,7 +200,7 @@ fn read_itr_rlocs(reader: &mut Reader<'_>, count: u8) -> Result<ItrRlocs, WireEr
         match Address::read(reader, Part::ItrRloc(index))? {
             Address::Ip(address) => rlocs.push(Rloc(address)),
             Address::None => unknown = count == 1,
-            Address::Tenant(_) | Address::OtherLcaf { .. } => {}
+            Address::Tenant(_) | Address::Path(_) | Address::OtherLcaf { .. } => {}
         }
     }
     Ok(match (rlocs.is_empty(), unknown) {

@@ -2,6 +2,7 @@
 
 use lisp_wire::error::Part;
 use lisp_wire::message::AuthField;
+use lisp_wire::path::PathError;
 use lisp_wire::{
     Algorithm, AuthError, Key, Message, NotifyBits, Purpose, SiteId, Type5, WireError, XtrId, verify,
 };
@@ -232,8 +233,8 @@ fn addresses_that_cannot_stand_where_they_stand_are_refused() {
 
 #[test]
 fn locators_of_other_kinds_are_left_out_but_not_all_of_them() {
-    // An explicit locator path (LCAF 10) before the one that can be used, and no address at all after it.
-    let path = [1, 100, 255, 0, 0, 1, 0x40, 0x03, 0, 0, 10, 0, 0, 2, 9, 9];
+    // Geographic coordinates (LCAF 5) before the one that can be used, and no address at all after it.
+    let path = [1, 100, 255, 0, 0, 1, 0x40, 0x03, 0, 0, 5, 0, 0, 2, 9, 9];
     let nowhere = [1, 100, 255, 0, 0, 1, 0, 0];
     let known = samples::unsigned().swap_remove(7).1;
     let some = edited("map-reply", |bytes| {
@@ -250,9 +251,61 @@ fn locators_of_other_kinds_are_left_out_but_not_all_of_them() {
         bytes.truncate(LOCATOR);
         bytes.extend(path);
     });
-    assert_eq!(none, Err(WireError::Lcaf { part, kind: 10 }));
+    assert_eq!(none, Err(WireError::Lcaf { part, kind: 5 }));
     let unknown = edited("map-reply", |bytes| bytes[LOCATOR + 7] = 6);
     assert_eq!(unknown, Err(WireError::AddressFamily { part, afi: 6 }));
+}
+
+/// A Map-Reply with one locator, whose address is a path of these hops as they stand on the wire.
+fn with_path(hops: &[u8]) -> Result<Message, WireError> {
+    edited("map-reply", |bytes| {
+        bytes.truncate(LOCATOR);
+        bytes.extend([1, 100, 255, 0, 0, 1, 0x40, 0x03, 0, 0, 10, 0, 0, hops.len() as u8]);
+        bytes.extend(hops);
+    })
+}
+
+#[test]
+fn an_explicit_path_is_read_hop_by_hop_and_one_that_goes_round_is_none() {
+    let hop = |flags: u8, last: u8| [0, flags, 0, 1, 192, 0, 2, last];
+    let read = with_path(&[hop(7, 1), hop(1, 2), hop(0, 3)].concat());
+    let Ok(Message::MapReply(reply)) = read else {
+        panic!("{read:?}")
+    };
+    let locator = reply.records[0].locators[0];
+    let path = locator.path.unwrap();
+    let seen: Vec<_> = path
+        .hops()
+        .iter()
+        .map(|hop| (hop.lookup, hop.probe, hop.strict))
+        .collect();
+    assert_eq!(
+        seen,
+        [(true, true, true), (false, false, true), (false, false, false)]
+    );
+    assert_eq!((locator.rloc, locator.etr()), (path.first(), path.hops()[2].rloc));
+    let mut again = Vec::new();
+    Message::MapReply(reply).emit(&mut again).unwrap();
+    assert!(again.ends_with(&[hop(7, 1), hop(1, 2), hop(0, 3)].concat()));
+
+    let part = Part::Locator {
+        record: 0,
+        locator: 0,
+    };
+    let why = |why| Err(WireError::Path { part, why });
+    let rloc = lisp_wire::Rloc([192, 0, 2, 1].into());
+    assert_eq!(with_path(&[]), why(PathError::Empty));
+    assert_eq!(
+        with_path(&[hop(0, 1), hop(0, 2), hop(0, 1)].concat()),
+        why(PathError::Twice { rloc })
+    );
+    let nine: Vec<u8> = (0..9).flat_map(|last| hop(0, last)).collect();
+    assert_eq!(with_path(&nine), why(PathError::TooLong { count: 9 }));
+    // A hop that is a MAC address is understood by others; one that is cut short by nobody.
+    let foreign = [&hop(0, 1)[..], &[0, 0, 0x40, 0x05, 1, 2, 3, 4, 5, 6]].concat();
+    assert_eq!(with_path(&foreign), Err(WireError::Lcaf { part, kind: 10 }));
+    let cut = with_path(&hop(0, 1)[..7]);
+    assert!(matches!(cut, Err(WireError::Truncated { .. })), "{cut:?}");
 }
 
 #[test]

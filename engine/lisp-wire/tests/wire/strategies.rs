@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use lisp_wire::{
-    Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Info,
-    InstanceId, Locator, MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord, Message,
-    NatTraversal, Nonce, NotifyBits, Priority, Purpose, Referral, ReferralAction, Rloc, SiteId, Ttl, Weight,
-    XtrId,
+    Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Hop,
+    Info, InstanceId, Locator, MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord,
+    Message, NatTraversal, Nonce, NotifyBits, Path, Priority, Purpose, Referral, ReferralAction, Rloc,
+    SiteId, Ttl, Weight, XtrId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -259,10 +259,27 @@ fn record() -> impl Strategy<Value = MappingRecord> {
 }
 
 fn locator() -> impl Strategy<Value = Locator> {
-    (address(), any::<[u8; 4]>(), any::<[bool; 3]>()).prop_map(
-        |(address, [priority, weight, multicast_priority, multicast_weight], [local, probed, reachable])| {
+    let path = option::weighted(0.3, vec((address(), any::<[bool; 3]>()), 1..9));
+    let path = path.prop_map(|hops| {
+        let hop = |(address, [lookup, probe, strict]): (IpAddr, [bool; 3])| Hop {
+            rloc: Rloc(address),
+            lookup,
+            probe,
+            strict,
+        };
+        let hops: Vec<Hop> = hops?.into_iter().map(hop).collect();
+        Path::new(&hops).ok()
+    });
+    (address(), path, any::<[u8; 4]>(), any::<[bool; 3]>()).prop_map(
+        |(
+            address,
+            path,
+            [priority, weight, multicast_priority, multicast_weight],
+            [local, probed, reachable],
+        )| {
             Locator {
-                rloc: Rloc(address),
+                rloc: path.map_or(Rloc(address), |path| path.first()),
+                path,
                 priority: Priority(priority),
                 weight: Weight(weight),
                 multicast_priority: Priority(multicast_priority),

@@ -17,6 +17,7 @@ use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, Neig
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -104,9 +105,47 @@ impl Links {
         )
     }
 
+    /// Takes `address`/`length` away.
+    pub fn remove_address(&mut self, name: &str, address: IpAddr, length: u8) -> Result<(), NetlinkError> {
+        let mut message = AddressMessage::default();
+        message.header.family = family(address);
+        message.header.prefix_len = length;
+        message.header.index = index(name)?;
+        if address.is_ipv4() {
+            message.attributes.push(AddressAttribute::Local(address));
+        }
+        message.attributes.push(AddressAttribute::Address(address));
+        let what = format!("take the address {address}/{length} from {name}");
+        self.ask(RouteNetlinkMessage::DelAddress(message), 0, &what)
+    }
+
+    /// What comes in by `interface`, of the family of `like`, is routed by `table`.
+    pub fn rule(&mut self, like: IpAddr, interface: &str, table: u32) -> Result<(), NetlinkError> {
+        let mut message = RuleMessage::default();
+        message.header.family = family(like);
+        message.header.action = RuleAction::ToTable;
+        message
+            .attributes
+            .push(RuleAttribute::Iifname(interface.to_owned()));
+        message.attributes.push(RuleAttribute::Table(table));
+        let what = format!("route what comes by {interface} by table {table}");
+        self.ask(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE, &what)
+    }
+
     /// Routes `destination`/`length` out of interface `name`: through `gateway`, or directly.
     pub fn route(
         &mut self,
+        to: (IpAddr, u8),
+        name: &str,
+        gateway: Option<IpAddr>,
+    ) -> Result<(), NetlinkError> {
+        self.route_in(RouteHeader::RT_TABLE_MAIN.into(), to, name, gateway)
+    }
+
+    /// The same in another table than the main one.
+    pub fn route_in(
+        &mut self,
+        table: u32,
         (destination, length): (IpAddr, u8),
         name: &str,
         gateway: Option<IpAddr>,
@@ -114,7 +153,7 @@ impl Links {
         let mut message = RouteMessage::default();
         message.header.address_family = family(destination);
         message.header.destination_prefix_length = length;
-        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.attributes.push(RouteAttribute::Table(table));
         message.header.protocol = RouteProtocol::Static;
         message.header.kind = RouteType::Unicast;
         message.header.scope = if gateway.is_some() {
