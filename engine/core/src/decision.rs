@@ -1,9 +1,7 @@
 //! What is to become of one user's entry to one VM, given what the links tell.
 
 use proto::proposal::Reason;
-use proto::{
-    Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
-};
+use proto::{LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp};
 
 use crate::Engine;
 use crate::execution::Departure;
@@ -11,6 +9,8 @@ use crate::fabric::{Dc, PairIx};
 use crate::optimizer::criteria::{ALL, CRITERIA, K, Measures, shown};
 use crate::optimizer::{self, Unmoved};
 use crate::outbox::Outbox;
+use crate::policy::admit::{Ask, Glass};
+use crate::policy::conduct::ruled;
 use crate::policy::{Gain, Need, Withheld, rounded};
 
 /// Without usable figures, or down: as if nothing came through, which is what the user sees.
@@ -55,16 +55,18 @@ impl Engine {
     fn evaluate(&mut self, ix: PairIx, out: &mut Outbox) {
         let now = out.now;
         self.pairs[ix.at()].recheck_at = None;
-        if self.mode == Mode::Observe {
+        if self.mode_of(ix, None).0 == Mode::Observe {
             return;
         }
         let open = self.pairs[ix.at()].proposal;
         let entry = self.pairs[ix.at()].entry();
         let state = self.state(self.link(ix, entry));
-        if open.is_some() || matches!(state, LinkState::Broken | LinkState::Down) {
+        let ordered = self.must_leave(ix).is_some();
+        if open.is_some() || ordered || matches!(state, LinkState::Broken | LinkState::Down) {
             self.pairs[ix.at()].recheck_at = Some(now + self.fabric.config.slots.probe.max(SOONEST));
         }
         match (state, open) {
+            _ if ordered => self.decide(ix, out),
             // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
             (LinkState::Ok, Some(_)) if now >= self.armed_at => {
                 self.supersede(ix, "the level is kept again", out);
@@ -72,7 +74,7 @@ impl Engine {
             (LinkState::Broken | LinkState::Down, _) => self.decide(ix, out),
             _ => {}
         }
-        if matches!(state, LinkState::Ok | LinkState::Warn) {
+        if !ordered && matches!(state, LinkState::Ok | LinkState::Warn) {
             self.pairs[ix.at()].withheld = None;
         }
     }
@@ -90,33 +92,52 @@ impl Engine {
                 return;
             }
         };
+        let actor = self.actor_for(ix, plan.to);
         let gates = &self.pairs[ix.at()].gates;
+        let quiet = actor.is_none() && open.is_none() && gates.is_quiet(now);
         let pass = gates.pass(plan.need, plan.gain, &self.policy(), now);
-        let pass = pass.and(
-            if self.mode != Mode::Auto && open.is_none() && gates.is_quiet(now) {
-                Err(Withheld::Quiet)
-            } else {
-                Ok(())
-            },
-        );
-        let id = match (open, pass) {
-            (Some(id), _) => {
+        let pass = pass.and(self.held_long_enough(ix, plan.need, now)).and(if quiet {
+            Err(Withheld::Quiet)
+        } else {
+            Ok(())
+        });
+        if let (None, Err(withheld)) = (open, pass) {
+            self.withhold(ix, withheld, out);
+            return;
+        }
+        let acting = actor.filter(|_| pass.is_ok() && self.teller(plan.to).is_some());
+        // What the engine would do by itself does not become a proposal while a gate is shut.
+        let admitted = acting.map(|by| {
+            let ask = Ask {
+                ix,
+                to: plan.to,
+                need: plan.need,
+                by: &by,
+                glass: Glass::Whole,
+            };
+            self.admit(&ask, now).map(|pass| (pass, by.clone()))
+        });
+        if let Some(Err(hold)) = &admitted {
+            self.hold_back(ix, plan.need, hold, out);
+            if open.is_none() {
+                return;
+            }
+        }
+        let id = match open {
+            Some(id) => {
                 self.revise(id, ix, &plan, out);
                 id
             }
-            (None, Ok(())) => self.open(ix, &plan, out),
-            (None, Err(withheld)) => {
-                self.withhold(ix, withheld, out);
-                return;
-            }
+            None => self.open(ix, &plan, out),
         };
-        if self.mode == Mode::Auto && pass.is_ok() && self.teller(plan.to).is_some() {
+        if let Some(Ok((pass, by))) = admitted {
             let departure = Departure {
                 proposal: id,
                 order: plan.order,
                 need: plan.need,
+                pass,
             };
-            self.depart(ix, departure, Actor::Engine, out);
+            self.depart(ix, departure, by, out);
         }
     }
 
@@ -125,20 +146,14 @@ impl Engine {
         let pair = &self.pairs[ix.at()];
         let entry = pair.entry();
         let link = self.link(ix, entry);
-        let need = if self.state(link) == LinkState::Down {
-            Need::Hard
-        } else {
-            Need::Soft
+        let rule = self.must_leave(ix);
+        let need = match (self.state(link), &rule) {
+            (LinkState::Down, _) => Need::Hard,
+            (_, Some(_)) => Need::Ordered,
+            (_, None) => Need::Soft,
         };
         let measured = self.all_measured(ix, now);
-        let mut allowed = measured.clone();
-        for dc in self.fabric.dcs() {
-            let link = self.link(ix, dc);
-            if dc != entry && (pair.gates.is_barred(dc, now) || self.monitor.is_doubtful(&self.fabric, link))
-            {
-                allowed[dc.at()] = None;
-            }
-        }
+        let allowed = self.allowed(ix, need, &measured, now);
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let (best, best_score) =
             optimizer::choose(class, &allowed, Some(entry.at())).ok_or(Withheld::NothingBetter)?;
@@ -181,6 +196,10 @@ impl Engine {
             },
             now,
         );
+        let (reason, gain) = match need {
+            Need::Ordered => (ruled(&reason), Gain::NONE),
+            Need::Hard | Need::Soft => (reason, gain),
+        };
         Ok(Plan {
             to,
             order: self.order(ix, to, &measured),
@@ -229,6 +248,8 @@ impl Engine {
             return Err(format!("there is no {}", proposal.to));
         };
         let need = match self.state(self.link(ix, entry)) {
+            LinkState::Down => Need::Hard,
+            _ if self.must_leave(ix).is_some() => Need::Ordered,
             LinkState::Stale => {
                 return Err(format!(
                     "there are no fresh figures of {}",
@@ -237,7 +258,6 @@ impl Engine {
             }
             LinkState::Ok => return Err(format!("{} keeps its levels again", self.fabric.label(entry))),
             LinkState::Warn | LinkState::Broken => Need::Soft,
-            LinkState::Down => Need::Hard,
         };
         let measured = self.all_measured(ix, now);
         let Some(expected) = measured[to.at()] else {
@@ -247,7 +267,8 @@ impl Engine {
             return Err(format!("{} loses probes right now", self.fabric.label(to)));
         }
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
-        if let Some(present) = measured[entry.at()]
+        if need != Need::Ordered
+            && let Some(present) = measured[entry.at()]
             && class.score(&expected) >= class.score(&present)
         {
             return Err(format!(
@@ -345,7 +366,7 @@ impl Engine {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let present = match need {
             Need::Hard => NOTHING_THROUGH,
-            Need::Soft => present.unwrap_or(NOTHING_THROUGH),
+            Need::Ordered | Need::Soft => present.unwrap_or(NOTHING_THROUGH),
         };
         let broken = |k: usize| class.counts(k) && present[k] > class.bound(k);
         let k = (0..K)
@@ -433,11 +454,16 @@ impl Engine {
     }
 
     fn withhold(&mut self, ix: PairIx, withheld: Withheld, out: &mut Outbox) {
+        self.stay(ix, withheld, &withheld.to_string(), out);
+    }
+
+    /// Logs why somebody is not moved, once.
+    pub(crate) fn stay(&mut self, ix: PairIx, withheld: Withheld, why: &str, out: &mut Outbox) {
         if self.pairs[ix.at()].withheld.replace(withheld) == Some(withheld) {
             return;
         }
         let entry = self.fabric.label(self.pairs[ix.at()].entry());
-        let text = format!("{} stays with {entry}: {withheld}", self.fabric.user_name(ix));
+        let text = format!("{} stays with {entry}: {why}", self.fabric.user_name(ix));
         self.log(Severity::Info, text, out);
     }
 }

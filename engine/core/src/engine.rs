@@ -4,7 +4,9 @@ mod ask;
 mod costs;
 mod measures;
 mod nodes;
+mod policy_rows;
 mod rows;
+mod steer;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ use crate::journal::Journal;
 use crate::monitor::{Monitor, Turn};
 use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
+use crate::policy::state::Calmness;
 use crate::{Config, Effect, Input};
 use nodes::Node;
 
@@ -48,6 +51,8 @@ pub struct Engine {
     pub(crate) changes: Changes,
     /// For each VM, the view that everyone without one of his own is given, once most users entered elsewhere.
     pub(crate) defaults: Vec<Option<Vec<Dc>>>,
+    #[serde(default)]
+    pub(crate) calm: Calmness,
     /// IS-IS costs as the fabric's agent told them, by VM and data centre entered.
     #[serde(default)]
     costs: BTreeMap<u32, BTreeMap<Dc, Option<u32>>>,
@@ -74,6 +79,7 @@ impl Engine {
             journal: Journal::default(),
             changes: Changes::default(),
             defaults: vec![None; fabric.vms.len()],
+            calm: Calmness::default(),
             costs: BTreeMap::new(),
             fabric,
         }
@@ -95,6 +101,7 @@ impl Engine {
         }
         self.advance(&mut out);
         self.tell_rows(&mut out);
+        self.tell_policy(&mut out);
         out.into_effects()
     }
 
@@ -103,7 +110,10 @@ impl Engine {
         let nodes = self.nodes.iter().filter_map(Node::dead_at).min();
         let agenda = self.agenda.first().map(|&(at, _)| at);
         let monitor = self.monitor.next_deadline(self.rows_every());
-        [nodes, agenda, monitor].into_iter().flatten().min()
+        [nodes, agenda, monitor, self.policy_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What the engine was told of the fabric.
@@ -177,6 +187,7 @@ impl Engine {
     /// Everything that is due by now.
     fn advance(&mut self, out: &mut Outbox) {
         let now = out.now;
+        self.settle(now);
         self.bury_nodes(out);
         let turns = self.monitor.advance(&self.fabric, now);
         self.log_silence(&turns, out);
@@ -192,11 +203,13 @@ impl Engine {
         for pair in due {
             self.attend(pair, out);
         }
+        self.wake(out);
     }
 
     /// Something became of a link: those who enter by it are looked at.
     fn turned(&mut self, link: LinkIx, turn: Turn, out: &mut Outbox) {
         self.log_turn(link, turn, out);
+        self.count_flap(link, turn, out.now);
         for pair in self.carried(link) {
             if turn == Turn::Up && self.pairs[pair.at()].known == Known::Unanswered {
                 self.retell(pair, out);

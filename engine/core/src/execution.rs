@@ -16,6 +16,7 @@ use crate::optimizer::placement;
 use crate::outbox::Outbox;
 use crate::pair::{Flight, Known, Watch, locators, rows};
 use crate::policy::Need;
+use crate::policy::admit::Pass;
 use crate::{Effect, Engine};
 
 /// Numbers of changes, and whose acknowledgement is awaited.
@@ -62,6 +63,8 @@ pub(crate) struct Departure {
     /// The new view, best first.
     pub(crate) order: Vec<Dc>,
     pub(crate) need: Need,
+    /// That it passed every gate.
+    pub(crate) pass: Pass,
 }
 
 impl Engine {
@@ -72,8 +75,10 @@ impl Engine {
             proposal,
             order,
             need,
+            pass,
         } = departure;
         let broken_at = self.broken_since(ix);
+        self.spend(ix, &pass, now);
         self.desk.approve(proposal, by, out);
         let pair = &mut self.pairs[ix.at()];
         pair.proposal = None;
@@ -111,7 +116,7 @@ impl Engine {
         self.changes.forget(stale_change, ix);
         let change = self.announce(ix, &order, teller, out);
         self.changes.expect(change, ix);
-        let deadline = now + self.policy().confirm_within;
+        let deadline = self.stretch(ix, now + self.policy().confirm_within, now);
         if let Some(flight) = &mut self.pairs[ix.at()].flight {
             flight.change = change;
             flight.teller = Some(teller);
@@ -359,13 +364,15 @@ impl Engine {
         let pair = &mut self.pairs[ix.at()];
         pair.order = flight.order;
         pair.known = Known::Confirmed;
-        pair.gates.moved(flight.need, &policy, now);
+        let backoff = self.fabric.config.calm.backoff;
+        pair.gates.moved(flight.need, (&policy, &backoff), now);
         pair.watch = Some(Watch {
             until: now + settle,
             proposal: flight.proposal,
         });
         let rows = rows(&self.fabric, ix, &pair.order);
         self.desk.confirm(flight.proposal, receipt, out);
+        self.land(ix, now);
         out.push(Effect::Notify {
             notice: Notice::Rlocs { rows },
         });
@@ -401,6 +408,7 @@ impl Engine {
             return;
         };
         self.changes.forget(flight.change, ix);
+        self.land(ix, now);
         let from = self.pairs[ix.at()].entry();
         let order = self.pairs[ix.at()].order.clone();
         if let Some(to) = flight.to() {

@@ -10,6 +10,7 @@ use crate::Config;
 use crate::config::{Demand, Offer, OnViolation, Shared, Statistic};
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{self, K};
+use crate::policy::scope::Scopes;
 
 /// A data centre, by its place in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub(crate) struct UserFacts {
     pub(crate) class: u32,
     pub(crate) first_pair: u32,
     pub(crate) end_pair: u32,
+    /// People behind the locator.
+    pub(crate) size: u32,
     /// Another user behind the same locator; probes of it tell about both.
     pub(crate) twin: Option<u32>,
 }
@@ -98,6 +101,7 @@ pub(crate) struct Fabric {
     pub(crate) vms: Vec<VmFacts>,
     pub(crate) pairs: Vec<PairFacts>,
     pub(crate) classes: Vec<SlaClass>,
+    pub(crate) scopes: Scopes,
     // Only looked up, never walked: its order is not part of the engine's behaviour.
     by_rloc: HashMap<Rloc, u32>,
 }
@@ -170,18 +174,22 @@ impl Fabric {
                 class: class as u32,
                 first_pair,
                 end_pair: pairs.len() as u32,
+                size: user.size,
                 twin,
             });
         }
-        Self {
+        let mut fabric = Self {
             config,
             sites,
             users,
             vms,
             pairs,
             classes,
+            scopes: Scopes::default(),
             by_rloc,
-        }
+        };
+        fabric.scopes = Scopes::new(&fabric);
+        fabric
     }
 
     pub(crate) fn dc(&self, name: &SiteName) -> Option<Dc> {

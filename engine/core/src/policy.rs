@@ -1,26 +1,48 @@
-//! What keeps decisions calm: least gain, cool-down, and what staff or failure ruled out for a while.
+//! What keeps decisions calm: least gain, hold, cool-down, damping, budgets, rules, windows and modes.
 //!
-//! All gates are kept for each user and VM: a user's other VM may follow at once when the link they share breaks.
+//! Cool-down and penalties are kept for each user and VM: a user's other VM may follow at once when the link they
+//! share breaks.
+//!
+//! | module | what it keeps |
+//! |---|---|
+//! | `admit` | the executor's gates: nothing moves without a `Pass` |
+//! | `conduct` | policy in the engine's course: who acts, who waits, what is spent and counted |
+//! | `damping` | flap penalties (RFC 2439) |
+//! | `spending` | what of the budgets is used |
+//! | `scope` | selectors and rules of the session, resolved to numbers |
+//! | `rules` | where rules let an entry be |
+//! | `windows` | freeze windows by the wall clock |
+//! | `state` | what of all this is written down |
+
+pub(crate) mod admit;
+pub(crate) mod conduct;
+pub(crate) mod damping;
+mod rules;
+pub(crate) mod scope;
+pub(crate) mod spending;
+pub(crate) mod state;
+pub(crate) mod windows;
 
 use std::fmt;
 
+use proto::policy::Hold;
 use proto::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Policy;
+use crate::config::{Backoff, Policy};
 use crate::fabric::Dc;
 
-/// A cool-down never grows past this.
-const LONGEST: Span = Span::secs(8 * 3600);
 /// So many hard failures in one cool-down are moved away from; after that even they wait.
 const HARD_MOVES: u8 = 3;
 
-/// How pressing a move is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How pressing a move is, the most pressing first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Need {
     /// The entry cannot carry traffic at all: no least gain, and up to three moves in one cool-down.
     Hard,
+    /// A rule or a drain wants it away: no least gain and no hold.
+    Ordered,
     /// A level is broken.
     Soft,
 }
@@ -41,6 +63,41 @@ pub(crate) enum Withheld {
     Hold,
     /// No entry keeps all levels, and the best of them is not better by enough.
     Variance,
+    /// The level is not broken for the hold yet.
+    Brief,
+    /// A gate of the executor is shut.
+    Gate(GateKind),
+}
+
+/// Which gate of the executor, without its particulars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GateKind {
+    Disarmed,
+    Mode,
+    Warming,
+    InFlight,
+    Rule,
+    Window,
+    Damped,
+    CoolDown,
+    Budget,
+}
+
+impl From<&Hold> for GateKind {
+    fn from(hold: &Hold) -> Self {
+        match hold {
+            Hold::Disarmed { .. } => Self::Disarmed,
+            Hold::Mode { .. } => Self::Mode,
+            Hold::Warming { .. } => Self::Warming,
+            Hold::InFlight { .. } => Self::InFlight,
+            Hold::Rule { .. } => Self::Rule,
+            Hold::Window { .. } => Self::Window,
+            Hold::Damped { .. } => Self::Damped,
+            Hold::CoolDown { .. } => Self::CoolDown,
+            Hold::Budget { .. } => Self::Budget,
+        }
+    }
 }
 
 impl fmt::Display for Withheld {
@@ -52,6 +109,8 @@ impl fmt::Display for Withheld {
             Self::NothingBetter => "no other entry is usable and better",
             Self::Hold => "no other entry keeps all levels, and its class holds then",
             Self::Variance => "no entry keeps all levels, and the best of the worst is not better by enough",
+            Self::Brief => "its level is not broken for long enough yet",
+            Self::Gate(_) => "policy holds it back",
         })
     }
 }
@@ -78,14 +137,24 @@ impl Gates {
     ) -> Result<(), Withheld> {
         match need {
             Need::Hard if self.hard_moves < HARD_MOVES => return Ok(()),
+            Need::Ordered => return Ok(()),
             Need::Soft if !gain.is_enough(policy) => return Err(Withheld::Gain),
             Need::Hard | Need::Soft => {}
         }
-        if now < self.cool_until {
-            Err(Withheld::CoolDown)
-        } else {
-            Ok(())
+        match self.cools_until(need, now) {
+            Some(_) => Err(Withheld::CoolDown),
+            None => Ok(()),
         }
+    }
+
+    /// Until when a move of this need has to wait.
+    pub(crate) fn cools_until(&self, need: Need, now: Timestamp) -> Option<Timestamp> {
+        let waits = match need {
+            Need::Hard => self.hard_moves >= HARD_MOVES,
+            Need::Ordered => false,
+            Need::Soft => true,
+        };
+        Some(self.cool_until).filter(|&until| waits && now < until)
     }
 
     /// Whether the engine keeps quiet after a proposal that nobody answered.
@@ -109,12 +178,12 @@ impl Gates {
         self.quiet_until = until;
     }
 
-    /// A move was carried out. One that follows soon after the cool-down of the one before doubles it.
-    pub(crate) fn moved(&mut self, need: Need, policy: &Policy, now: Timestamp) {
+    /// A move was carried out. One that follows soon after the cool-down of the one before multiplies it.
+    pub(crate) fn moved(&mut self, need: Need, (policy, backoff): (&Policy, &Backoff), now: Timestamp) {
         let soon = self.cool_for > Span::ZERO && now < self.cool_until + self.cool_for;
         self.cool_for = if soon {
-            Span(self.cool_for.0.saturating_mul(2))
-                .min(LONGEST)
+            Span(self.cool_for.0.saturating_mul(backoff.factor.max(1).into()))
+                .min(backoff.max)
                 .max(policy.cool_down)
         } else {
             policy.cool_down
@@ -137,6 +206,12 @@ pub(crate) struct Gain {
 }
 
 impl Gain {
+    /// Nothing is claimed.
+    pub(crate) const NONE: Self = Self {
+        measured: 0.0,
+        expected: 0.0,
+    };
+
     pub(crate) fn value(self) -> f64 {
         rounded(self.measured - self.expected)
     }
@@ -212,7 +287,7 @@ mod tests {
         let mut now = T0;
         let mut waits = Vec::new();
         for _ in 0..13 {
-            gates.moved(Need::Soft, &POLICY, now);
+            gates.moved(Need::Soft, (&POLICY, &Backoff::default()), now);
             let opens = gates.cool_until;
             waits.push(opens.since(now));
             assert_eq!(
@@ -223,8 +298,12 @@ mod tests {
             now = opens;
         }
         assert_eq!(waits[..4], [30, 60, 120, 240].map(Span::secs));
-        assert_eq!(waits[12], LONGEST);
-        gates.moved(Need::Soft, &POLICY, now + Span::secs(9 * 3600 * 2));
+        assert_eq!(waits[12], Backoff::default().max);
+        gates.moved(
+            Need::Soft,
+            (&POLICY, &Backoff::default()),
+            now + Span::secs(9 * 3600 * 2),
+        );
         assert_eq!(
             gates.cool_for, POLICY.cool_down,
             "after a long calm it starts over"
@@ -236,7 +315,7 @@ mod tests {
         let mut gates = Gates::default();
         for _ in 0..3 {
             assert_eq!(gates.pass(Need::Hard, GOOD, &POLICY, T0), Ok(()));
-            gates.moved(Need::Hard, &POLICY, T0);
+            gates.moved(Need::Hard, (&POLICY, &Backoff::default()), T0);
         }
         assert_eq!(gates.pass(Need::Hard, GOOD, &POLICY, T0), Err(Withheld::CoolDown));
     }

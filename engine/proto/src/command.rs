@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Mode, ProposalId, SiteName, Span, UserName, VmName};
+use crate::policy::Hold;
+use crate::{Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
 
 /// Chosen by the asker; the same id asked twice gets the same reply and is carried out once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +49,42 @@ pub enum Command {
     SetMode {
         /// The new one.
         mode: Mode,
+    },
+    /// Set the mode of a part of the fabric, over what the session says of it.
+    SetModeAt {
+        /// Which part.
+        scope: Scope,
+        /// The new one; `None` takes back what was set here.
+        mode: Option<Mode>,
+    },
+    /// Move nothing, or nothing by itself, until [`Command::Arm`]; over restarts.
+    Disarm {
+        /// How far.
+        how: Disarmed,
+    },
+    /// Take up moving again.
+    Arm,
+    /// Let nobody enter by a data centre, and move off who does, within the budgets.
+    Drain {
+        /// Which.
+        dc: SiteName,
+    },
+    /// Let a data centre be entered again.
+    Undrain {
+        /// Which.
+        dc: SiteName,
+    },
+    /// Forget the flaps of something, so that it is no longer suppressed.
+    Forgive {
+        /// Of what.
+        key: FlapKey,
+    },
+    /// Carry out a switch or an approval in spite of rules, windows and budgets. The reason goes on the record.
+    BreakGlass {
+        /// Why; not empty.
+        reason: String,
+        /// [`Command::Switch`] or [`Command::Decide`].
+        ask: Box<Command>,
     },
 }
 
@@ -153,6 +190,18 @@ pub enum Refusal {
         user: UserName,
         /// What is left of it.
         left: Span,
+    },
+    /// Policy does not let it happen now.
+    #[error("{hold}")]
+    Held {
+        /// Which gate.
+        hold: Hold,
+    },
+    /// It cannot be asked for like this.
+    #[error("{why}")]
+    NotSo {
+        /// What would be right.
+        why: String,
     },
     /// The command could not be written down, so it was not carried out.
     #[error("the record cannot be written ({why}); nothing is done that is not recorded")]

@@ -27,7 +27,7 @@ pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
 pub use name::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 pub use node::{Audience, ChangeId, NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget};
 pub use notice::Notice;
-pub use policy::{Arming, Disarmed, FlapKey, PolicyRow, Scope};
+pub use policy::{Arming, Disarmed, FlapKey, Hold, PolicyRow, Scope};
 pub use proposal::{Proposal, ProposalId, ProposalState};
 pub use snapshot::{LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot};
 pub use time::{Span, Timestamp};

@@ -112,6 +112,162 @@ impl fmt::Display for FlapKey {
     }
 }
 
+/// Why the executor does not move somebody now, although there is somewhere better to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "gate")]
+pub enum Hold {
+    /// The engine is disarmed.
+    Disarmed {
+        /// How far.
+        how: Disarmed,
+    },
+    /// The mode there does not let the engine act.
+    Mode {
+        /// The mode.
+        mode: Mode,
+        /// The scope it is set for.
+        scope: Scope,
+    },
+    /// The engine took up a short while ago.
+    Warming {
+        /// When it may act by itself.
+        until: Timestamp,
+    },
+    /// Another entry of the same user is being moved.
+    InFlight {
+        /// Who.
+        user: UserName,
+    },
+    /// A rule forbids it.
+    Rule {
+        /// The rule's name.
+        rule: String,
+        /// What it says to this.
+        why: String,
+    },
+    /// A window forbids it.
+    Window {
+        /// The window's name.
+        window: String,
+        /// When that ends; `None`: never.
+        until: Option<Timestamp>,
+    },
+    /// It flapped too often.
+    Damped {
+        /// What is suppressed.
+        key: FlapKey,
+        /// When it is let go if nothing flaps until then.
+        until: Timestamp,
+    },
+    /// It was moved lately.
+    CoolDown {
+        /// Who.
+        user: UserName,
+        /// Until when it cools down.
+        until: Timestamp,
+    },
+    /// A budget has no room.
+    Budget {
+        /// `all`, or the budget's name.
+        budget: String,
+        /// Which of its limits.
+        limit: Limit,
+        /// How full it is.
+        gauge: Gauge,
+        /// When there may be room again; `None`: once a move under way has ended.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Hold {
+    /// One word for the gate.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Disarmed { .. } => "disarmed",
+            Self::Mode { .. } => "mode",
+            Self::Warming { .. } => "warming",
+            Self::InFlight { .. } => "in-flight",
+            Self::Rule { .. } => "rule",
+            Self::Window { .. } => "window",
+            Self::Damped { .. } => "damped",
+            Self::CoolDown { .. } => "cool-down",
+            Self::Budget { .. } => "budget",
+        }
+    }
+
+    /// When the gate opens by itself, if time alone opens it.
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Warming { until } | Self::Damped { until, .. } | Self::CoolDown { until, .. } => {
+                Some(*until)
+            }
+            Self::Window { until, .. } | Self::Budget { until, .. } => *until,
+            Self::Disarmed { .. } | Self::Mode { .. } | Self::InFlight { .. } | Self::Rule { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disarmed {
+                how: Disarmed::Freeze,
+            } => f.write_str("the engine is disarmed (freeze): nothing moves until it is armed"),
+            Self::Disarmed {
+                how: Disarmed::Ignore,
+            } => f.write_str("the engine is disarmed (ignore): it moves nothing by itself until it is armed"),
+            Self::Mode { mode, scope } => write!(f, "the mode of {scope} is {mode}"),
+            Self::Warming { .. } => f.write_str("the engine took up less than a window ago"),
+            Self::InFlight { user } => write!(f, "another entry of {user} is being moved"),
+            Self::Rule { rule, why } => write!(f, "rule '{rule}': {why}"),
+            Self::Window { window, .. } => write!(f, "window '{window}' lets nothing move now"),
+            Self::Damped { key, .. } => write!(f, "{key} flapped too often and is suppressed"),
+            Self::CoolDown { user, .. } => write!(f, "{user} was moved lately and cools down"),
+            Self::Budget {
+                budget, limit, gauge, ..
+            } => write!(
+                f,
+                "budget '{budget}' has no room: {} of {} {}",
+                gauge.used,
+                gauge.limit,
+                limit.word()
+            ),
+        }
+    }
+}
+
+/// One limit of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// Moves under way.
+    Concurrent,
+    /// Moves under way out of one data centre.
+    PerDc,
+    /// Failure domains that moves under way lead into.
+    Domains,
+    /// Moves begun in an hour.
+    PerHour,
+    /// Users whose move began in an hour.
+    UsersPerHour,
+    /// Users times seconds under way in an hour.
+    UsersSeconds,
+}
+
+impl Limit {
+    /// What is counted, in words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Concurrent => "moves under way",
+            Self::PerDc => "moves under way out of one data centre",
+            Self::Domains => "failure domains at a time",
+            Self::PerHour => "moves an hour",
+            Self::UsersPerHour => "users an hour",
+            Self::UsersSeconds => "users x seconds an hour",
+        }
+    }
+}
+
 /// All of policy that changes while the engine runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -84,6 +84,8 @@ pub enum Criterion {
     Manual,
     /// The switch before did not hold what it promised and is taken back.
     Revert,
+    /// A rule or a drain wants it away: nothing was broken.
+    Rule,
 }
 
 impl Criterion {
@@ -101,6 +103,7 @@ impl Criterion {
             Self::Price => "price",
             Self::Manual => "manual",
             Self::Revert => "revert",
+            Self::Rule => "rule",
         }
     }
 
@@ -109,7 +112,7 @@ impl Criterion {
         match self {
             Self::Rtt | Self::Jitter => "ms",
             Self::Loss | Self::Unavailability | Self::Ram | Self::Cpu | Self::Capacity => "%",
-            Self::IsisCost | Self::Price | Self::Manual | Self::Revert => "",
+            Self::IsisCost | Self::Price | Self::Manual | Self::Revert | Self::Rule => "",
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use proto::proposal::{Criterion, Reason};
 use proto::{
-    Actor, Command, Mode, Notice, ProposalId, ProposalState, Refusal, Reply, RequestId, Severity, SiteName,
-    Span, Timestamp, UserName, Verdict, VmName,
+    Actor, Command, Hold, LinkState, Mode, Notice, ProposalId, ProposalState, Refusal, Reply, RequestId,
+    Severity, SiteName, Span, Timestamp, UserName, Verdict, VmName,
 };
 
 use super::Engine;
@@ -14,6 +14,7 @@ use crate::decision::{Plan, refuse_unusable};
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
 use crate::outbox::Outbox;
+use crate::policy::admit::{Ask, Glass};
 use crate::policy::{Gain, Need};
 
 /// A decision on a proposal, as asked.
@@ -33,23 +34,7 @@ impl Engine {
             return;
         }
         let mut done = Outbox::new(out.now);
-        let result = match command {
-            Command::Decide {
-                proposal,
-                revision,
-                verdict,
-            } => self.ask_decide(
-                &Word {
-                    proposal,
-                    revision,
-                    verdict,
-                },
-                by,
-                &mut done,
-            ),
-            Command::Switch { user, vm, to } => self.ask_switch((&user, &vm, &to), by, &mut done),
-            Command::SetMode { mode } => Ok(self.ask_mode(mode, &by, &mut done)),
-        };
+        let result = self.answer(command, by, Glass::Whole, &mut done);
         let reply = match result {
             Ok(what) => Reply::Accepted { what },
             Err(refusal) => Reply::Refused { refusal },
@@ -59,8 +44,67 @@ impl Engine {
         out.append(done);
     }
 
+    fn answer(
+        &mut self,
+        command: Command,
+        by: Actor,
+        glass: Glass,
+        done: &mut Outbox,
+    ) -> Result<String, Refusal> {
+        match command {
+            Command::Decide {
+                proposal,
+                revision,
+                verdict,
+            } => {
+                let word = Word {
+                    proposal,
+                    revision,
+                    verdict,
+                };
+                self.ask_decide(&word, by, glass, done)
+            }
+            Command::Switch { user, vm, to } => self.ask_switch((&user, &vm, &to), by, glass, done),
+            Command::SetMode { mode } => Ok(self.ask_mode(mode, &by, done)),
+            Command::SetModeAt { scope, mode } => self.ask_mode_at((scope, mode), &by, done),
+            Command::Disarm { how } => Ok(self.ask_disarm(how, &by, done)),
+            Command::Arm => Ok(self.ask_arm(&by, done)),
+            Command::Drain { dc } => self.ask_drain(&dc, by, done),
+            Command::Undrain { dc } => self.ask_undrain(&dc, &by, done),
+            Command::Forgive { key } => self.ask_forgive(&key, &by, done),
+            Command::BreakGlass { reason, ask } => self.break_glass(&reason, *ask, by, done),
+        }
+    }
+
+    /// A switch or an approval in spite of rules, windows and budgets; never in spite of a freeze by disarming.
+    fn break_glass(
+        &mut self,
+        reason: &str,
+        command: Command,
+        by: Actor,
+        out: &mut Outbox,
+    ) -> Result<String, Refusal> {
+        let reason = Self::reason_given(reason)?;
+        if !matches!(command, Command::Switch { .. } | Command::Decide { .. }) {
+            let why = "only a switch or an approval can be carried out by breaking the glass".to_owned();
+            return Err(Refusal::NotSo { why });
+        }
+        let text = format!("glass broken by {}: {reason}", name_of(&by));
+        let mut done = Outbox::new(out.now);
+        let what = self.answer(command, by, Glass::Broken, &mut done)?;
+        self.log(Severity::Warning, text, out);
+        out.append(done);
+        Ok(format!("{what} (glass broken)"))
+    }
+
     /// Fails closed: only what was shown, and only if it is still true.
-    fn ask_decide(&mut self, word: &Word, by: Actor, out: &mut Outbox) -> Result<String, Refusal> {
+    fn ask_decide(
+        &mut self,
+        word: &Word,
+        by: Actor,
+        glass: Glass,
+        out: &mut Outbox,
+    ) -> Result<String, Refusal> {
         let now = out.now;
         let id = word.proposal;
         let proposal = self.desk.decidable(id, word.revision)?.clone();
@@ -93,7 +137,7 @@ impl Engine {
                 id.0, policy.cool_down
             ));
         }
-        if self.mode == Mode::Observe {
+        if self.mode_of(ix, None).0 == Mode::Observe {
             return Err(Refusal::ObserveOnly);
         }
         let no_longer = |why| Refusal::NoLongerTrue { proposal: id, why };
@@ -101,6 +145,14 @@ impl Engine {
         if self.teller(plan.to).is_none() {
             return Err(no_longer("no forwarder is connected to tell the user".to_owned()));
         }
+        let ask = Ask {
+            ix,
+            to: plan.to,
+            need: plan.need,
+            by: &by,
+            glass,
+        };
+        let pass = self.admit(&ask, now).map_err(held)?;
         self.log(
             Severity::Info,
             format!("proposal #{} approved by {who}", id.0),
@@ -112,6 +164,7 @@ impl Engine {
                 proposal: id,
                 order: plan.order,
                 need: plan.need,
+                pass,
             },
             by,
             out,
@@ -123,32 +176,13 @@ impl Engine {
         &mut self,
         (user, vm, to): (&UserName, &VmName, &SiteName),
         by: Actor,
+        glass: Glass,
         out: &mut Outbox,
     ) -> Result<String, Refusal> {
         let now = out.now;
-        let Some(at) = self.fabric.user(user) else {
-            return Err(unknown(
-                "user",
-                user,
-                self.fabric.users.iter().map(|user| &user.name),
-            ));
-        };
-        let Some(ix) = self.pair(user, vm) else {
-            let known: Vec<_> = self
-                .fabric
-                .pairs_of(at)
-                .map(|ix| &self.fabric.vm_of(ix).name)
-                .collect();
-            return Err(unknown("VM of this user", vm, known.into_iter()));
-        };
-        let Some(dc) = self.fabric.dc(to) else {
-            return Err(unknown(
-                "data centre",
-                to,
-                self.fabric.sites.iter().map(|site| &site.name),
-            ));
-        };
-        if self.mode == Mode::Observe {
+        let ix = self.known_pair(user, vm)?;
+        let dc = self.known_dc(to)?;
+        if self.mode_of(ix, Some(dc)).0 == Mode::Observe {
             return Err(Refusal::ObserveOnly);
         }
         if self.pairs[ix.at()].flight.is_some() {
@@ -163,6 +197,19 @@ impl Engine {
         if let Some(refusal) = refuse_unusable(self, ix, dc) {
             return Err(refusal);
         }
+        let need = if self.state(self.link(ix, self.pairs[ix.at()].entry())) == LinkState::Down {
+            Need::Hard
+        } else {
+            Need::Soft
+        };
+        let ask = Ask {
+            ix,
+            to: dc,
+            need,
+            by: &by,
+            glass,
+        };
+        let pass = self.admit(&ask, now).map_err(held)?;
         self.supersede(ix, &format!("{} switches the user by hand", name_of(&by)), out);
         let plan = self.manual(ix, dc, now);
         let id = self.desk.open(self.card(ix, &plan, now), out);
@@ -180,6 +227,7 @@ impl Engine {
                 proposal: id,
                 order: plan.order,
                 need: plan.need,
+                pass,
             },
             by,
             out,
@@ -205,7 +253,7 @@ impl Engine {
             out,
         );
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
-            if mode == Mode::Observe {
+            if self.mode_of(ix, None).0 == Mode::Observe {
                 self.supersede(ix, "the engine only observes now", out);
             }
             self.attend(ix, out);
@@ -248,15 +296,19 @@ impl Engine {
     }
 }
 
-fn name_of(by: &Actor) -> &str {
+pub(super) fn name_of(by: &Actor) -> &str {
     match by {
         Actor::Operator { name } => name,
         Actor::Engine => "the engine",
     }
 }
 
+fn held(hold: Hold) -> Refusal {
+    Refusal::Held { hold }
+}
+
 /// At most ten of the known names: a line, not a page.
-fn unknown<'a, N: Display + 'a>(
+pub(super) fn unknown<'a, N: Display + 'a>(
     what: &str,
     name: &N,
     known: impl ExactSizeIterator<Item = &'a N>,

@@ -83,13 +83,14 @@ impl Engine {
         }
         self.changes.forget_awaited();
         for at in 0..self.pairs.len() {
+            let deadline = self.stretch(PairIx(at as u32), now + slots.decide + policy.confirm_within, now);
             let pair = &mut self.pairs[at];
             if matches!(pair.known, Known::Sent { .. }) {
                 pair.known = Known::Unsent;
             }
             if let Some(flight) = &mut pair.flight {
                 flight.teller = None;
-                flight.deadline = now + slots.decide + policy.confirm_within;
+                flight.deadline = deadline;
             }
             self.schedule(PairIx(at as u32), now);
         }

@@ -36,7 +36,7 @@ impl Engine {
                 .collect(),
             proposals: self.desk.all().to_vec(),
             log: self.journal.lines().clone(),
-            policy: proto::PolicyRow::default(),
+            policy: self.policy_row(now),
         }
     }
 

@@ -70,6 +70,10 @@ impl Engine {
                 "an agenda of known entries",
             ),
             (self.changes.pairs().all(pair), "changes of known entries"),
+            (
+                self.calm_fits(),
+                "policy of known entries, links and data centres",
+            ),
         ];
         match checks.iter().find(|(holds, _)| !holds) {
             Some(&(_, what)) => Err(Misfit { what }),

@@ -1,0 +1,233 @@
+//! The executor's gates: whoever wants something moved comes by here, at the moment it is to happen. A planner may
+//! ask too, but only a [`Pass`] lets [`Engine::depart`] go, and only [`Engine::admit`] gives one.
+
+use proto::policy::{Arming, Disarmed, FlapKey, Hold, Scope};
+use proto::{Actor, Mode, Timestamp};
+
+use super::spending::{Flying, Full};
+use super::{Need, windows};
+use crate::Engine;
+use crate::config::{OnFailure, WindowKind};
+use crate::fabric::{Dc, PairIx};
+
+/// That every gate was passed, at this very input.
+#[derive(Debug)]
+pub(crate) struct Pass(Flying);
+
+impl Pass {
+    /// What is to be counted against the budgets.
+    pub(crate) fn flying(&self) -> Flying {
+        self.0
+    }
+}
+
+/// Whether rules, windows and budgets hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glass {
+    /// They do.
+    Whole,
+    /// Staff gave a reason to pass them by.
+    Broken,
+}
+
+/// A move somebody wants to begin now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) ix: PairIx,
+    pub(crate) to: Dc,
+    pub(crate) need: Need,
+    pub(crate) by: &'a Actor,
+    pub(crate) glass: Glass,
+}
+
+impl Engine {
+    /// Whether a move may begin now, and if not, why.
+    pub(crate) fn admit(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
+        self.is_armed(ask.by)?;
+        self.mode_lets(ask)?;
+        if *ask.by == Actor::Engine {
+            self.is_calm(ask, now)?;
+        }
+        self.is_alone(ask.ix)?;
+        if ask.glass == Glass::Whole {
+            self.may_enter(ask.ix, ask.to)?;
+            self.is_open(ask.ix, ask.need, now)?;
+            self.has_room(ask, now)?;
+        }
+        Ok(Pass(self.flying(ask.ix, ask.to, now)))
+    }
+
+    /// The mode that holds for a move of an entry to `to` (or for the entry as it is), and whose it is. The most
+    /// specific scope wins; of two equally specific ones, the more cautious mode.
+    pub(crate) fn mode_of(&self, ix: PairIx, to: Option<Dc>) -> (Mode, Scope) {
+        let mut best: Option<(u8, Mode, &Scope)> = None;
+        for (scope, mode) in self.scoped_modes() {
+            let Some(rank) = self.rank(scope, ix, to) else {
+                continue;
+            };
+            let wins =
+                best.is_none_or(|(least, cautious, _)| rank > least || (rank == least && mode < cautious));
+            if wins {
+                best = Some((rank, mode, scope));
+            }
+        }
+        best.map_or((self.mode, Scope::All), |(_, mode, scope)| (mode, scope.clone()))
+    }
+
+    /// Modes of parts of the fabric; what was set while the engine ran hides what the session says of the same.
+    pub(crate) fn scoped_modes(&self) -> impl Iterator<Item = (&Scope, Mode)> {
+        let set = &self.calm.modes;
+        let session = &self.fabric.config.calm.modes;
+        let hidden = move |scope: &Scope| set.iter().any(|(known, _)| known == scope);
+        set.iter().map(|(scope, mode)| (scope, *mode)).chain(
+            session
+                .iter()
+                .filter(move |at| !hidden(&at.scope))
+                .map(|at| (&at.scope, at.mode)),
+        )
+    }
+
+    /// How specific a scope is if it fits.
+    fn rank(&self, scope: &Scope, ix: PairIx, to: Option<Dc>) -> Option<u8> {
+        let (fits, rank) = match scope {
+            Scope::All => (true, 0),
+            Scope::Dc { dc } => {
+                let named = |at: Dc| self.fabric.sites[at.at()].name == *dc;
+                (named(self.pairs[ix.at()].entry()) || to.is_some_and(named), 1)
+            }
+            Scope::Tenant { tenant } => {
+                let config = &self.fabric.config;
+                let user = config
+                    .users
+                    .get(self.fabric.user_name(ix))
+                    .map(|user| &user.traits);
+                let vm = config.vms.get(&self.fabric.vm_of(ix).name).map(|vm| &vm.traits);
+                let mut traits = user.into_iter().chain(vm);
+                (traits.any(|traits| traits.tenant.as_ref() == Some(tenant)), 2)
+            }
+            Scope::Vm { vm } => (self.fabric.vm_of(ix).name == *vm, 3),
+            Scope::User { user } => (self.fabric.user_name(ix) == user, 4),
+        };
+        fits.then_some(rank)
+    }
+
+    fn is_armed(&self, by: &Actor) -> Result<(), Hold> {
+        match &self.calm.arming {
+            Arming::Disarmed { how, .. } if *how == Disarmed::Freeze || *by == Actor::Engine => {
+                Err(Hold::Disarmed { how: *how })
+            }
+            Arming::Armed | Arming::Disarmed { .. } => Ok(()),
+        }
+    }
+
+    fn mode_lets(&self, ask: &Ask<'_>) -> Result<(), Hold> {
+        let (mode, scope) = self.mode_of(ask.ix, Some(ask.to));
+        let least = if *ask.by == Actor::Engine {
+            Mode::Auto
+        } else {
+            Mode::Recommend
+        };
+        if mode >= least {
+            Ok(())
+        } else {
+            Err(Hold::Mode { mode, scope })
+        }
+    }
+
+    /// What holds the engine itself back, and not staff.
+    fn is_calm(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
+        if now < self.armed_at {
+            return Err(Hold::Warming { until: self.armed_at });
+        }
+        let user = || self.fabric.user_name(ask.ix).clone();
+        if let Some(until) = self.calm.flaps.entry_until(ask.ix, now) {
+            let vm = self.fabric.vm_of(ask.ix).name.clone();
+            return Err(Hold::Damped {
+                key: FlapKey::Entry { user: user(), vm },
+                until,
+            });
+        }
+        let gates = &self.pairs[ask.ix.at()].gates;
+        match gates.cools_until(ask.need, now) {
+            Some(until) => Err(Hold::CoolDown { user: user(), until }),
+            None => Ok(()),
+        }
+    }
+
+    /// One thing at a time for one user.
+    fn is_alone(&self, ix: PairIx) -> Result<(), Hold> {
+        let flying = |ix: PairIx| self.pairs[ix.at()].flight.is_some();
+        if flying(ix) || self.siblings(ix).any(flying) {
+            let user = self.fabric.user_name(ix).clone();
+            return Err(Hold::InFlight { user });
+        }
+        Ok(())
+    }
+
+    /// Deny windows, then allow windows.
+    fn is_open(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Hold> {
+        let all = &self.fabric.config.calm.windows;
+        let mut allowing = None;
+        for window in self
+            .fabric
+            .scopes
+            .windows(ix)
+            .iter()
+            .filter_map(|&at| all.get(usize::from(at)))
+        {
+            if need == Need::Hard && window.on_failure == OnFailure::Move {
+                continue;
+            }
+            let (on, changes_at) = windows::state(window, now);
+            let hold = || Hold::Window {
+                window: window.name.clone(),
+                until: changes_at,
+            };
+            match (window.kind, on) {
+                (WindowKind::Deny, true) => return Err(hold()),
+                (WindowKind::Allow, true) => allowing = Some(Ok(())),
+                (WindowKind::Allow, false) if allowing.is_none() => allowing = Some(Err(hold())),
+                (WindowKind::Deny | WindowKind::Allow, false) => {}
+            }
+        }
+        allowing.unwrap_or(Ok(()))
+    }
+
+    fn has_room(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
+        let flying = self.flying(ask.ix, ask.to, now);
+        self.calm
+            .spending
+            .room(&self.fabric, ask.ix, &flying)
+            .map_err(|full| {
+                let Full {
+                    budget,
+                    limit,
+                    gauge,
+                    until,
+                } = full;
+                Hold::Budget {
+                    budget: self.budget_name(budget),
+                    limit,
+                    gauge,
+                    until,
+                }
+            })
+    }
+
+    /// A move that begins now, with the longest it may take.
+    fn flying(&self, ix: PairIx, to: Dc, now: Timestamp) -> Flying {
+        Flying {
+            from: self.pairs[ix.at()].entry(),
+            to,
+            users: self.fabric.users[self.fabric.pairs[ix.at()].user as usize].size,
+            at: now,
+            until: now + self.policy().confirm_within,
+        }
+    }
+
+    pub(crate) fn budget_name(&self, budget: u16) -> String {
+        let scoped = usize::from(budget).checked_sub(1);
+        let scoped = scoped.and_then(|at| self.fabric.config.calm.budgets.get(at));
+        scoped.map_or_else(|| "all".to_owned(), |scoped| scoped.name.clone())
+    }
+}

@@ -1,0 +1,186 @@
+//! Policy in the engine's course: who acts, who waits, what is spent and counted.
+
+use proto::policy::Hold;
+use proto::proposal::{Criterion, Reason};
+use proto::{Actor, Mode, Severity, Timestamp};
+
+use super::admit::Pass;
+use super::spending::Spending;
+use super::{GateKind, Need, Withheld};
+use crate::Engine;
+use crate::fabric::{Dc, LinkIx, PairIx};
+use crate::monitor::Turn;
+use crate::optimizer::criteria::Measures;
+use crate::outbox::Outbox;
+
+impl Engine {
+    /// Who would carry a move out without being asked: whoever drains the data centre, or the engine in mode auto.
+    pub(crate) fn actor_for(&self, ix: PairIx, to: Dc) -> Option<Actor> {
+        let entry = self.pairs[ix.at()].entry();
+        let drain = self.calm.drains.iter().find(|drain| drain.dc == entry);
+        drain
+            .map(|drain| drain.by.clone())
+            .or_else(|| (self.mode_of(ix, Some(to)).0 == Mode::Auto).then_some(Actor::Engine))
+    }
+
+    /// A level must be broken for the hold; who is cut off or ordered away does not wait.
+    pub(crate) fn held_long_enough(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Withheld> {
+        let slots = u64::from(self.fabric.config.calm.hold);
+        let hold = proto::Span(self.fabric.config.slots.decide.micros().saturating_mul(slots));
+        let broken_for = self.broken_since(ix).map(|since| now.since(since));
+        match need {
+            Need::Soft if broken_for.is_some_and(|so_far| so_far < hold) => Err(Withheld::Brief),
+            Need::Hard | Need::Ordered | Need::Soft => Ok(()),
+        }
+    }
+
+    /// What the optimizer may choose from: where rules, damping and doubt leave something. Who is cut off goes to a
+    /// suppressed locator rather than nowhere.
+    pub(crate) fn allowed(
+        &self,
+        ix: PairIx,
+        need: Need,
+        measured: &[Option<Measures>],
+        now: Timestamp,
+    ) -> Vec<Option<Measures>> {
+        let pair = &self.pairs[ix.at()];
+        let entry = pair.entry();
+        let mut allowed = measured.to_vec();
+        for dc in self.fabric.dcs() {
+            let link = self.link(ix, dc);
+            let out = if dc == entry {
+                need == Need::Ordered
+            } else {
+                pair.gates.is_barred(dc, now)
+                    || self.monitor.is_doubtful(&self.fabric, link)
+                    || (allowed[dc.at()].is_some() && self.may_enter(ix, dc).is_err())
+            };
+            if out {
+                allowed[dc.at()] = None;
+            }
+        }
+        let calm = |dc: Dc| self.calm.flaps.locator_until(self.link(ix, dc), now).is_none();
+        let left = |dc: &Dc| *dc != entry && allowed[dc.at()].is_some();
+        if need != Need::Hard || self.fabric.dcs().filter(left).any(calm) {
+            for dc in self.fabric.dcs().filter(|&dc| dc != entry && !calm(dc)) {
+                allowed[dc.at()] = None;
+            }
+        }
+        allowed
+    }
+
+    /// A gate of the executor is shut: it is tried again when that may have changed.
+    pub(crate) fn hold_back(&mut self, ix: PairIx, need: Need, hold: &Hold, out: &mut Outbox) {
+        let gate = GateKind::from(hold);
+        self.calm.wait(need, ix, gate);
+        self.stay(ix, Withheld::Gate(gate), &hold.to_string(), out);
+    }
+
+    /// A move begins: it counts against every budget of its user, and as a flap of its entry.
+    pub(crate) fn spend(&mut self, ix: PairIx, pass: &Pass, now: Timestamp) {
+        self.calm.spending.begin(&self.fabric, ix, pass.flying());
+        self.calm.flaps.entry(ix, &self.fabric.config.calm.damp, now);
+        self.calm.waiting.retain(|&(_, waiting)| waiting != ix);
+        self.calm.untold = true;
+    }
+
+    /// Until when a move under way may take, if it asks for `until`: as far as the budgets reach.
+    pub(crate) fn stretch(&mut self, ix: PairIx, until: Timestamp, now: Timestamp) -> Timestamp {
+        self.calm.spending.extend(&self.fabric, ix, (until, now))
+    }
+
+    /// A move ended, well or not.
+    pub(crate) fn land(&mut self, ix: PairIx, now: Timestamp) {
+        if self.calm.spending.end(&self.fabric, ix, now) {
+            self.calm.landed = true;
+            self.calm.untold = true;
+        }
+    }
+
+    /// What is an hour old no longer counts.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        if self.calm.spending.settle(&self.fabric, now) {
+            self.calm.landed = true;
+            self.calm.untold = true;
+        }
+    }
+
+    /// After a move ended, those that waited for that are looked at, the most pressing first, until there is no
+    /// room for another.
+    pub(crate) fn wake(&mut self, out: &mut Outbox) {
+        if !std::mem::take(&mut self.calm.landed) {
+            return;
+        }
+        self.tell_drained(out);
+        for (need, ix) in std::mem::take(&mut self.calm.waiting) {
+            let [concurrent, per_hour, ..] = self.calm.spending.gauges(&self.fabric, 0, out.now);
+            if concurrent.used < concurrent.limit && per_hour.used < per_hour.limit {
+                self.attend(ix, out);
+            } else {
+                self.calm.waiting.insert((need, ix));
+            }
+        }
+    }
+
+    /// A link that breaks or goes down is a flap of its locator, for its user.
+    pub(crate) fn count_flap(&mut self, link: LinkIx, turn: Turn, now: Timestamp) {
+        if matches!(turn, Turn::Broken { .. } | Turn::Down { .. }) {
+            let damp = &self.fabric.config.calm.damp;
+            self.calm.flaps.locator(link, damp, now);
+            self.calm.untold = true;
+        }
+    }
+
+    /// Says once of each drain that it is done.
+    fn tell_drained(&mut self, out: &mut Outbox) {
+        for at in 0..self.calm.drains.len() {
+            let drain = &self.calm.drains[at];
+            let dc = drain.dc;
+            if drain.told_empty || self.entering(dc) > 0 {
+                continue;
+            }
+            self.calm.drains[at].told_empty = true;
+            let text = format!("{} is drained: nobody enters by it", self.fabric.label(dc));
+            self.log(Severity::Info, text, out);
+        }
+    }
+
+    /// Entries by a data centre, those on their way to it among them.
+    pub(crate) fn entering(&self, dc: Dc) -> u32 {
+        let bound_for = |pair: &&crate::pair::Pair| {
+            pair.entry() == dc || pair.flight.as_ref().and_then(|flight| flight.to()) == Some(dc)
+        };
+        self.pairs.iter().filter(bound_for).count() as u32
+    }
+
+    /// Whether what is written down speaks of this fabric only.
+    pub(crate) fn calm_fits(&self) -> bool {
+        let calm = &self.calm;
+        let pair = |ix: PairIx| ix.at() < self.pairs.len();
+        let dc = |dc: Dc| dc.at() < self.fabric.sites.len();
+        let spending: &Spending = &calm.spending;
+        spending.pairs().all(pair)
+            && spending
+                .flying()
+                .all(|(_, flying)| dc(flying.from) && dc(flying.to))
+            && calm.waiting.iter().all(|&(_, ix)| pair(ix))
+            && calm.drains.iter().all(|drain| dc(drain.dc))
+            && calm.flaps.entries.keys().all(|&ix| pair(ix))
+            && calm
+                .flaps
+                .locators
+                .keys()
+                .all(|link| link.at() < self.fabric.links())
+    }
+}
+
+/// Nothing is broken, a rule wants it.
+pub(crate) const fn ruled(reason: &Reason) -> Reason {
+    Reason {
+        criterion: Criterion::Rule,
+        measured: 0.0,
+        bound: 0.0,
+        expected: 0.0,
+        ..*reason
+    }
+}

@@ -1,0 +1,176 @@
+//! Where rules let an entry be, and when they want it away.
+
+use proto::policy::Hold;
+
+use crate::Engine;
+use crate::fabric::{Dc, PairIx};
+
+/// Of the drain that staff asked for, which no rule names.
+const DRAIN: &str = "drain";
+
+impl Engine {
+    /// Whether rules let an entry be by `dc`; if not, which and why.
+    pub(crate) fn may_enter(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
+        let label = || self.fabric.label(dc).to_owned();
+        if let Some(rule) = self.drained(dc) {
+            return Err(hold(rule, format!("{} is being drained", label())));
+        }
+        if !self.fabric.scopes.may_be(ix, dc) {
+            let why = format!("{} may not enter by {}", self.fabric.user_name(ix), label());
+            return Err(hold(self.rule_against(ix, dc), why));
+        }
+        if self.fabric.scopes.is_bound(ix) {
+            self.may_join(ix, dc)?;
+        }
+        self.has_capacity(ix, dc)
+    }
+
+    /// The rule that wants an entry away from where it is, if somewhere else is allowed.
+    pub(crate) fn must_leave(&self, ix: PairIx) -> Option<String> {
+        let entry = self.pairs[ix.at()].entry();
+        if let Some(rule) = self.drained(entry) {
+            return Some(rule);
+        }
+        if !self.fabric.scopes.may_be(ix, entry) {
+            return Some(self.rule_against(ix, entry));
+        }
+        if !self.fabric.scopes.is_bound(ix) {
+            return None;
+        }
+        // Of two that are bound, the first in order stays and the other follows or makes room.
+        self.siblings(ix).filter(|&other| other < ix).find_map(|other| {
+            let (together, apart) = self.fabric.scopes.bond(ix, other);
+            let same = self.pairs[other.at()].entry() == entry;
+            let settled = self.pairs[other.at()].flight.is_none();
+            match (together, apart) {
+                (Some(rule), _) if !same && settled => Some(self.rule_name(rule)),
+                (_, Some(rule)) if same => Some(self.rule_name(rule)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The rule or command that drains a data centre.
+    pub(crate) fn drained(&self, dc: Dc) -> Option<String> {
+        if let Some(&rule) = self.fabric.scopes.drained.get(&dc) {
+            return Some(self.rule_name(rule));
+        }
+        self.calm
+            .drains
+            .iter()
+            .any(|drain| drain.dc == dc)
+            .then(|| DRAIN.to_owned())
+    }
+
+    /// Pins, exclusions and drains alone: what is left when nobody else is in the way.
+    pub(crate) fn is_permitted(&self, ix: PairIx, dc: Dc) -> bool {
+        self.fabric.scopes.may_be(ix, dc) && self.drained(dc).is_none()
+    }
+
+    /// Affinity and anti-affinity with the user's other entries.
+    fn may_join(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
+        let entry = self.pairs[ix.at()].entry();
+        for other in self.siblings(ix) {
+            let (together, apart) = self.fabric.scopes.bond(ix, other);
+            let pair = &self.pairs[other.at()];
+            let there = pair.entry();
+            let bound_for = pair
+                .flight
+                .as_ref()
+                .and_then(|flight| flight.to())
+                .unwrap_or(there);
+            let names = || {
+                let vm = |ix| self.fabric.vm_of(ix).name.clone();
+                (vm(ix), vm(other))
+            };
+            if let Some(rule) = together {
+                // The first in order leads, to where all may be; the others follow it.
+                let leads = ix < other && (bound_for == entry || bound_for == dc);
+                let allowed = if leads {
+                    self.is_permitted(other, dc)
+                } else {
+                    bound_for == dc
+                };
+                if !allowed {
+                    let (this, that) = names();
+                    let why = format!("{this} and {that} stay together, and {that} cannot be there");
+                    return Err(hold(self.rule_name(rule), why));
+                }
+            }
+            if let Some(rule) = apart
+                && (there == dc || bound_for == dc)
+            {
+                let (this, that) = names();
+                let why = format!("{this} and {that} stay apart, and {that} is there");
+                return Err(hold(self.rule_name(rule), why));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_capacity(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
+        let Some(&(most, rule)) = self.fabric.scopes.capacity.get(&dc) else {
+            return Ok(());
+        };
+        let there = self.load(dc, ix);
+        if there.saturating_add(self.size(ix)) <= most {
+            return Ok(());
+        }
+        let why = format!("{} holds {there} of {most} users", self.fabric.label(dc));
+        Err(hold(self.rule_name(rule), why))
+    }
+
+    /// Users that enter by a data centre or are on their way there, without one entry.
+    fn load(&self, dc: Dc, without: PairIx) -> u64 {
+        let entering = |ix: PairIx| {
+            let pair = &self.pairs[ix.at()];
+            pair.entry() == dc || pair.flight.as_ref().and_then(|flight| flight.to()) == Some(dc)
+        };
+        (0..self.pairs.len() as u32)
+            .map(PairIx)
+            .filter(|&ix| ix != without && entering(ix))
+            .map(|ix| self.size(ix))
+            .sum()
+    }
+
+    /// How many people an entry is of.
+    pub(crate) fn size(&self, ix: PairIx) -> u64 {
+        u64::from(self.fabric.users[self.fabric.pairs[ix.at()].user as usize].size)
+    }
+
+    /// The other entries of the same user.
+    pub(crate) fn siblings(&self, ix: PairIx) -> impl Iterator<Item = PairIx> + use<> {
+        let user = self.fabric.pairs[ix.at()].user;
+        self.fabric.pairs_of(user).filter(move |&other| other != ix)
+    }
+
+    fn rule_name(&self, rule: u16) -> String {
+        let rule = self.fabric.config.calm.rules.get(usize::from(rule));
+        rule.map_or_else(String::new, |rule| rule.name.clone())
+    }
+
+    /// The pin or exclusion that keeps an entry from a data centre. Slow; for words only.
+    fn rule_against(&self, ix: PairIx, dc: Dc) -> String {
+        use crate::config::RuleKind;
+        let site = &self.fabric.sites[dc.at()].name;
+        let against = |kind: &RuleKind| match kind {
+            RuleKind::Pin { who, sites } => {
+                !sites.contains(site) && super::scope::selects(&self.fabric, who, ix)
+            }
+            RuleKind::Exclude { who, sites } => {
+                sites.contains(site) && super::scope::selects(&self.fabric, who, ix)
+            }
+            RuleKind::Affinity { .. }
+            | RuleKind::AntiAffinity { .. }
+            | RuleKind::Capacity { .. }
+            | RuleKind::Drain { .. } => false,
+        };
+        let rules = &self.fabric.config.calm.rules;
+        let rule = rules.iter().find(|rule| against(&rule.kind));
+        rule.map_or_else(String::new, |rule| rule.name.clone())
+    }
+}
+
+fn hold(rule: String, why: String) -> Hold {
+    Hold::Rule { rule, why }
+}

@@ -1,0 +1,286 @@
+//! What of the budgets is used: moves under way, and those of the last hour. The blast radius of a move is the
+//! number of users moved times the seconds for which nobody knows yet whether it worked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proto::policy::{Gauge, Limit};
+use proto::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Budget;
+use crate::fabric::{Dc, PairIx};
+
+/// Budgets count over this long.
+pub(crate) const HOUR: Span = Span::secs(3600);
+const SECOND: u64 = 1_000_000;
+
+/// A move under way. Its whole time until `until` counts against the budgets from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Flying {
+    pub(crate) from: Dc,
+    pub(crate) to: Dc,
+    pub(crate) users: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Flying {
+    /// User-microseconds, until its end or, if that is past, until now.
+    fn exposure(&self, now: Timestamp) -> u64 {
+        let time = self.until.max(now).since(self.at);
+        u64::from(self.users).saturating_mul(time.micros())
+    }
+}
+
+/// Used in the last hour, for one budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Used {
+    moves: u64,
+    users: u64,
+    /// User-microseconds of moves that ended.
+    exposure: u64,
+}
+
+/// One past event that still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Past {
+    at: Timestamp,
+    pair: PairIx,
+    /// Users of a beginning, user-microseconds of an end.
+    amount: u64,
+}
+
+/// All that counts against budgets. Budgets are named by number; 0 is the one of everybody.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spending {
+    flying: BTreeMap<PairIx, Flying>,
+    begun: VecDeque<Past>,
+    ended: VecDeque<Past>,
+    used: BTreeMap<u16, Used>,
+}
+
+/// Which limit has no room, by the number of its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) budget: u16,
+    pub(crate) limit: Limit,
+    pub(crate) gauge: Gauge,
+    /// When there is room at the latest, as far as time alone makes it.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// The budgets that count a pair: numbers and limits.
+pub(crate) trait Budgets {
+    /// Numbers of the budgets that count this pair, 0 among them.
+    fn of(&self, pair: PairIx) -> impl Iterator<Item = u16>;
+    /// The limits of one.
+    fn limits(&self, budget: u16) -> Budget;
+    /// The failure domain of a data centre.
+    fn domain(&self, dc: Dc) -> u32;
+}
+
+impl Spending {
+    /// Whether a move fits into every budget that counts it.
+    pub(crate) fn room(&self, budgets: &impl Budgets, pair: PairIx, ask: &Flying) -> Result<(), Full> {
+        for budget in budgets.of(pair) {
+            self.fits(budgets, budget, ask)?;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, budgets: &impl Budgets, budget: u16, ask: &Flying) -> Result<(), Full> {
+        let now = ask.at;
+        let limits = budgets.limits(budget);
+        let used = self.used(budget);
+        let flying: Vec<&Flying> = self.flying_of(budgets, budget).collect();
+        let full = |limit, used, most, until| {
+            Err(Full {
+                budget,
+                limit,
+                gauge: Gauge { used, limit: most },
+                until,
+            })
+        };
+        let count = flying.len() as u64;
+        if count + 1 > u64::from(limits.concurrent) {
+            return full(Limit::Concurrent, count, limits.concurrent.into(), None);
+        }
+        let out_of = flying.iter().filter(|other| other.from == ask.from).count() as u64;
+        if out_of + 1 > u64::from(limits.per_dc) {
+            return full(Limit::PerDc, out_of, limits.per_dc.into(), None);
+        }
+        let mut domains: BTreeSet<u32> = flying.iter().map(|other| budgets.domain(other.to)).collect();
+        let into = domains.len() as u64;
+        domains.insert(budgets.domain(ask.to));
+        if domains.len() as u64 > u64::from(limits.domains) {
+            return full(Limit::Domains, into, limits.domains.into(), None);
+        }
+        let first = |past: &VecDeque<Past>| {
+            let counted = |past: &&Past| budgets.of(past.pair).any(|of| of == budget);
+            past.iter().find(counted).map(|past| past.at + HOUR)
+        };
+        if used.moves + 1 > u64::from(limits.per_hour) {
+            return full(
+                Limit::PerHour,
+                used.moves,
+                limits.per_hour.into(),
+                first(&self.begun),
+            );
+        }
+        if used.users + u64::from(ask.users) > limits.users_per_hour {
+            let until = first(&self.begun);
+            return full(Limit::UsersPerHour, used.users, limits.users_per_hour, until);
+        }
+        let exposed = self.exposed(budgets, budget, now);
+        if exposed.saturating_add(ask.exposure(now)) > limits.users_seconds.saturating_mul(SECOND) {
+            let until = first(&self.ended);
+            return full(
+                Limit::UsersSeconds,
+                exposed.div_ceil(SECOND),
+                limits.users_seconds,
+                until,
+            );
+        }
+        Ok(())
+    }
+
+    /// A move begins.
+    pub(crate) fn begin(&mut self, budgets: &impl Budgets, pair: PairIx, flying: Flying) {
+        self.flying.insert(pair, flying);
+        let users = u64::from(flying.users);
+        self.begun.push_back(Past {
+            at: flying.at,
+            pair,
+            amount: users,
+        });
+        for budget in budgets.of(pair) {
+            let used = self.used.entry(budget).or_default();
+            used.moves += 1;
+            used.users = used.users.saturating_add(users);
+        }
+    }
+
+    /// A move under way needs longer. What is granted fits the budgets, and may be less than what is asked.
+    pub(crate) fn extend(
+        &mut self,
+        budgets: &impl Budgets,
+        pair: PairIx,
+        (until, now): (Timestamp, Timestamp),
+    ) -> Timestamp {
+        let Some(&flying) = self.flying.get(&pair) else {
+            return until;
+        };
+        let mut granted = until;
+        for budget in budgets.of(pair) {
+            let limit = budgets.limits(budget).users_seconds.saturating_mul(SECOND);
+            let others = self
+                .exposed(budgets, budget, now)
+                .saturating_sub(flying.exposure(now));
+            let left = Span(limit.saturating_sub(others) / u64::from(flying.users).max(1));
+            granted = granted.min(flying.at + left);
+        }
+        let granted = granted.max(flying.until);
+        self.flying.insert(
+            pair,
+            Flying {
+                until: granted,
+                ..flying
+            },
+        );
+        granted
+    }
+
+    /// A move ended, well or not.
+    pub(crate) fn end(&mut self, budgets: &impl Budgets, pair: PairIx, now: Timestamp) -> bool {
+        let Some(flying) = self.flying.remove(&pair) else {
+            return false;
+        };
+        let amount = u64::from(flying.users).saturating_mul(now.since(flying.at).micros());
+        self.ended.push_back(Past {
+            at: now,
+            pair,
+            amount,
+        });
+        for budget in budgets.of(pair) {
+            let used = self.used.entry(budget).or_default();
+            used.exposure = used.exposure.saturating_add(amount);
+        }
+        true
+    }
+
+    /// Forgets what is an hour old. Whether anything was.
+    pub(crate) fn settle(&mut self, budgets: &impl Budgets, now: Timestamp) -> bool {
+        let mut any = false;
+        while let Some(past) = expired(&mut self.begun, now) {
+            any = true;
+            for budget in budgets.of(past.pair) {
+                let used = self.used.entry(budget).or_default();
+                used.moves = used.moves.saturating_sub(1);
+                used.users = used.users.saturating_sub(past.amount);
+            }
+        }
+        while let Some(past) = expired(&mut self.ended, now) {
+            any = true;
+            for budget in budgets.of(past.pair) {
+                let used = self.used.entry(budget).or_default();
+                used.exposure = used.exposure.saturating_sub(past.amount);
+            }
+        }
+        any
+    }
+
+    /// Gauges of one budget: moves under way, moves and users of the last hour, users times seconds.
+    pub(crate) fn gauges(&self, budgets: &impl Budgets, budget: u16, now: Timestamp) -> [Gauge; 4] {
+        let limits = budgets.limits(budget);
+        let used = self.used(budget);
+        let gauge = |used: u64, limit: u64| Gauge { used, limit };
+        [
+            gauge(
+                self.flying_of(budgets, budget).count() as u64,
+                limits.concurrent.into(),
+            ),
+            gauge(used.moves, limits.per_hour.into()),
+            gauge(used.users, limits.users_per_hour),
+            gauge(
+                self.exposed(budgets, budget, now).div_ceil(SECOND),
+                limits.users_seconds,
+            ),
+        ]
+    }
+
+    /// Moves under way.
+    pub(crate) fn flying(&self) -> impl Iterator<Item = (PairIx, &Flying)> {
+        self.flying.iter().map(|(&pair, flying)| (pair, flying))
+    }
+
+    /// Pairs that are spoken of.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = PairIx> + '_ {
+        let past = self.begun.iter().chain(&self.ended).map(|past| past.pair);
+        self.flying.keys().copied().chain(past)
+    }
+
+    fn used(&self, budget: u16) -> Used {
+        self.used.get(&budget).copied().unwrap_or_default()
+    }
+
+    fn flying_of<'a>(&'a self, budgets: &'a impl Budgets, budget: u16) -> impl Iterator<Item = &'a Flying> {
+        self.flying
+            .iter()
+            .filter(move |(pair, _)| budgets.of(**pair).any(|of| of == budget))
+            .map(|(_, flying)| flying)
+    }
+
+    /// User-microseconds of the last hour; what is under way in full.
+    fn exposed(&self, budgets: &impl Budgets, budget: u16, now: Timestamp) -> u64 {
+        let flying = self.flying_of(budgets, budget).map(|flying| flying.exposure(now));
+        flying.fold(self.used(budget).exposure, u64::saturating_add)
+    }
+}
+
+fn expired(past: &mut VecDeque<Past>, now: Timestamp) -> Option<Past> {
+    past.front().filter(|first| first.at + HOUR <= now)?;
+    past.pop_front()
+}
+
+#[cfg(test)]
+mod tests;
