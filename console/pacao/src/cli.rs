@@ -1,10 +1,14 @@
 //! The command line.
 
+mod node;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::{Mode, SiteName, UserName, VmName};
+
+pub(crate) use node::{CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, RowArgs};
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
 #[derive(Debug, Parser)]
@@ -221,13 +225,8 @@ pub(crate) enum Ask {
         #[arg(value_parser = mode)]
         mode: Option<Mode>,
     },
-    /// Ask a forwarder over its control socket.
-    Node {
-        /// The socket.
-        socket: PathBuf,
-        /// What to show.
-        what: NodePart,
-    },
+    /// Ask a forwarder over its control socket: its tables, its message log, a capture.
+    Node(NodeArgs),
 }
 
 /// Which proposal.
@@ -238,23 +237,6 @@ pub(crate) struct DecideArgs {
     /// Refuse if the proposal is at another revision.
     #[arg(long)]
     pub revision: Option<u32>,
-}
-
-/// Parts of a forwarder.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum NodePart {
-    /// Remote mappings.
-    MapCache,
-    /// Mappings registered here.
-    Registrations,
-    /// Own mappings.
-    Database,
-    /// Who asked lately.
-    Requesters,
-    /// Probed locators.
-    Probes,
-    /// Packets and messages by fate.
-    Counters,
 }
 
 /// `pacao lab`

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks; `Ok(false)` if the engine refused.
 pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<bool> {
-    if let Ask::Node { socket, what } = &args.ask {
-        return node::run(socket, *what, args.json);
+    if let Ask::Node(node) = &args.ask {
+        return node::run(node, args.json);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -57,7 +57,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             vm: vm.clone(),
             to: to.clone(),
         },
-        Ask::Node { .. } => bail!("a forwarder is not asked through an engine"),
+        Ask::Node(_) => bail!("a forwarder is not asked through an engine"),
     };
     let reply = carry(engine, command).await?;
     if args.json {

@@ -163,7 +163,12 @@ impl Engine {
             | NodeReport::Database { .. }
             | NodeReport::Requesters { .. }
             | NodeReport::ProbeFigures { .. }
-            | NodeReport::Counters { .. } => {}
+            | NodeReport::Counters { .. }
+            | NodeReport::Subscriptions { .. }
+            | NodeReport::Subscribed { .. }
+            | NodeReport::OwnRegistrations { .. }
+            | NodeReport::Page(_)
+            | NodeReport::Log(_) => {}
         }
     }
 

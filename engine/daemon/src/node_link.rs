@@ -264,7 +264,12 @@ const fn word(report: &NodeReport) -> &'static str {
         | NodeReport::Database { .. }
         | NodeReport::Requesters { .. }
         | NodeReport::ProbeFigures { .. }
-        | NodeReport::Counters { .. } => TABLE,
+        | NodeReport::Counters { .. }
+        | NodeReport::Subscriptions { .. }
+        | NodeReport::Subscribed { .. }
+        | NodeReport::OwnRegistrations { .. }
+        | NodeReport::Page(_)
+        | NodeReport::Log(_) => TABLE,
     }
 }
 

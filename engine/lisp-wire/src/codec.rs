@@ -177,7 +177,7 @@ impl Message {
     }
 }
 
-const fn is_acknowledgement(word: u32, type5: Type5) -> bool {
+pub(crate) const fn is_acknowledgement(word: u32, type5: Type5) -> bool {
     matches!(type5, Type5::MapNotifyAck)
         && word & (change_priority::legacy::H | change_priority::legacy::C) == 0
 }

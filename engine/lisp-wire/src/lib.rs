@@ -9,6 +9,7 @@
 //! | [`codec`] | [`Message::parse`] and [`Message::emit`]: those values and their bytes |
 //! | [`authentication`] | [`Key`], [`Message::emit_signed`], [`verify`]: who may be believed |
 //! | [`data_header`] | [`DataHeader`]: the 8 bytes before each encapsulated packet (RFC 9300) |
+//! | [`describe`] | [`Description`]: a message in words, for logs |
 //! | [`error`] | [`WireError`], [`EmitError`]: what can be wrong, and where |
 //!
 //! ```
@@ -29,6 +30,7 @@ pub mod address;
 pub mod authentication;
 pub mod codec;
 pub mod data_header;
+pub mod describe;
 pub mod error;
 pub mod mapping;
 pub mod message;
@@ -38,6 +40,7 @@ pub use address::{Eid, EidPrefix, InstanceId, Rloc};
 pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
 pub use codec::{CHANGE_PRIORITY_SUB_TYPE, Type5};
 pub use data_header::{DATA_HEADER_LEN, DataHeader};
+pub use describe::{Description, Field, MessageKind};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
 pub use message::{

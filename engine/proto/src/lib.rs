@@ -10,10 +10,12 @@
 //! | [`proposal`] | a proposed change and its life |
 //! | [`policy`] | scopes, disarming, budgets, damping: what staff set and consoles show |
 //! | [`node`] | engine <-> forwarder: [`NodeCommand`], [`NodeReport`] |
+//! | [`inspect`] | what a node shows page by page: its tables, its message log |
 //! | [`frame`] | how the above are framed: JSON lines on sockets, text frames on a WebSocket |
 
 pub mod command;
 pub mod frame;
+pub mod inspect;
 pub mod name;
 pub mod node;
 pub mod notice;
@@ -24,6 +26,9 @@ pub mod time;
 
 pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
+pub use inspect::{
+    Cursor, Direction, LogDetail, LogFilter, LogPage, LogQuery, LoggedMessage, MessageOutcome, Page,
+};
 pub use name::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 pub use node::{Audience, ChangeId, NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget};
 pub use notice::Notice;

@@ -1,8 +1,9 @@
 //! Engine and forwarder: what is asked of a node, and what it reports.
 
-use lisp_wire::{Eid, EidPrefix, Locator, Rloc};
+use lisp_wire::{Eid, EidPrefix, Locator, Rloc, Ttl};
 use serde::{Deserialize, Serialize};
 
+use crate::inspect::{Cursor, LogPage, LogQuery, OwnRegistrationRow, Page, SubscribedRow, SubscriptionRow};
 use crate::{SiteName, Span, Timestamp};
 
 /// Ties a node's report to the change it was asked for. Unique over restarts of the engine.
@@ -50,10 +51,31 @@ pub enum NodeCommand {
         /// Lifetime.
         ttl: Span,
     },
-    /// Report what is asked, once.
+    /// Report what is asked, once and whole. A table that is too long for that is refused: it is to be asked for by
+    /// [`NodeCommand::Page`].
     Show {
         /// What.
         what: Show,
+    },
+    /// Report a part of a table, and where it goes on; answered by [`NodeReport::Page`].
+    Page {
+        /// What.
+        what: Show,
+        /// Only rows about EIDs within this block, or about a block around it. Of no meaning for probes and counters.
+        #[serde(default)]
+        eid: Option<EidPrefix>,
+        /// Where to go on; from the beginning if there is none.
+        #[serde(default)]
+        after: Option<Cursor>,
+        /// At most so many rows; 0 leaves it to the node, which bounds it in any case.
+        #[serde(default)]
+        most: u32,
+    },
+    /// Report messages of the log; answered by [`NodeReport::Log`].
+    Log {
+        /// Which.
+        #[serde(default)]
+        query: LogQuery,
     },
 }
 
@@ -109,6 +131,12 @@ pub enum Show {
     Probes,
     /// Packets and messages, by fate.
     Counters,
+    /// Who is subscribed to mappings here (Map-Server role).
+    Subscriptions,
+    /// The mappings that this node is subscribed to elsewhere.
+    Subscribed,
+    /// Own EIDs at their Map-Servers: acknowledged when, due when.
+    OwnRegistrations,
 }
 
 /// What a forwarder tells.
@@ -182,6 +210,25 @@ pub enum NodeReport {
         /// Name and value, in a fixed order.
         rows: Vec<CounterRow>,
     },
+    /// Asked by [`Show::Subscriptions`].
+    Subscriptions {
+        /// One row a mapping and subscriber.
+        rows: Vec<SubscriptionRow>,
+    },
+    /// Asked by [`Show::Subscribed`].
+    Subscribed {
+        /// One row a mapping.
+        rows: Vec<SubscribedRow>,
+    },
+    /// Asked by [`Show::OwnRegistrations`].
+    OwnRegistrations {
+        /// One row a Map-Server and EID prefix.
+        rows: Vec<OwnRegistrationRow>,
+    },
+    /// Asked by [`NodeCommand::Page`].
+    Page(Page),
+    /// Asked by [`NodeCommand::Log`].
+    Log(LogPage),
 }
 
 /// One probe.
@@ -271,6 +318,25 @@ pub struct RegistrationRow {
     pub from: Rloc,
     /// Time left.
     pub expires_in: Span,
+    /// How long ago it was registered last.
+    #[serde(default)]
+    pub age: Span,
+    /// When it should come again, a minute after the last (RFC 9301 section 8.2); none if it is late.
+    #[serde(default)]
+    pub refresh_in: Option<Span>,
+    /// How long others may cache it.
+    #[serde(default = "no_ttl")]
+    pub ttl: Ttl,
+    /// Which xTR registered it, 32 hexadecimal digits; empty if it did not say.
+    #[serde(default)]
+    pub xtr_id: String,
+    /// Whether the Map-Server answers for it.
+    #[serde(default)]
+    pub proxy_reply: bool,
+}
+
+const fn no_ttl() -> Ttl {
+    Ttl::DEREGISTER
 }
 
 /// An own mapping.
@@ -295,6 +361,13 @@ pub struct RequesterRow {
     pub source_eid: Option<Eid>,
     /// How long ago.
     pub ago: Span,
+    /// When what it was told expires, and it with it.
+    #[serde(default)]
+    pub expires_in: Span,
+    /// How it is told of changes: change-priority, change-priority-legacy, smr, or smr-too where it has not
+    /// acknowledged Change-Priority.
+    #[serde(default)]
+    pub told_by: String,
 }
 
 /// A probed locator. Figures are over the last window of 30 probes.
@@ -312,6 +385,21 @@ pub struct ProbeRow {
     pub loss_pct: Option<f64>,
     /// Share of time up since probing began, percent.
     pub availability_pct: f64,
+    /// For whom: engine, map-cache, or both.
+    #[serde(default)]
+    pub probed_for: String,
+    /// Time between probes.
+    #[serde(default)]
+    pub interval: Span,
+    /// DSCP of the probes.
+    #[serde(default)]
+    pub dscp: u8,
+    /// Lost since the last answer.
+    #[serde(default)]
+    pub lost_in_a_row: u32,
+    /// Mappings of the own map cache that name it.
+    #[serde(default)]
+    pub mappings: usize,
 }
 
 /// A counter.
@@ -321,4 +409,7 @@ pub struct CounterRow {
     pub name: String,
     /// Count since the process took up.
     pub value: u64,
+    /// What is counted, in words; told to people who ask page by page, not to every heartbeat.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
 }

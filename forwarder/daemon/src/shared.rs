@@ -57,6 +57,7 @@ impl Shared {
         Fate::ALL.iter().map(|fate| CounterRow {
             name: fate.name().to_owned(),
             value: self.total(*fate),
+            meaning: fate.meaning().to_owned(),
         })
     }
 }

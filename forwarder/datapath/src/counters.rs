@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! fates {
-    ($($(#[$doc:meta])* $fate:ident = $name:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $fate:ident = $name:literal,)*) => {
         /// What became of a packet, or of bytes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(usize)]
         pub enum Fate {
-            $($(#[$doc])* $fate,)*
+            $($(#[doc = $doc])* $fate,)*
         }
 
         impl Fate {
@@ -19,6 +19,13 @@ macro_rules! fates {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$fate => $name,)*
+                }
+            }
+
+            /// What it counts, in words.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$fate => concat!($($doc),*).trim_ascii(),)*
                 }
             }
         }

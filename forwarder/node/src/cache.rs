@@ -3,12 +3,13 @@
 //! Which locator carries a packet is worked out by [`LocatorTable`]: the best priority among those that are up; if all
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use datapath::{Entry, Forwarding, LocatorTable, MapCache, Reach};
 use lisp_wire::{Action, Eid, EidPrefix, Locator, Rloc};
-use proto::node::{CacheLocator, CacheRow};
 use proto::{Span, Timestamp};
 
 use crate::context::Context;
@@ -312,50 +313,6 @@ impl Cache {
             self.timers.set(prefix, due);
         }
         refreshes
-    }
-
-    /// Rows for `Show::MapCache`.
-    pub(crate) fn rows(&self, now: Timestamp) -> Vec<CacheRow> {
-        self.mappings
-            .iter()
-            .map(|(prefix, mapping)| self.row(prefix, mapping, now))
-            .collect()
-    }
-
-    fn row(&self, prefix: &EidPrefix, mapping: &Mapping, now: Timestamp) -> CacheRow {
-        let locators = self
-            .locator_table(prefix)
-            .map(LocatorTable::locators)
-            .unwrap_or_default();
-        CacheRow {
-            eid: *prefix,
-            forwarding: match &mapping.content {
-                Content::Pending => "pending",
-                Content::Locators(_) => "encapsulate",
-                Content::Negative(action) if is_native(*action) => "native",
-                Content::Negative(_) => "drop",
-            }
-            .to_owned(),
-            locators: locators
-                .iter()
-                .map(|entry| CacheLocator {
-                    locator: entry.locator,
-                    up: entry.reach == Reach::Up,
-                    packets: entry.counters.packets(),
-                    bytes: entry.counters.bytes(),
-                })
-                .collect(),
-            expires_in: mapping.expires.since(now),
-            origin: match mapping.origin {
-                Origin::MapReply => "map-reply",
-                Origin::ChangePriority => "change-priority",
-                Origin::Publication => "publication",
-                Origin::Manual => "manual",
-                Origin::NoReply => "no-reply",
-            }
-            .to_owned(),
-            told_at: mapping.told,
-        }
     }
 
     fn locator_table(&self, prefix: &EidPrefix) -> Option<&LocatorTable> {

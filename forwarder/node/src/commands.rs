@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lisp_wire::{EidPrefix, Locator, Rloc};
-use proto::node::{ChangeOutcome, Show, Tell};
+use proto::node::{ChangeOutcome, Tell};
 use proto::{Audience, ChangeId, NodeCommand, NodeReport, ProbeTarget, Span};
 
 use crate::cache::{Content, Life, Mapping, Origin};
@@ -13,6 +13,7 @@ use crate::input::{ClientId, Effect, To};
 use crate::mobility::News;
 use crate::node::Machines;
 use crate::state::Standing;
+use crate::tables;
 
 /// A locator set larger than this does not fit a datagram with its headers.
 const MOST_LOCATORS: usize = 32;
@@ -92,7 +93,14 @@ pub(crate) fn obey(
         NodeCommand::SetCache { eid, locators, ttl } => {
             answer_of(set_cache(eid, locators, ttl, machines, cx))
         }
-        NodeCommand::Show { what } => show(what, machines, cx),
+        NodeCommand::Show { what } => tables::show(what, machines, cx),
+        NodeCommand::Page {
+            what,
+            eid,
+            after,
+            most,
+        } => tables::page((what, eid, after, most), machines, cx),
+        NodeCommand::Log { query } => NodeReport::Log(cx.journal.page(&query)),
     };
     let answer = Effect::Report {
         to: To::Client(client),
@@ -281,30 +289,4 @@ fn checked_locators(locators: &[Locator], cx: &Context<'_>) -> Result<Vec<Locato
         .iter()
         .map(|locator| cx.config.marked(*locator))
         .collect())
-}
-
-fn show(what: Show, machines: &Machines, cx: &Context<'_>) -> NodeReport {
-    let Machines {
-        xtr, server, probing, ..
-    } = machines;
-    match what {
-        Show::MapCache => NodeReport::MapCache {
-            rows: xtr.cache.rows(cx.now),
-        },
-        Show::Registrations => NodeReport::Registrations {
-            rows: server.rows(cx.now),
-        },
-        Show::Database => NodeReport::Database {
-            rows: xtr.database.rows(),
-        },
-        Show::Requesters => NodeReport::Requesters {
-            rows: xtr.database.requester_rows(cx.now),
-        },
-        Show::Probes => NodeReport::ProbeFigures {
-            rows: probing.rows(cx.now),
-        },
-        Show::Counters => NodeReport::Counters {
-            rows: cx.counters.rows(),
-        },
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
+use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Type5, Weight};
 use proto::{SiteName, Span};
 
 /// Everything a node is told when it takes up.
@@ -173,6 +173,16 @@ pub enum Legacy {
     Refused,
     /// Type 5 is Change-Priority.
     Accepted,
+}
+
+impl Legacy {
+    /// What a message of type 5 is taken for.
+    pub(crate) const fn type5(self) -> Type5 {
+        match self {
+            Self::Refused => Type5::MapNotifyAck,
+            Self::Accepted => Type5::ChangePriority,
+        }
+    }
 }
 
 /// A key, and the EIDs that its holders may speak for.

@@ -9,6 +9,7 @@ use proto::{NodeReport, Timestamp};
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::input::{Effect, To};
+use crate::journal::Journal;
 use crate::nonces::Nonces;
 
 /// DSCP of control messages: CS6, network control (RFC 4594 section 3.2), so that a full link does not delay repair.
@@ -22,6 +23,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) nonces: &'a mut Nonces,
     pub(crate) counters: &'a mut Counters,
+    pub(crate) journal: &'a mut Journal,
     /// Probes to be sent, before all other effects.
     pub(crate) probes: &'a mut Vec<Effect>,
     pub(crate) effects: &'a mut Vec<Effect>,
@@ -43,6 +45,7 @@ pub(crate) enum Memory {
 impl Context<'_> {
     pub(crate) fn count(&mut self, counter: Counter) {
         self.counters.count(counter);
+        self.journal.counted(counter);
     }
 
     pub(crate) fn remember(&mut self, when: Memory) {
@@ -95,6 +98,7 @@ impl Context<'_> {
     pub(crate) fn send_bytes(&mut self, bytes: Vec<u8>, to: SocketAddr, dscp: u8) {
         self.count(Counter::Sent);
         let from = self.own_toward(to.ip()).map(|own| own.0);
+        self.journal.sent((from, to), &bytes, (dscp, self.now));
         self.effects.push(Effect::Send {
             from,
             to,

@@ -4,14 +4,16 @@ use lisp_wire::AuthError;
 use proto::node::CounterRow;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// Something counted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Counter {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])* $variant,)*
         }
 
         const NAMES: &[&str] = &[$($name),*];
+        /// What the names stand for: the comments of the table.
+        const MEANINGS: &[&str] = &[$(concat!($($doc),*)),*];
     };
 }
 
@@ -138,6 +140,25 @@ counters! {
     ProbesServed = "probes.served",
 }
 
+impl Counter {
+    /// The dotted name it is shown by.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether it counts what was not taken. Who asked to subscribe in vain is answered like anyone.
+    pub(crate) fn refuses(self) -> bool {
+        let answered = matches!(self, Self::PubsubFull | Self::PubsubNotProxied);
+        self.name().contains(".refused.") && !answered
+    }
+
+    /// Whether it counts what came or went, and not what was done about it.
+    pub(crate) fn is_traffic(self) -> bool {
+        let sent = self.name().rsplit('.').next() == Some("sent");
+        sent || matches!(self, Self::Received | Self::Unsendable | Self::PubsubPublished)
+    }
+}
+
 /// All counters of a node.
 #[derive(Debug)]
 pub(crate) struct Counters(Box<[u64]>);
@@ -164,8 +185,18 @@ impl Counters {
             .map(|(name, value)| CounterRow {
                 name: (*name).to_owned(),
                 value: *value,
+                meaning: String::new(),
             })
             .collect()
+    }
+
+    /// The same, with what each means.
+    pub(crate) fn explained(&self) -> Vec<CounterRow> {
+        let mut rows = self.rows();
+        for (row, meaning) in rows.iter_mut().zip(MEANINGS) {
+            meaning.trim().clone_into(&mut row.meaning);
+        }
+        rows
     }
 }
 

@@ -1,13 +1,15 @@
 //! The EIDs of this site: what everyone is told of them, what single clients are told, and who asked lately.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::{Action, Eid, EidPrefix, Locator, MappingRecord, Priority, Rloc, Ttl};
-use proto::node::{DatabaseRow, RequesterRow};
-use proto::{Audience, Span, Timestamp};
+use proto::{Span, Timestamp};
 
 use crate::config::Config;
 use crate::state::{EidChange, Standing, Terms};
+use crate::tables::Window;
 
 /// At most this many clients of one EID have a view of their own.
 const MOST_VIEWS: usize = 16_384;
@@ -168,41 +170,12 @@ impl Database {
         own.forget_requesters(now);
     }
 
-    /// Rows for `Show::Database`.
-    pub(crate) fn rows(&self) -> Vec<DatabaseRow> {
-        let row = |eid: &EidPrefix, audience, locators: &Vec<Locator>| DatabaseRow {
-            eid: *eid,
-            audience,
-            locators: locators.clone(),
-        };
-        self.own
-            .iter()
-            .flat_map(|(eid, own)| {
-                let views = own
-                    .views
-                    .iter()
-                    .map(move |(rloc, locators)| row(eid, Audience::Client { rloc: *rloc }, locators));
-                std::iter::once(row(eid, Audience::Everyone, &own.everyone)).chain(views)
-            })
-            .collect()
-    }
-
-    /// Rows for `Show::Requesters`.
-    pub(crate) fn requester_rows(&self, now: Timestamp) -> Vec<RequesterRow> {
-        let of = |(eid, own): (&EidPrefix, &Own)| {
-            let row = |(client, asker): (&Rloc, &Requester)| RequesterRow {
-                eid: *eid,
-                client: *client,
-                source_eid: asker.source,
-                ago: now.since(asker.at),
-            };
-            own.requesters
-                .iter()
-                .filter(|(_, asker)| !own.lapsed(asker, now))
-                .map(row)
-                .collect::<Vec<_>>()
-        };
-        self.own.iter().flat_map(of).collect()
+    /// What of that a table's window shows.
+    pub(crate) fn registered_within(&self, window: &Window) -> impl Iterator<Item = EidPrefix> {
+        window
+            .of(&self.own)
+            .filter(|(_, own)| own.standing == Standing::Registered)
+            .map(|(eid, _)| eid)
     }
 }
 

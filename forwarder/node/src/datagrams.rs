@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use lisp_wire::Message;
 use lisp_wire::message::{Encapsulated, MapRequest};
-use lisp_wire::{Message, Type5};
 use proto::Timestamp;
 
-use crate::config::{Legacy, Role};
+use crate::config::Role;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::etr::{self, Arrival};
@@ -28,10 +28,7 @@ pub(crate) struct Datagram<'a> {
 /// Reads a datagram and hands it on. What is no message is counted.
 pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Context<'_>) {
     cx.count(Counter::Received);
-    let type5 = match cx.config.change_priority.legacy {
-        Legacy::Refused => Type5::MapNotifyAck,
-        Legacy::Accepted => Type5::ChangePriority,
-    };
+    let type5 = cx.config.change_priority.legacy.type5();
     let Ok(message) = Message::parse_with(datagram.bytes, type5) else {
         return cx.count(Counter::Malformed);
     };

@@ -11,7 +11,7 @@ use lisp_wire::{
 use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
-use crate::config::{Scope, TellBy};
+use crate::config::{Config, Scope, TellBy};
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
@@ -158,6 +158,20 @@ impl Deliveries {
         self.open
             .values()
             .any(|delivery| delivery.parcel.change.is_some_and(|order| order.change == change))
+    }
+
+    /// How a client is told of changes, in a word.
+    pub(crate) fn manner_to(&self, client: &Rloc, config: &Config) -> &'static str {
+        let settings = &config.change_priority;
+        if settings.tell_by == TellBy::Solicitation {
+            "smr"
+        } else if self.silent.contains(client) {
+            "smr-too"
+        } else if settings.legacy_peers.contains(client) {
+            "change-priority-legacy"
+        } else {
+            "change-priority"
+        }
     }
 
     /// An authentic acknowledgement, by one who may speak for the EIDs of `scope`.

@@ -22,6 +22,8 @@
 //! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
 //! | `replay` | which Change-Priority messages are new |
 //! | [`state`] | what must outlive the process |
+//! | `journal` | every message, as far back as there is room, and what became of it |
+//! | `tables` | what people look at, page by page |
 //! | `context` | what every machine is handed |
 //! | `nonces`, `timers`, `limits`, `counters` | the tools of all |
 
@@ -35,6 +37,7 @@ mod datagrams;
 mod deliveries;
 mod etr;
 pub mod input;
+mod journal;
 mod limits;
 mod map_resolver;
 mod map_server;
@@ -48,6 +51,7 @@ mod replay;
 mod resolution;
 pub mod state;
 mod subscriber;
+mod tables;
 mod timers;
 mod xtr;
 

@@ -1,13 +1,13 @@
 //! The Map-Server role: takes registrations, and answers or forwards Map-Requests for them (RFC 9301 section 8).
 
 mod publishing;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{Encapsulated, MapNotify, MapRegister, MapReply, MapRequest};
 use lisp_wire::{Action, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
-use proto::node::RegistrationRow;
 use proto::{Span, Timestamp};
 
 use crate::config::{NonceRule, Site};
@@ -334,21 +334,6 @@ impl MapServer {
             let last = self.nonces.entry(*by).or_insert(Nonce(0));
             *last = Nonce(*nonce).max(*last);
         }
-    }
-
-    /// Rows for `Show::Registrations`.
-    pub(crate) fn rows(&self, now: Timestamp) -> Vec<RegistrationRow> {
-        let row = |(eid, registration): (&EidPrefix, &Registration)| RegistrationRow {
-            eid: *eid,
-            locators: registration.record.locators.clone(),
-            from: Rloc(registration.from),
-            expires_in: (registration.at + LIFE).since(now),
-        };
-        self.registrations
-            .iter()
-            .flat_map(|(eid, registrants)| registrants.values().map(move |registration| (eid, registration)))
-            .map(row)
-            .collect()
     }
 }
 

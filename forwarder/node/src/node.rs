@@ -11,6 +11,7 @@ use crate::context::{Context, Memory};
 use crate::counters::Counters;
 use crate::datagrams::{self, Datagram};
 use crate::input::{ClientId, Effect, Input, To};
+use crate::journal::{Came, Journal};
 use crate::limits::Rate;
 use crate::map_server::MapServer;
 use crate::mobility::Mobility;
@@ -31,6 +32,7 @@ pub struct Node {
     config: Config,
     nonces: Nonces,
     counters: Counters,
+    journal: Journal,
     machines: Machines,
     subscribers: BTreeSet<ClientId>,
     since: Timestamp,
@@ -61,8 +63,10 @@ impl Node {
             mobility: Mobility::new(&config),
             requests: Rate::per_second(REQUESTS_PER_SECOND, now),
         };
+        let journal = Journal::new(config.change_priority.legacy.type5());
         let mut node = Self {
             config,
+            journal,
             nonces: Nonces::new(seed),
             counters: Counters::default(),
             machines,
@@ -100,7 +104,14 @@ impl Node {
                         bytes: &bytes,
                         received_at,
                     };
+                    cx.journal.begin();
                     datagrams::take(&datagram, machines, cx);
+                    cx.journal.end(Came {
+                        from,
+                        local,
+                        at: received_at,
+                        bytes,
+                    });
                 }
                 Input::Miss { eid, source } => {
                     let Xtr {
@@ -171,6 +182,7 @@ impl Node {
             now,
             nonces: &mut self.nonces,
             counters: &mut self.counters,
+            journal: &mut self.journal,
             probes: &mut probes,
             effects: &mut effects,
             memory: &mut self.memory,

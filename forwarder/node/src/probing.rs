@@ -3,6 +3,7 @@
 //! Two lists are probed: the engine's, whose samples go to the subscribers one by one, and the locators of the own map
 //! cache. A locator on both is probed once, at the engine's pace. The engine's list stays when the engine goes.
 
+mod rows;
 pub(crate) mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,7 +12,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use datapath::Reach;
 use lisp_wire::message::{MapRequest, NotifyBits};
 use lisp_wire::{EidPrefix, InstanceId, Message, Nonce, Rloc};
-use proto::node::ProbeRow;
 use proto::{NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
 use crate::cache::Cache;
@@ -253,19 +253,6 @@ impl Probing {
     /// Locators that went up or down since last asked.
     pub(crate) fn take_reaches(&mut self) -> Vec<(Rloc, Reach)> {
         std::mem::take(&mut self.reaches)
-    }
-
-    /// Rows for `Show::Probes`.
-    pub(crate) fn rows(&self, now: Timestamp) -> Vec<ProbeRow> {
-        let row = |(rloc, target): (&Rloc, &Target)| ProbeRow {
-            rloc: *rloc,
-            up: !target.down && target.window.loss_pct().is_some_and(|loss| loss < 100.0),
-            rtt: target.window.rtt(),
-            jitter_ms: target.window.jitter_ms(),
-            loss_pct: target.window.loss_pct(),
-            availability_pct: target.window.availability_pct(now),
-        };
-        self.targets.iter().map(row).collect()
     }
 }
 

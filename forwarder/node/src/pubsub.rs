@@ -6,6 +6,7 @@
 //! off is told to the real subscriber, who knows its nonce and keeps silent.
 
 mod notices;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

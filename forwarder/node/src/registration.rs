@@ -1,5 +1,7 @@
 //! Registering the own EIDs with the Map-Servers: every minute, and at once on a change (RFC 9301 section 8.2).
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -28,6 +30,8 @@ const RECORDS_EACH: usize = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
     open: BTreeMap<Nonce, Open>,
+    /// When each Map-Server, by its number, acknowledged each EID last.
+    acknowledged: BTreeMap<(usize, EidPrefix), Timestamp>,
     timers: Timers<Due>,
 }
 
@@ -119,6 +123,8 @@ impl Registrations {
         match verify(datagram, std::slice::from_ref(&server.key)) {
             Ok(_) => {
                 cx.count(Counter::RegistersAcknowledged);
+                let at = |eid: &EidPrefix| ((open.server, *eid), cx.now);
+                self.acknowledged.extend(open.eids.iter().map(at));
                 self.open.remove(&notify.nonce);
                 self.timers.cancel(&Due::Retry(notify.nonce));
             }

@@ -1,5 +1,7 @@
 //! The subscribing xTR: takes the Map-Notifies of Map-Servers that it subscribed at (RFC 9437).
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -40,6 +40,11 @@ impl<K: Ord + Copy> Timers<K> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// The deadline of `key`.
+    pub(crate) fn of(&self, key: &K) -> Option<Timestamp> {
+        self.by_key.get(key).copied()
+    }
+
     /// How many keys have a deadline.
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()

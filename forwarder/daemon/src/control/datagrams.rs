@@ -25,6 +25,15 @@ pub(crate) struct ControlSockets {
     receiver: Receiver,
     sender: Sender,
     room: Vec<u8>,
+    lost: Lost,
+}
+
+/// Control messages that went no further here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lost {
+    unsent: u64,
+    cut_short: u64,
+    unread: u64,
 }
 
 impl ControlSockets {
@@ -36,7 +45,32 @@ impl ControlSockets {
             receiver: Receiver::new(BATCH),
             sender: Sender::new(1),
             room: vec![0; BATCH * LARGEST],
+            lost: Lost::default(),
         })
+    }
+
+    /// What was lost here, by reason.
+    pub(crate) fn counter_rows(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
+        let Lost {
+            unsent,
+            cut_short,
+            unread,
+        } = self.lost;
+        let unsent_meaning = "Messages that the network or the kernel refused to take.";
+        [
+            ("control.drop.unsent", unsent, unsent_meaning),
+            (
+                "control.drop.cut-short",
+                cut_short,
+                "Datagrams longer than any message.",
+            ),
+            (
+                "control.drop.unread",
+                unread,
+                "Failures to read from a control socket.",
+            ),
+        ]
+        .into_iter()
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, UdpSocket> {
@@ -71,7 +105,9 @@ impl ControlSockets {
             ttl: None,
             traffic_class: dscp << 2,
         };
-        self.sender.send(socket, std::iter::once(datagram)).map(|_| ())
+        let sent = self.sender.send(socket, std::iter::once(datagram)).map(|_| ());
+        self.lost.unsent += u64::from(sent.is_err());
+        sent
     }
 }
 
@@ -82,6 +118,7 @@ impl Control {
             sockets,
             receiver,
             room,
+            lost,
             ..
         } = &mut self.sockets;
         for socket in sockets.iter() {
@@ -89,6 +126,7 @@ impl Control {
                 let received = match receiver.receive(socket, room.chunks_exact_mut(LARGEST)) {
                     Ok(received) => received,
                     Err(error) => {
+                        lost.unread += u64::from(error.kind() != io::ErrorKind::WouldBlock);
                         tracing::debug!(%error, local = %socket.local(), "control: receive");
                         break;
                     }
@@ -99,6 +137,7 @@ impl Control {
                         .get(..datagram.length)
                         .filter(|_| datagram.whole == Whole::Complete)
                     else {
+                        lost.cut_short += 1;
                         continue;
                     };
                     self.desk.inputs.push_back(Input::Datagram {

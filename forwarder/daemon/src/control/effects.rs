@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lisp_wire::{EidPrefix, Rloc};
 use nix::errno::Errno;
 use node::{Effect, Input, To};
-use proto::{NodeReport, ReportFrame};
+use proto::node::CounterRow;
+use proto::{NodeReport, Page, ReportFrame};
 
 use super::{Control, Published};
 
@@ -71,8 +72,20 @@ impl Control {
     }
 
     fn report(&mut self, to: To, reply_to: Option<u64>, mut report: NodeReport) {
-        if let NodeReport::Counters { rows } = &mut report {
-            rows.extend(self.shared.counter_rows());
+        match &mut report {
+            NodeReport::Counters { rows } => {
+                let bare = |row: CounterRow| CounterRow {
+                    meaning: String::new(),
+                    ..row
+                };
+                rows.extend(self.counter_rows().map(bare));
+            }
+            NodeReport::Page(Page { page, .. }) => {
+                if let NodeReport::Counters { rows } = page.as_mut() {
+                    rows.extend(self.counter_rows());
+                }
+            }
+            _ => {}
         }
         let Some(clients) = &mut self.clients else { return };
         let frame = ReportFrame { reply_to, report };
@@ -80,6 +93,19 @@ impl Control {
             To::Client(client) => clients.tell(client, &frame),
             To::Subscribers => clients.publish(self.node.subscribers(), &frame),
         }
+    }
+
+    /// What the machines do not count: control messages lost at the sockets, and packets.
+    fn counter_rows(&self) -> impl Iterator<Item = CounterRow> {
+        let row = |(name, value, meaning): (&str, u64, &str)| CounterRow {
+            name: name.to_owned(),
+            value,
+            meaning: meaning.to_owned(),
+        };
+        self.sockets
+            .counter_rows()
+            .map(row)
+            .chain(self.shared.counter_rows())
     }
 
     fn note_refusal(&mut self, to: SocketAddr, outcome: std::io::Result<()>) {

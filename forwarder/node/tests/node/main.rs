@@ -12,6 +12,7 @@
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
+//! | `looking` | the message log, tables page by page |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
 
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
@@ -22,6 +23,7 @@ mod arriving;
 mod fabric;
 mod forging;
 mod hostile;
+mod looking;
 mod moving;
 mod network;
 mod probing;

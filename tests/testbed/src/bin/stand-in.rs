@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lisp_wire::{EidPrefix, Rloc};
+use lisp_wire::{EidPrefix, Rloc, Ttl};
 use proto::node::RegistrationRow;
 use proto::{NodeFrame, NodeReport, ReportFrame, Span};
 
@@ -75,6 +75,11 @@ fn answer(config: &Config, connection: &UnixStream) -> Result<(), Box<dyn std::e
             locators: Vec::new(),
             from: Rloc(config.rlocs[0].address),
             expires_in: Span::secs(180),
+            age: Span::ZERO,
+            refresh_in: None,
+            ttl: Ttl::DAY,
+            xtr_id: String::new(),
+            proxy_reply: false,
         };
         let report = NodeReport::Registrations {
             rows: config.sites.iter().map(row).collect(),
