@@ -305,7 +305,7 @@ fn every_table_is_the_same_whole_and_row_by_row() {
             rows_seen += rows.len();
         }
     }
-    assert!(rows_seen > 10, "{rows_seen} rows");
+    assert!(rows_seen > 8, "{rows_seen} rows");
 }
 
 #[test]
