@@ -87,7 +87,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let uplink_mtu = config.tuns.first().map_or(1500, |tun| tun.uplink_mtu);
     let shared = Arc::new(Shared::new(uplink_mtu));
     let sockets = ControlSockets::open(rlocs.iter().copied())?;
-    let carries = !config.tuns.is_empty();
+    // A re-encapsulating router carries packets without having a site.
+    let carries = !config.tuns.is_empty() || config.relay != Relay::Refused;
     let data = carries
         .then(|| DataSide::open(&config, uplink_mtu, &rlocs))
         .transpose()?;

@@ -61,6 +61,8 @@ fates! {
     EncapPolicy = "encap.drop.policy",
     /// The mapping says: forward natively. What came by the TUN's routes has no other way.
     EncapNative = "encap.drop.native",
+    /// The mapping's explicit path does not lead by this node, which was to send the packet on (RTR role).
+    NotOnPath = "encap.drop.not-on-path",
     /// The mapping has no locator that may be used.
     NoLocator = "encap.drop.no-locator",
     /// The locator's address family is not spoken here.

@@ -10,7 +10,7 @@ use crate::batch::{PacketBatch, Slot};
 use crate::counters::{Counters, Fate};
 use crate::inner::{self, Fragmentation, Inner};
 use crate::mtu::{self, Limits};
-use crate::{Forwarding, MapCache};
+use crate::{Forwarding, MapCache, Transit};
 
 /// Which of the outer source ports a flow leaves by: an index below the number of lanes.
 ///
@@ -143,7 +143,7 @@ impl Encapsulator {
     pub fn encapsulate_batch(&self, routes: Routes<'_>, batch: &mut PacketBatch, out: &mut Egress) {
         for slot in batch.slots() {
             match Inner::parse(batch.packet(slot)) {
-                Ok(inner) => self.encapsulate(routes, batch, (slot, inner), out),
+                Ok(inner) => self.encapsulate(routes, batch, (slot, inner, Origin::Site), out),
                 Err(_) => self.counters.count(Fate::EncapMalformed),
             }
         }
@@ -165,7 +165,7 @@ impl Encapsulator {
             inner.ttl -= 1;
             inner::set_ttl(batch.packet_mut(slot), inner.ttl);
             self.counters.count(Fate::Relayed);
-            self.encapsulate(routes, batch, (slot, inner), out);
+            self.encapsulate(routes, batch, (slot, inner, Origin::Network), out);
         }
     }
 
@@ -173,7 +173,7 @@ impl Encapsulator {
         &self,
         routes: Routes<'_>,
         batch: &mut PacketBatch,
-        (slot, inner): (Slot, Inner),
+        (slot, inner, origin): (Slot, Inner, Origin),
         out: &mut Egress,
     ) {
         if !inner.is_routable_unicast() {
@@ -204,6 +204,9 @@ impl Encapsulator {
         let Some(chosen) = table.choose(inner.flow_hash) else {
             return self.counters.count(Fate::NoLocator);
         };
+        if (origin, chosen.transit) == (Origin::Network, Transit::Refused) {
+            return self.counters.count(Fate::NotOnPath);
+        }
         let to = chosen.locator.rloc.0;
         // The bits that chose the locator are the high ones; the lane is chosen by a remainder of the low ones.
         let lane = Lane((inner.flow_hash & 0xffff) as u16 % self.lanes);
@@ -260,6 +263,15 @@ impl Encapsulator {
         self.counters.count(Fate::Encapsulated);
         self.counters.add(Fate::EncapsulatedBytes, inner.length as u64);
     }
+}
+
+/// Where a packet came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From this site.
+    Site,
+    /// From another one, to be sent on.
+    Network,
 }
 
 /// Whether every link must carry the packet, however narrow (RFC 8200 section 5).

@@ -36,6 +36,6 @@ pub use decap::{Decapsulator, Ingress, Relay};
 pub use eid_set::EidSet;
 pub use encap::{Datagram, Egress, Encapsulator, Envelope, Held, Lane, Routes, TooBig};
 pub use inner::{Inner, Malformed};
-pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator};
+pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator, Transit};
 pub use map_cache::{Entry, Forwarding, MapCache};
 pub use mtu::Limits;

@@ -51,6 +51,19 @@ pub struct TableLocator {
     pub reach: Reach,
     /// What it has carried; shared with earlier tables of the same mapping.
     pub counters: Arc<LocatorCounters>,
+    /// Whether packets of other sites may go there by us.
+    pub transit: Transit,
+}
+
+/// Whether packets that came by the network may be sent on to a locator (RTR role).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transit {
+    /// They may.
+    #[default]
+    Allowed,
+    /// The mapping's explicit path does not lead by this node, so a packet that is here has lost its way. To begin the
+    /// path anew could send it round.
+    Refused,
 }
 
 /// The locators of one mapping, and the share of each in the traffic.
@@ -73,17 +86,27 @@ impl LocatorTable {
             .take(255)
             .map(|(locator, reach)| {
                 let counters = previous
-                    .and_then(|table| table.counters_of(locator.rloc))
+                    .and_then(|table| table.counters_of(&locator))
                     .unwrap_or_default();
                 TableLocator {
                     locator,
                     reach,
                     counters,
+                    transit: Transit::Allowed,
                 }
             })
             .collect();
         let buckets = buckets(&locators);
         Self { locators, buckets }
+    }
+
+    /// Says which locators packets of other sites may not go to.
+    pub fn refuse_transit(&mut self, refused: impl Fn(&Locator) -> bool) {
+        for entry in &mut self.locators {
+            if refused(&entry.locator) {
+                entry.transit = Transit::Refused;
+            }
+        }
     }
 
     /// The locator for a flow. `None` if the mapping has none that may be used.
@@ -108,10 +131,11 @@ impl LocatorTable {
         })
     }
 
-    fn counters_of(&self, rloc: Rloc) -> Option<Arc<LocatorCounters>> {
+    fn counters_of(&self, locator: &Locator) -> Option<Arc<LocatorCounters>> {
+        let same = |entry: &Locator| (entry.rloc, entry.path) == (locator.rloc, locator.path);
         self.locators
             .iter()
-            .find(|entry| entry.locator.rloc == rloc)
+            .find(|entry| same(&entry.locator))
             .map(|entry| Arc::clone(&entry.counters))
     }
 }

@@ -4,6 +4,7 @@
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
 mod rows;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use proto::{Span, Timestamp};
 use crate::context::Context;
 use crate::input::Effect;
 use crate::timers::Timers;
+use ways::{Known, Ways};
 
 /// Locators of one mapping that are used; the wire allows 255.
 const MOST_LOCATORS: usize = 128;
@@ -33,6 +35,7 @@ pub(crate) struct Cache {
     changed: Changed,
     /// Mappings that were removed, and not replaced, since it was last asked.
     departed: Vec<EidPrefix>,
+    ways: Ways,
 }
 
 /// What has changed since it was last told.
@@ -73,7 +76,11 @@ impl Content {
     fn reachable(self) -> Self {
         match self {
             Self::Locators(mut locators) => {
-                locators.retain(|locator| may_be_a_host(locator.rloc.0));
+                let hops = |locator: &Locator| locator.path.map(Vec::from).unwrap_or_default();
+                locators.retain(|locator| {
+                    let mut hops = hops(locator).into_iter();
+                    may_be_a_host(locator.rloc.0) && hops.all(|hop| may_be_a_host(hop.rloc.0))
+                });
                 locators.truncate(MOST_LOCATORS);
                 if locators.is_empty() {
                     Self::Negative(Action::Drop)
@@ -122,10 +129,11 @@ pub(crate) struct Refresh {
 }
 
 impl Cache {
-    /// A cache that knows this node's own EIDs, so that nothing else is taken for them.
-    pub(crate) fn new(own: impl Iterator<Item = EidPrefix>) -> Self {
+    /// A cache that knows this node's own EIDs, so that nothing else is taken for them, and its locators, so that it
+    /// finds its place on explicit paths.
+    pub(crate) fn new(eids: impl Iterator<Item = EidPrefix>, rlocs: impl Iterator<Item = Rloc>) -> Self {
         let mut table = MapCache::new();
-        for prefix in own {
+        for prefix in eids {
             table.insert(Entry {
                 prefix,
                 forwarding: Forwarding::Local,
@@ -142,7 +150,13 @@ impl Cache {
                 locators: false,
             },
             departed: Vec::new(),
+            ways: Ways::new(rlocs),
         }
+    }
+
+    /// EIDs that hops of paths stand for and that no mapping is known of.
+    pub(crate) fn take_wanted(&mut self) -> Vec<Eid> {
+        self.ways.take_wanted()
     }
 
     /// What the packet path does with packets to `eid` now.
@@ -184,7 +198,7 @@ impl Cache {
         let kept: Vec<Rloc> = match &mapping.content {
             Content::Locators(locators) => {
                 let usable = locators.iter().filter(|locator| locator.priority.usable());
-                usable.map(|locator| locator.rloc).collect()
+                usable.flat_map(|locator| self.ways.probed(locator)).collect()
             }
             Content::Pending | Content::Negative(_) => Vec::new(),
         };
@@ -197,6 +211,14 @@ impl Cache {
         self.timers.set(prefix, mapping.due());
         self.mappings.insert(prefix, mapping);
         self.write(&prefix);
+        self.write_those_by(&prefix);
+    }
+
+    /// The paths that a hop within `block` stands in go another way now.
+    fn write_those_by(&mut self, block: &EidPrefix) {
+        for prefix in self.ways.by(block) {
+            self.write(&prefix);
+        }
     }
 
     /// Forgets a mapping.
@@ -206,6 +228,8 @@ impl Cache {
         if let Some(removed) = self.mappings.remove(prefix) {
             self.table.remove(prefix);
             self.changed.table = true;
+            self.ways.forget(prefix);
+            self.write_those_by(prefix);
             if removed.origin == Origin::Publication {
                 self.departed.push(*prefix);
             }
@@ -340,15 +364,22 @@ impl Cache {
             Content::Negative(action) if is_native(*action) => Forwarding::Native,
             Content::Negative(_) => Forwarding::Drop,
             Content::Locators(locators) => {
-                let reach = |rloc| {
-                    if self.down.contains(&rloc) {
-                        Reach::Down
-                    } else {
-                        Reach::Up
-                    }
+                let known = Known {
+                    table: &self.table,
+                    down: &self.down,
                 };
-                let known = locators.iter().map(|locator| (*locator, reach(locator.rloc)));
-                Forwarding::Encapsulate(LocatorTable::new(known, self.locator_table(prefix)))
+                let ways = &mut self.ways;
+                let found: Vec<_> = locators
+                    .iter()
+                    .map(|locator| ways.next(locator, *prefix, known))
+                    .collect();
+                let before = match self.table.get(prefix).map(|entry| &entry.forwarding) {
+                    Some(Forwarding::Encapsulate(before)) => Some(before),
+                    _ => None,
+                };
+                let mut table = LocatorTable::new(found, before);
+                table.refuse_transit(|locator| !ways.leads_by_us(locator));
+                Forwarding::Encapsulate(table)
             }
         };
         self.table.insert(Entry {
@@ -366,15 +397,16 @@ impl Cache {
         else {
             return;
         };
-        for locator in locators.iter().filter(|locator| !kept.contains(&locator.rloc)) {
-            let Some(eids) = self.eids.get_mut(&locator.rloc) else {
+        let before = locators.iter().flat_map(|locator| self.ways.probed(locator));
+        for rloc in before.filter(|rloc| !kept.contains(rloc)) {
+            let Some(eids) = self.eids.get_mut(&rloc) else {
                 continue;
             };
             eids.remove(prefix);
             if eids.is_empty() {
-                self.eids.remove(&locator.rloc);
+                self.eids.remove(&rloc);
                 // Nobody probes it from now on; an old belief must not wait for its return.
-                self.down.remove(&locator.rloc);
+                self.down.remove(&rloc);
                 self.changed.locators = true;
             }
         }

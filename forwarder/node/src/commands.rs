@@ -282,7 +282,10 @@ fn checked_locators(locators: &[Locator], cx: &Context<'_>) -> Result<Vec<Locato
         ));
     }
     let mut seen = BTreeSet::new();
-    if let Some(twice) = locators.iter().find(|locator| !seen.insert(locator.rloc)) {
+    if let Some(twice) = locators
+        .iter()
+        .find(|locator| !seen.insert((locator.rloc, locator.path.map(|path| path.to_string()))))
+    {
         return Err(format!("{} is there twice", twice.rloc));
     }
     Ok(locators

@@ -333,7 +333,7 @@ impl Config {
     /// The locator with its L bit as it stands for this node (RFC 9301 section 5.4).
     pub(crate) fn marked(&self, locator: Locator) -> Locator {
         Locator {
-            local: self.is_own(locator.rloc),
+            local: self.is_own(locator.etr()),
             probed: false,
             ..locator
         }

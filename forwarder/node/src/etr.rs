@@ -104,7 +104,7 @@ pub(crate) fn answer_probe(
     let record = match database.covering(asked) {
         Some((eid, own)) => {
             let mark = |locator: &Locator| Locator {
-                probed: locator.rloc.0 == arrival.local,
+                probed: locator.etr().0 == arrival.local,
                 ..*locator
             };
             own.record(eid, own.told(&request.itr_rlocs).iter().map(mark).collect())

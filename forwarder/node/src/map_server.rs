@@ -365,21 +365,21 @@ fn authorised<'c>(
 
 /// Whom to ask: the registering xTR's own locators first, then the others, each by priority.
 fn etrs(registration: &Registration, cx: &Context<'_>) -> Vec<Rloc> {
-    let usable = |locator: &&Locator| locator.priority.usable() && cx.own_toward(locator.rloc.0).is_some();
+    let usable = |locator: &&Locator| locator.priority.usable() && cx.own_toward(locator.etr().0).is_some();
     // To ourselves it would come back to where it is.
     let other = |rloc: &Rloc| !cx.config.is_own(*rloc);
     let mut locators: Vec<&Locator> = registration.record.locators.iter().filter(usable).collect();
     // Only the xTR that registered knows for certain what it tells each client.
     locators.sort_by_key(|locator| {
         (
-            locator.rloc.0 != registration.from,
+            locator.etr().0 != registration.from,
             !locator.local,
             locator.priority,
         )
     });
     let mut etrs: Vec<Rloc> = locators
         .iter()
-        .map(|locator| locator.rloc)
+        .map(|locator| locator.etr())
         .filter(other)
         .collect();
     if etrs.is_empty() {

@@ -23,7 +23,10 @@ pub(crate) struct Xtr {
 impl Xtr {
     pub(crate) fn new(config: &Config, now: Timestamp) -> Self {
         Self {
-            cache: Cache::new(config.eids.iter().map(|own| own.prefix)),
+            cache: Cache::new(
+                config.eids.iter().map(|own| own.prefix),
+                config.rlocs.iter().map(|own| own.rloc),
+            ),
             resolutions: Resolutions::new(now),
             database: Database::new(config),
             registrations: Registrations::default(),
@@ -53,6 +56,9 @@ impl Xtr {
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         for refresh in self.cache.tick(cx.now) {
             self.resolutions.refresh(refresh.asked, cx);
+        }
+        for hop in self.cache.take_wanted() {
+            self.resolutions.refresh(hop, cx);
         }
         self.resolutions.tick(&mut self.cache, cx);
         self.registrations.tick(&self.database, cx);

@@ -88,13 +88,14 @@ pub struct Internet {
     pub server: Namespace,
     /// What everything crosses.
     pub core: Namespace,
-    children: Vec<Child>,
+    rtrs: Vec<Namespace>,
+    children: Vec<(Place, Child)>,
     directory: tempfile::TempDir,
 }
 
 impl Drop for Internet {
     fn drop(&mut self) {
-        for child in &mut self.children {
+        for (_, child) in &mut self.children {
             // Already ended is as good.
             let _ = child.kill();
             let _ = child.wait();
@@ -113,6 +114,7 @@ impl Internet {
             b: site(2, &core)?,
             server,
             core,
+            rtrs: Vec::new(),
             children: Vec::new(),
             directory: tempfile::tempdir()?,
         })
@@ -144,8 +146,8 @@ impl Internet {
         ])?;
         command.arg(&home).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        let child = self.space(space).spawn(command)?;
-        self.children.push(child);
+        let child = self.space(space)?.spawn(command)?;
+        self.children.push((space, child));
         Ok(())
     }
 
@@ -167,8 +169,8 @@ impl Internet {
         let mut command = pacao(["forwarder", "--die-with-parent", "--config"])?;
         command.arg(&file).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        let child = self.space(space).spawn(command)?;
-        self.children.push(child);
+        let child = self.space(space)?.spawn(command)?;
+        self.children.push((space, child));
         crate::patience::wait_for(
             "our forwarder answers",
             || std::fs::read_to_string(home.join("log")).unwrap_or_default(),
@@ -213,12 +215,31 @@ impl Internet {
             .links(move |links| links.neighbour(&port, rloc, nobody))?)
     }
 
-    fn space(&self, place: Place) -> &Namespace {
-        match place {
+    /// A further router on the core, at the address returned.
+    pub fn rtr(&mut self) -> anyhow::Result<(Place, IpAddr)> {
+        let number = 3 + u8::try_from(self.rtrs.len())?;
+        let router = space(&format!("rtr-{number}"))?;
+        join(&self.core, &router, (number, 0))?;
+        self.rtrs.push(router);
+        Ok((Place::Rtr(self.rtrs.len() - 1), subnet(number, 0, 2)))
+    }
+
+    /// Kills what runs somewhere.
+    pub fn kill(&mut self, place: Place) -> anyhow::Result<()> {
+        for (_, child) in self.children.iter_mut().filter(|(at, _)| *at == place) {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    fn space(&self, place: Place) -> anyhow::Result<&Namespace> {
+        Ok(match place {
             Place::A => &self.a.router,
             Place::B => &self.b.router,
             Place::Server => &self.server,
-        }
+            Place::Rtr(number) => self.rtrs.get(number).context("no such router")?,
+        })
     }
 }
 
@@ -231,6 +252,8 @@ pub enum Place {
     B,
     /// At the Map-Server's address.
     Server,
+    /// At a further router.
+    Rtr(usize),
 }
 
 /// The core's end of a cable.

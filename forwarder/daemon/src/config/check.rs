@@ -7,7 +7,7 @@ use std::path::Path;
 
 use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, InstanceId, Key, Priority, Rloc, Ttl, Weight};
+use lisp_wire::{EidPrefix, Hop, InstanceId, Key, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
     ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey,
     Site, TellBy,
@@ -41,7 +41,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let carries = raw
         .roles
         .iter()
-        .any(|role| matches!(role, RawRole::Itr | RawRole::Etr | RawRole::Rtr));
+        .any(|role| matches!(role, RawRole::Itr | RawRole::Etr));
     if raw.roles.is_empty() {
         return Err(Problem::new(
             "roles",
@@ -52,7 +52,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     if carries && tuns.is_empty() {
         return Err(Problem::new(
             "tun",
-            "roles itr, etr and rtr carry packets and need tun: { name: lisp0 }",
+            "roles itr and etr carry packets of a site and need tun: { name: lisp0 }",
         ));
     }
     let homeless = |eid: &RawEid| carries && !tuns.iter().any(|tun| tun.iid == eid.prefix.iid());
@@ -75,7 +75,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let node = node::Config {
         xtr_id,
         site_id: SiteId(raw.site_id),
-        roles: raw.roles.iter().copied().filter_map(role).collect(),
+        roles: raw.roles.iter().copied().map(role).collect(),
         map_resolvers: raw
             .map_resolvers
             .iter()
@@ -85,7 +85,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         pubsub: pubsub(&raw.pubsub, &keys)?,
         map_servers,
         register_every: raw.register_every.0,
-        eids: raw.eids.into_iter().map(eid).collect(),
+        eids: eids(&raw.eids)?,
         sites: sites(&raw.sites, &keys)?,
         change_priority: change_priority(&raw.change_priority, &keys)?,
         probing: Probing {
@@ -194,28 +194,41 @@ fn tun(raw: RawTun, field: &str) -> Result<TunConfig, Problem> {
     })
 }
 
-/// The RTR role is the packet path's alone; the control machines need not know of it.
-fn role(raw: RawRole) -> Option<Role> {
+/// What an RTR takes on is the packet path's matter; the control machines ask and probe for it as for an ITR.
+const fn role(raw: RawRole) -> Role {
     match raw {
-        RawRole::Itr => Some(Role::Itr),
-        RawRole::Etr => Some(Role::Etr),
-        RawRole::MapServer => Some(Role::MapServer),
-        RawRole::MapResolver => Some(Role::MapResolver),
-        RawRole::Rtr => None,
+        RawRole::Itr | RawRole::Rtr => Role::Itr,
+        RawRole::Etr => Role::Etr,
+        RawRole::MapServer => Role::MapServer,
+        RawRole::MapResolver => Role::MapResolver,
     }
 }
 
-fn eid(raw: RawEid) -> OwnEid {
-    OwnEid {
-        prefix: raw.prefix,
-        ttl: Ttl(raw.ttl),
-        locators: raw
-            .locators
-            .into_iter()
-            .map(super::raw::RawLocator::to_locator)
-            .collect(),
-        register: raw.register,
-    }
+fn eids(raw: &[RawEid]) -> Result<Vec<OwnEid>, Problem> {
+    let eid = |(at, raw): (usize, &RawEid)| {
+        let numbered = raw.locators.iter().enumerate();
+        let locators = numbered.map(|(locator_at, raw)| {
+            let field = |name: &str| format!("eids[{at}].locators[{locator_at}]{name}");
+            let (priority, weight) = (Priority(raw.priority), Weight(raw.weight));
+            match (raw.address, &raw.path) {
+                (Some(address), None) => Ok(Locator::unicast(Rloc(address), priority, weight)),
+                (None, Some(hops)) => {
+                    let hops: Vec<Hop> = hops.iter().map(|hop| hop.0).collect();
+                    let path = LocatorPath::new(&hops);
+                    let path = path.map_err(|error| Problem::new(field(".path"), error.to_string()))?;
+                    Ok(Locator::over(path, priority, weight))
+                }
+                _ => Err(Problem::new(field(""), "give either an address or a path to it")),
+            }
+        });
+        Ok(OwnEid {
+            prefix: raw.prefix,
+            ttl: Ttl(raw.ttl),
+            locators: locators.collect::<Result<_, Problem>>()?,
+            register: raw.register,
+        })
+    };
+    raw.iter().enumerate().map(eid).collect()
 }
 
 fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {

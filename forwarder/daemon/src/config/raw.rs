@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use lisp_wire::message::Algorithm;
-use lisp_wire::{EidPrefix, Locator, MacLength, Priority, Rloc, Weight};
+use lisp_wire::{EidPrefix, Hop, MacLength, Rloc};
 use node::config::PubSub;
 use proto::{SiteName, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -56,9 +56,58 @@ pub(super) struct RawLocator {
     pub(super) weight: u8,
 }
 
-impl RawLocator {
-    pub(super) fn to_locator(self) -> Locator {
-        Locator::unicast(Rloc(self.address), Priority(self.priority), Weight(self.weight))
+/// Where an EID is reached: an address, or a path to it.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEidLocator {
+    pub(super) address: Option<IpAddr>,
+    pub(super) path: Option<Vec<RawHop>>,
+    #[serde(default = "first")]
+    pub(super) priority: u8,
+    #[serde(default = "hundred")]
+    pub(super) weight: u8,
+}
+
+/// A hop of a path: its address alone, or with its bits.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(from = "HopForm")]
+pub(super) struct RawHop(pub(super) Hop);
+
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "an address, or { address, lookup, probe, strict }")]
+enum HopForm {
+    Address(IpAddr),
+    Full(FullHop),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FullHop {
+    address: IpAddr,
+    #[serde(default)]
+    lookup: bool,
+    #[serde(default = "yes")]
+    probe: bool,
+    #[serde(default)]
+    strict: bool,
+}
+
+impl From<HopForm> for RawHop {
+    fn from(form: HopForm) -> Self {
+        Self(match form {
+            HopForm::Address(address) => Hop::loose(Rloc(address)),
+            HopForm::Full(FullHop {
+                address,
+                lookup,
+                probe,
+                strict,
+            }) => Hop {
+                rloc: Rloc(address),
+                lookup,
+                probe,
+                strict,
+            },
+        })
     }
 }
 
@@ -213,7 +262,7 @@ pub(super) struct RawEid {
     #[serde(default = "day")]
     pub(super) ttl: u32,
     #[serde(default)]
-    pub(super) locators: Vec<RawLocator>,
+    pub(super) locators: Vec<RawEidLocator>,
     #[serde(default = "yes")]
     pub(super) register: bool,
 }
