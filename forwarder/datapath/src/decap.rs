@@ -122,9 +122,9 @@ impl Decapsulator {
         let local = ours && cache.lookup(&eid).is_some_and(here);
         if !local && !self.relay.takes(&eid) {
             return Err(match (ours, &self.relay) {
-                (false, _) => Fate::WrongInstance,
+                (_, Relay::For(_)) => Fate::RelayRefused,
                 (true, Relay::Refused) => Fate::NotLocal,
-                (true, Relay::For(_)) => Fate::RelayRefused,
+                (false, Relay::Refused) => Fate::WrongInstance,
             });
         }
         if class != inner.traffic_class {
