@@ -51,6 +51,9 @@ pub enum NodeCommand {
         /// Lifetime.
         ttl: Span,
     },
+    /// Read the configuration file anew: keys, Map-Servers, sites and the like change at once, addresses and roles with a
+    /// restart only. A file that is wrong changes nothing.
+    Reload,
     /// Report what is asked, once and whole. A table that is too long for that is refused: it is to be asked for by
     /// [`NodeCommand::Page`].
     Show {

@@ -31,6 +31,8 @@ pub struct Config {
     pub control: Option<ControlConfig>,
     /// Where replay nonces are kept over a restart; `None` forgets them.
     pub state_dir: Option<PathBuf>,
+    /// The file it was read from; read anew on SIGHUP and on request.
+    pub path: PathBuf,
 }
 
 /// A TUN interface.
@@ -91,7 +93,12 @@ impl Config {
         let raw: RawConfig =
             serde_yaml::from_str(text).map_err(|source| ConfigError::of_yaml(path, &source))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        check::checked(raw, base).map_err(|problem| {
+        let checked = check::checked(raw, base);
+        let with_path = |config| Self {
+            path: path.to_owned(),
+            ..config
+        };
+        checked.map(with_path).map_err(|problem| {
             let place = locate::locate(text, &problem.field);
             ConfigError::Refused {
                 place: Place::of(path, place),

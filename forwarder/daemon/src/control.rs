@@ -4,11 +4,13 @@ mod datagrams;
 mod effects;
 mod misses;
 mod paths;
+mod reload;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use datapath::Fate;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use node::{Effect, Input, Node};
-use proto::{Span, Timestamp};
+use proto::{NodeCommand, NodeFrame, Span, Timestamp};
 
 use crate::clients::{Clients, Happening, Waiting};
 use crate::clock::Clock;
@@ -46,6 +48,10 @@ pub(crate) struct Control {
     pub(crate) release: Option<Release>,
     /// Readable when the process is asked to end.
     pub(crate) signals: UnixStream,
+    /// Readable when the configuration is to be read anew.
+    pub(crate) hangups: UnixStream,
+    /// The configuration's file.
+    pub(crate) path: PathBuf,
     /// Closed by a packet thread that ends.
     pub(crate) lifelines: Vec<UnixStream>,
     pub(crate) desk: Desk,
@@ -98,6 +104,7 @@ pub(crate) enum End {
 #[derive(Clone, Copy, Debug, Default)]
 struct Woken {
     asked_to_end: bool,
+    hung_up: bool,
     thread_died: bool,
     words: bool,
     datagrams: bool,
@@ -113,6 +120,9 @@ impl Control {
             let woken = self.wait()?;
             if woken.thread_died {
                 return Ok(End::ThreadDied);
+            }
+            if woken.hung_up {
+                self.hung_up();
             }
             if woken.datagrams {
                 self.receive();
@@ -137,7 +147,7 @@ impl Control {
     /// Sleeps until something happens or a deadline comes.
     fn wait(&self) -> io::Result<Woken> {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let fixed = [self.signals.as_fd(), self.ear.as_fd()].map(readable);
+        let fixed = [self.signals.as_fd(), self.hangups.as_fd(), self.ear.as_fd()].map(readable);
         let mut waited = Vec::from(fixed);
         waited.extend(self.lifelines.iter().map(|lifeline| readable(lifeline.as_fd())));
         waited.extend(self.sockets.iter().map(|socket| readable(socket.as_fd())));
@@ -160,6 +170,7 @@ impl Control {
         let mut ready = waited.iter().map(|fd| fd.any().unwrap_or(true));
         Ok(Woken {
             asked_to_end: ready.next().unwrap_or(true),
+            hung_up: ready.next().unwrap_or(true),
             words: ready.next().unwrap_or(true),
             thread_died: ready.by_ref().take(lifelines).fold(false, |any, one| any | one),
             datagrams: ready.by_ref().take(sockets).fold(false, |any, one| any | one),
@@ -201,17 +212,29 @@ impl Control {
 
     fn serve_clients(&mut self) {
         let happenings = self.clients.as_mut().map(Clients::serve).unwrap_or_default();
-        self.desk
-            .inputs
-            .extend(happenings.into_iter().map(|happening| match happening {
+        for happening in happenings {
+            let input = match happening {
                 Happening::Connected(client) => Input::Connected { client },
+                Happening::Asked {
+                    client,
+                    frame:
+                        NodeFrame {
+                            request,
+                            command: NodeCommand::Reload,
+                        },
+                } => {
+                    self.reload_for(client, request);
+                    continue;
+                }
                 Happening::Asked { client, frame } => Input::Command {
                     client,
                     request: frame.request,
                     command: frame.command,
                 },
                 Happening::Gone(client) => Input::ClientGone { client },
-            }));
+            };
+            self.desk.inputs.push_back(input);
+        }
     }
 
     /// The packet threads count and say nothing; here is said what they lost, not more than once a minute.

@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use datapath::{Decapsulator, Encapsulator, Relay};
 use node::{Effect, Input, Node};
 use offload::{Capability, Role, SystemError, UdpSocket, capabilities};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::clients::{Clients, ListenError, Listener};
 use crate::clock::Clock;
@@ -77,7 +78,8 @@ fn thread_error(what: &'static str) -> impl Fn(io::Error) -> RunError {
 
 /// Runs a forwarder until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), RunError> {
-    let signals = signals().map_err(thread_error("signals"))?;
+    let asked = |which: &[i32]| signals(which).map_err(thread_error("signals"));
+    let (signals, hangups) = (asked(&[SIGTERM, SIGINT])?, asked(&[SIGHUP])?);
     let clock = Clock::start();
     let state = config.state_dir.as_deref().map(StateFile::within).transpose()?;
     let remembered = state.as_ref().map(StateFile::load).transpose()?.flatten();
@@ -101,6 +103,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(RunError::Random)?;
     let name = config.node.name.clone();
+    let path = config.path;
     let (mut node, mut effects) = Node::new(config.node, clock.now(), seed);
     if let Some(state) = remembered {
         // The node begins without a past; what it would write now must not replace what it is about to be told.
@@ -120,6 +123,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         ear,
         release,
         signals,
+        hangups,
+        path,
         lifelines,
         shared,
     };
@@ -143,10 +148,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
     }
 }
 
-fn signals() -> io::Result<UnixStream> {
+/// Readable once one of these signals has come.
+fn signals(which: &[i32]) -> io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    read.set_nonblocking(true)?;
+    for signal in which {
+        signal_hook::low_level::pipe::register(*signal, write.try_clone()?)?;
     }
     Ok(read)
 }

@@ -101,6 +101,9 @@ pub(crate) fn obey(
             most,
         } => tables::page((what, eid, after, most), machines, cx),
         NodeCommand::Log { query } => NodeReport::Log(cx.journal.page(&query)),
+        NodeCommand::Reload => NodeReport::Refused {
+            why: "the process around the node has no file to read".into(),
+        },
     };
     let answer = Effect::Report {
         to: To::Client(client),

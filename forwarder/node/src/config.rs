@@ -1,10 +1,15 @@
 //! What a node is told of itself and of its peers. [`Config::check`] refuses what cannot work; the machines take it as true.
 
+mod adopt;
+mod key_ring;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Type5, Weight};
 use proto::{SiteName, Span};
+
+pub use key_ring::KeyRing;
 
 /// Everything a node is told when it takes up.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ pub struct Config {
     pub pubsub: PubSub,
     /// Those of `map_resolvers` through which this node subscribes instead of just asking (RFC 9437), and the key that
     /// the Map-Server behind each signs its Map-Notifies with.
-    pub subscribe: BTreeMap<Rloc, Key>,
+    pub subscribe: BTreeMap<Rloc, KeyRing>,
     /// Change-Priority (thesis section 4.3).
     pub change_priority: ChangePriority,
     /// Probing of the locators in the own map cache.
@@ -69,8 +74,8 @@ pub struct OwnRloc {
 pub struct MapServer {
     /// Where it is.
     pub address: Rloc,
-    /// The key shared with it.
-    pub key: Key,
+    /// The keys shared with it.
+    pub keys: KeyRing,
     /// Whether it is to answer Map-Requests itself. It then knows nothing of the views of single clients.
     pub proxy_reply: bool,
 }
@@ -100,7 +105,7 @@ pub struct Site {
     /// How strictly registrations are ordered.
     pub nonces: NonceRule,
     /// The key shared with those who may subscribe to its mappings; [`PubSub::key`] where there is none.
-    pub pubsub: Option<Key>,
+    pub pubsub: Option<KeyRing>,
 }
 
 /// Who may subscribe to mappings here (RFC 9437). Without any key nobody can, and Map-Requests that ask for it are
@@ -108,7 +113,7 @@ pub struct Site {
 #[derive(Clone, Debug)]
 pub struct PubSub {
     /// The key shared with subscribers, for sites that have none of their own.
-    pub key: Option<Key>,
+    pub key: Option<KeyRing>,
     /// At most so many subscriptions are kept. Further ones are answered like plain Map-Requests.
     pub most: usize,
 }
@@ -466,7 +471,7 @@ mod tests {
             ("sites", |c| c.sites[0].keys.clear()),
             ("subscribe", |c| {
                 let key = c.sites[0].keys[0].clone();
-                c.subscribe = [(Rloc([192, 0, 2, 9].into()), key)].into();
+                c.subscribe = [(Rloc([192, 0, 2, 9].into()), key.into())].into();
             }),
             ("change_priority.keys", |c| {
                 c.change_priority.keys.push(c.change_priority.keys[0].clone());

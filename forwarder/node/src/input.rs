@@ -6,6 +6,7 @@ use datapath::MapCache;
 use lisp_wire::{Eid, EidPrefix, Rloc};
 use proto::{NodeCommand, NodeReport, Timestamp};
 
+use crate::config::Config;
 use crate::state::State;
 
 /// A connection of the control socket, named by the daemon.
@@ -61,6 +62,9 @@ pub enum Input {
         /// Which.
         rloc: Rloc,
     },
+    /// The configuration was read anew: [`Config::fixed`](crate::Config::fixed) says what of it does not count. Everything
+    /// is registered at once, by the new keys.
+    Configured(Box<Config>),
     /// The process ends: registrations are withdrawn.
     Shutdown,
 }

@@ -44,15 +44,15 @@ struct Authentic<'a> {
 impl Mobility {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            keys: config
-                .change_priority
-                .keys
-                .iter()
-                .map(|scoped| scoped.key.clone())
-                .collect(),
+            keys: keys_of(config),
             guard: ReplayGuard::default(),
             deliveries: Deliveries::default(),
         }
+    }
+
+    /// The keys have changed.
+    pub(crate) fn rekey(&mut self, config: &Config) {
+        self.keys = keys_of(config);
     }
 
     /// A Change-Priority from the network.
@@ -342,4 +342,9 @@ fn acknowledge(message: &ChangePriority, key: &ScopedKey, to: SocketAddr, cx: &m
         records: message.records.iter().map(bare).collect(),
     };
     cx.send_signed(&Message::ChangePriority(acknowledgement), &key.key, to);
+}
+
+fn keys_of(config: &Config) -> Vec<Key> {
+    let scoped = &config.change_priority.keys;
+    scoped.iter().map(|scoped| scoped.key.clone()).collect()
 }

@@ -84,6 +84,15 @@ impl Node {
         if let Input::Remembered(state) = &input {
             self.resume(state);
         }
+        let input = match input {
+            Input::Configured(newer) => {
+                self.config.adopt(*newer);
+                self.machines.mobility.rekey(&self.config);
+                self.machines.xtr.registrations.start(now);
+                Input::Tick
+            }
+            input => input,
+        };
         let since = self.since;
         // After a stall answers wait in line that came in time: no probe is lost before those are read.
         let heard = match &input {
@@ -151,7 +160,7 @@ impl Node {
                     machines.xtr.registrations.withdraw(&machines.xtr.database, cx);
                     cx.remember(Memory::Now);
                 }
-                Input::Tick | Input::Remembered(_) => {}
+                Input::Tick | Input::Remembered(_) | Input::Configured(_) => {}
             }
             machines.tick(heard, cx);
         })
@@ -164,6 +173,11 @@ impl Node {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// What the node goes by.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The connections that [`To::Subscribers`] stands for.

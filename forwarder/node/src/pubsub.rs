@@ -13,10 +13,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lisp_wire::message::{MapNotify, SiteId, XtrId};
-use lisp_wire::{Action, EidPrefix, Key, MappingRecord, Nonce, Ttl};
+use lisp_wire::{Action, EidPrefix, MappingRecord, Nonce, Ttl};
 use proto::{Span, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, KeyRing};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::timers::Timers;
@@ -82,7 +82,7 @@ impl Publisher {
         &mut self,
         wish: Wish,
         record: MappingRecord,
-        key: &Key,
+        keys: &KeyRing,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
         let eid = record.eid;
@@ -93,7 +93,7 @@ impl Publisher {
         }
         let full = known.is_none() && self.expiries.len() >= cx.config.pubsub.most;
         let notice = Notice::new(Purpose::Confirm { asked: wish.asked }, wish, Arc::new(record));
-        if full || self.notices.offer(notice, key, cx).is_none() {
+        if full || self.notices.offer(notice, keys, cx).is_none() {
             cx.count(Counter::PubsubFull);
             return Err(Full);
         }
@@ -110,14 +110,14 @@ impl Publisher {
         else {
             return cx.count(Counter::PubsubUnknown);
         };
-        let Some(key) = key_of(cx.config, &eid) else {
+        let Some(keys) = keys_of(cx.config, &eid) else {
             return;
         };
         if wish.nonce <= known.nonce {
             return cx.count(Counter::PubsubReplayed);
         }
         let notice = Notice::new(Purpose::Farewell, wish, Arc::new(withdrawn(eid)));
-        if self.notices.offer(notice, key, cx).is_none() {
+        if self.notices.offer(notice, keys, cx).is_none() {
             cx.count(Counter::PubsubFull);
         }
     }
@@ -125,7 +125,7 @@ impl Publisher {
     /// Tells all subscribers of mappings around `record` and of `within`, each once (RFC 9437 section 6).
     pub(crate) fn publish(&mut self, record: MappingRecord, within: &[EidPrefix], cx: &mut Context<'_>) {
         let config = cx.config;
-        let Some(key) = key_of(config, &record.eid) else {
+        let Some(keys) = keys_of(config, &record.eid) else {
             return;
         };
         let record = Arc::new(record);
@@ -142,7 +142,7 @@ impl Publisher {
                         (eid, *xtr),
                         subscription,
                         &record,
-                        (key, &mut *cx),
+                        (keys, &mut *cx),
                     );
                 }
             }
@@ -158,13 +158,13 @@ impl Publisher {
     ) {
         let config = cx.config;
         let subscription = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr));
-        if let (Some(subscription), Some(key)) = (subscription, key_of(config, &record.eid)) {
+        if let (Some(subscription), Some(keys)) = (subscription, keys_of(config, &record.eid)) {
             tell(
                 &mut self.notices,
                 (eid, xtr),
                 subscription,
                 &Arc::new(record),
-                (key, cx),
+                (keys, cx),
             );
         }
     }
@@ -249,7 +249,7 @@ impl Publisher {
             let Some((eid, xtr, purpose, about)) = self.notices.subject(id) else {
                 continue;
             };
-            let Some(key) = key_of(config, &about) else {
+            let Some(keys) = keys_of(config, &about) else {
                 continue;
             };
             let subscription = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr));
@@ -261,7 +261,8 @@ impl Publisher {
                 }
                 _ => None,
             };
-            if self.notices.again(id, nonce, key, cx) == Verdict::GivenUp && purpose == Purpose::Publication {
+            if self.notices.again(id, nonce, keys, cx) == Verdict::GivenUp && purpose == Purpose::Publication
+            {
                 self.end(&eid, &xtr);
             }
         }
@@ -293,8 +294,8 @@ impl Publisher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// The key that publications about `eid` are signed with: of the closest site around it that has one, or the server's.
-pub(crate) fn key_of<'c>(config: &'c Config, eid: &EidPrefix) -> Option<&'c Key> {
+/// The keys that publications about `eid` are signed with: of the closest site around it that has one, or the server's.
+pub(crate) fn keys_of<'c>(config: &'c Config, eid: &EidPrefix) -> Option<&'c KeyRing> {
     let sites = config.sites.iter().filter(|site| site.prefix.covers(eid));
     sites
         .max_by_key(|site| site.prefix.length())
@@ -320,7 +321,7 @@ fn tell(
     (eid, xtr): (EidPrefix, XtrId),
     subscription: &mut Subscription,
     record: &Arc<MappingRecord>,
-    (key, cx): (&Key, &mut Context<'_>),
+    (keys, cx): (&KeyRing, &mut Context<'_>),
 ) {
     if let Some(id) = subscription.open.remove(&record.eid) {
         notices.drop(id);
@@ -336,7 +337,7 @@ fn tell(
     let mut notice = Notice::new(Purpose::Publication, wish, Arc::clone(record));
     notice.eid = eid;
     cx.count(Counter::PubsubPublished);
-    let id = notices.send(notice, key, cx);
+    let id = notices.send(notice, keys, cx);
     subscription.open.insert(record.eid, id);
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use lisp_wire::message::{MapNotify, MapRegister};
-use lisp_wire::{CONTROL_PORT, EidPrefix, Message, Nonce, Ttl, verify};
+use lisp_wire::{CONTROL_PORT, EidPrefix, Key, Message, Nonce, Ttl, verify};
 use proto::{Span, Timestamp};
 
 use crate::config::MapServer;
@@ -94,7 +94,10 @@ impl Registrations {
             return;
         }
         let records = eids.iter().filter_map(|eid| database.record(eid)).collect();
-        let nonce = send_register(server, records, cx);
+        let Some(key) = server.keys.signing(open.attempts) else {
+            return;
+        };
+        let nonce = send_register((server, key), records, cx);
         if let Some(wait) = WAITS.get(open.attempts) {
             self.timers.set(Due::Retry(nonce), cx.now + *wait);
             let again = Open {
@@ -120,7 +123,7 @@ impl Registrations {
         let Some(server) = cx.config.map_servers.get(open.server) else {
             return;
         };
-        match verify(datagram, std::slice::from_ref(&server.key)) {
+        match verify(datagram, server.keys.all()) {
             Ok(_) => {
                 cx.count(Counter::RegistersAcknowledged);
                 let at = |eid: &EidPrefix| ((open.server, *eid), cx.now);
@@ -142,7 +145,10 @@ impl Registrations {
                 for record in &mut records {
                     record.ttl = Ttl::DEREGISTER;
                 }
-                send_register(server, records, cx);
+                // The Map-Server may not have all of them: it takes the first that it has.
+                for key in &server.keys {
+                    send_register((server, key), records.clone(), cx);
+                }
             }
         }
     }
@@ -165,7 +171,11 @@ impl Registrations {
     }
 }
 
-fn send_register(server: &MapServer, records: Vec<lisp_wire::MappingRecord>, cx: &mut Context<'_>) -> Nonce {
+fn send_register(
+    (server, key): (&MapServer, &Key),
+    records: Vec<lisp_wire::MappingRecord>,
+    cx: &mut Context<'_>,
+) -> Nonce {
     let nonce = cx.nonces.growing(cx.now);
     cx.remember(Memory::Soon);
     cx.count(Counter::RegistersSent);
@@ -180,6 +190,6 @@ fn send_register(server: &MapServer, records: Vec<lisp_wire::MappingRecord>, cx:
         xtr: Some((cx.config.xtr_id, cx.config.site_id)),
     };
     let to = SocketAddr::new(server.address.0, CONTROL_PORT);
-    cx.send_signed(&Message::MapRegister(register), &server.key, to);
+    cx.send_signed(&Message::MapRegister(register), key, to);
     nonce
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use lisp_wire::message::{MapNotify, MapRequest, NotifyBits};
-use lisp_wire::{Action, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
+use lisp_wire::{
+    Action, CONTROL_PORT, Eid, EidPrefix, Key, MappingRecord, Message, Nonce, Rloc, Ttl, verify,
+};
 use proto::{Span, Timestamp};
 
 use crate::cache::Cache;
@@ -58,12 +60,12 @@ struct Farewell {
     eid: EidPrefix,
     held: Held,
     tries: usize,
-    heard: Heard,
+    answer: Answer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
-    Nothing,
+enum Answer {
+    None,
     /// The Map-Server knows; it may not know that we know.
     Confirmed,
 }
@@ -100,12 +102,19 @@ impl Subscriber {
         } else {
             return cx.count(Counter::Unsolicited);
         };
-        let Some(key) = cx.config.subscribe.get(&resolver) else {
+        let Some(keys) = cx.config.subscribe.get(&resolver) else {
             return cx.count(Counter::UnknownKey);
         };
-        if let Err(error) = verify(datagram.bytes, std::slice::from_ref(key)) {
-            return cx.count(error.into());
-        }
+        // The key that the Map-Server signs with is one that it has: acknowledgements are signed with the same.
+        let key = match verify(datagram.bytes, keys.all()) {
+            Ok(key) => key,
+            Err(error) => return cx.count(error.into()),
+        };
+        let heard = Heard {
+            notify,
+            key,
+            from: datagram.from,
+        };
         match (waiting, about) {
             (Some((asked, resolver)), _) => {
                 let news = Held {
@@ -115,21 +124,22 @@ impl Subscriber {
                     asked,
                     mapping: Standing::There,
                 };
-                self.confirmed(notify, news, &mut knowledge, cx);
+                self.confirmed(heard, news, &mut knowledge, cx);
             }
-            (None, Some(eid)) => self.published(notify, (eid, datagram.from), &mut knowledge, cx),
-            (None, None) => self.parted(notify, datagram.from, cx),
+            (None, Some(eid)) => self.published(heard, eid, &mut knowledge, cx),
+            (None, None) => self.parted(heard, cx),
         }
     }
 
     /// The Map-Server has taken our subscription.
     fn confirmed(
         &mut self,
-        notify: &MapNotify,
+        heard: Heard<'_>,
         news: Held,
         knowledge: &mut Knowledge<'_>,
         cx: &mut Context<'_>,
     ) {
+        let notify = heard.notify;
         let Some(record) = notify
             .records
             .iter()
@@ -145,7 +155,7 @@ impl Subscriber {
             .held
             .get(&record.eid)
             .is_some_and(|held| held.last >= notify.nonce);
-        acknowledge(notify, (news.resolver, news.server), cx);
+        heard.acknowledge(cx);
         if overtaken {
             cx.count(Counter::PubsubReplayed);
             knowledge.resolutions.settle(&news.asked);
@@ -162,14 +172,15 @@ impl Subscriber {
     /// A change, of what we are subscribed to.
     fn published(
         &mut self,
-        notify: &MapNotify,
-        (eid, from): (EidPrefix, SocketAddr),
+        heard: Heard<'_>,
+        eid: EidPrefix,
         knowledge: &mut Knowledge<'_>,
         cx: &mut Context<'_>,
     ) {
         let Some(held) = self.held.get_mut(&eid) else {
             return;
         };
+        let notify = heard.notify;
         let ended = |record: &MappingRecord| {
             record.locators.is_empty() && record.action == Action::DropAuthFailure && record.ttl != Ttl(0)
         };
@@ -182,7 +193,7 @@ impl Subscriber {
         if notify.nonce == held.last {
             // Our acknowledgement was lost.
             cx.count(Counter::PubsubRepeated);
-            return acknowledge(notify, (held.resolver, from), cx);
+            return heard.acknowledge(cx);
         }
         if notify.nonce < held.last {
             return cx.count(Counter::PubsubReplayed);
@@ -191,8 +202,8 @@ impl Subscriber {
         if !notify.records.iter().all(related) {
             return cx.count(Counter::Mismatch);
         }
-        (held.last, held.server) = (notify.nonce, from);
-        acknowledge(notify, (held.resolver, from), cx);
+        (held.last, held.server) = (notify.nonce, heard.from);
+        heard.acknowledge(cx);
         for record in &notify.records {
             if record.ttl == Ttl(0) {
                 if record.eid.covers(&eid) {
@@ -218,15 +229,16 @@ impl Subscriber {
     }
 
     /// The Map-Server has let go of us.
-    fn parted(&mut self, notify: &MapNotify, from: SocketAddr, cx: &mut Context<'_>) {
-        let Some(farewell) = self.farewells.get_mut(&notify.nonce) else {
+    fn parted(&mut self, heard: Heard<'_>, cx: &mut Context<'_>) {
+        let nonce = heard.notify.nonce;
+        let Some(farewell) = self.farewells.get_mut(&nonce) else {
             return;
         };
-        if farewell.heard == Heard::Nothing {
-            farewell.heard = Heard::Confirmed;
-            self.waits.set(notify.nonce, cx.now + LINGER);
+        if farewell.answer == Answer::None {
+            farewell.answer = Answer::Confirmed;
+            self.waits.set(nonce, cx.now + LINGER);
         }
-        acknowledge(notify, (farewell.held.resolver, from), cx);
+        heard.acknowledge(cx);
     }
 
     /// A plain Map-Reply to a request to subscribe: there is no subscription for this EID.
@@ -270,7 +282,7 @@ impl Subscriber {
             let Some(farewell) = self.farewells.remove(&nonce) else {
                 continue;
             };
-            if farewell.heard == Heard::Nothing && farewell.tries < WAITS.len() {
+            if farewell.answer == Answer::None && farewell.tries < WAITS.len() {
                 self.say_farewell(farewell, cx);
             }
         }
@@ -283,7 +295,7 @@ impl Subscriber {
                 eid,
                 held,
                 tries: 0,
-                heard: Heard::Nothing,
+                answer: Answer::None,
             };
             self.say_farewell(farewell, cx);
         }
@@ -335,10 +347,19 @@ impl Subscriber {
     }
 }
 
-/// RFC 9301 section 5.7: the same content, signed by us.
-fn acknowledge(notify: &MapNotify, (resolver, to): (Rloc, SocketAddr), cx: &mut Context<'_>) {
-    let config = cx.config;
-    if let Some(key) = config.subscribe.get(&resolver) {
-        cx.send_signed(&Message::MapNotifyAck(notify.acknowledgement()), key, to);
+/// A Map-Notify that is believed.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    notify: &'a MapNotify,
+    /// The key that it was signed with.
+    key: &'a Key,
+    from: SocketAddr,
+}
+
+impl Heard<'_> {
+    /// RFC 9301 section 5.7: the same content, signed by us.
+    fn acknowledge(self, cx: &mut Context<'_>) {
+        let message = Message::MapNotifyAck(self.notify.acknowledgement());
+        cx.send_signed(&message, self.key, self.from);
     }
 }

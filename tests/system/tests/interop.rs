@@ -91,7 +91,9 @@ fn oor_map_server(internet: &Internet) -> String {
 
 /// The key as OpenOverlayRouter knows it.
 fn key() -> String {
-    format!("keys: {{ main: {{ id: 0, algorithm: hmac-sha1, mac: whole, secret: {SECRET} }} }}\n")
+    format!(
+        "keys: {{ main: {{ id: 0, algorithm: hmac-sha1, legacy: true, mac: whole, secret: {SECRET} }} }}\n"
+    )
 }
 
 fn our_xtr(here: &Site, there: &Site) -> String {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, Hop, InstanceId, Key, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
+use lisp_wire::{EidPrefix, Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
-    ChangePriority, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey,
-    Site, TellBy,
+    ChangePriority, KeyRing, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope,
+    ScopedKey, Site, TellBy,
 };
 
 use super::error::Problem;
@@ -61,10 +61,10 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         return Err(Problem::new(format!("eids[{at}].prefix"), what));
     }
     let map_servers = raw.map_servers.iter().enumerate().map(|(at, server)| {
-        let key = keys.named(&server.key, || format!("map_servers[{at}].key"))?;
+        let keys = keys.ring(&server.key, || format!("map_servers[{at}].key"))?;
         Ok(MapServer {
             address: Rloc(server.address),
-            key,
+            keys,
             proxy_reply: server.proxy_reply,
         })
     });
@@ -114,6 +114,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         relay,
         control,
         state_dir: raw.state_dir.map(|path| base.join(path)),
+        path: PathBuf::new(),
     })
 }
 
@@ -246,7 +247,7 @@ fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {
             pubsub: raw
                 .pubsub
                 .as_ref()
-                .map(|pubsub| keys_of.named(&pubsub.key, || format!("sites[{at}].pubsub.key")))
+                .map(|pubsub| keys_of.ring(&pubsub.key, || format!("sites[{at}].pubsub.key")))
                 .transpose()?,
         })
     };
@@ -254,12 +255,12 @@ fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {
 }
 
 /// The resolvers to subscribe through, with the keys that vouch for what comes of it.
-fn subscribe(raw: &[RawResolver], keys: &Keys) -> Result<BTreeMap<Rloc, Key>, Problem> {
+fn subscribe(raw: &[RawResolver], keys: &Keys) -> Result<BTreeMap<Rloc, KeyRing>, Problem> {
     let mut subscribe = BTreeMap::new();
     for (at, resolver) in raw.iter().enumerate() {
         match (resolver.subscribe, &resolver.key) {
-            (true, Some(name)) => {
-                let key = keys.named(name, || format!("map_resolvers[{at}].key"))?;
+            (true, Some(names)) => {
+                let key = keys.ring(names, || format!("map_resolvers[{at}].key"))?;
                 subscribe.insert(Rloc(resolver.address), key);
             }
             (true, None) => {
@@ -278,7 +279,7 @@ fn subscribe(raw: &[RawResolver], keys: &Keys) -> Result<BTreeMap<Rloc, Key>, Pr
 
 fn pubsub(raw: &RawPubSub, keys: &Keys) -> Result<PubSub, Problem> {
     let key = raw.key.as_ref();
-    let key = key.map(|name| keys.named(name, || "pubsub.key".to_owned()));
+    let key = key.map(|names| keys.ring(names, || "pubsub.key".to_owned()));
     Ok(PubSub {
         key: key.transpose()?,
         most: raw.most,

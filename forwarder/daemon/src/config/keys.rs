@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use lisp_wire::Key;
+use lisp_wire::{Algorithm, Key};
+use node::config::KeyRing;
 
 use super::error::Problem;
-use super::raw::RawKey;
+use super::raw::{Names, RawKey};
 
 /// The keys of a configuration.
 pub(super) struct Keys {
@@ -28,11 +29,25 @@ impl Keys {
                 }
                 (None, None) => return Err(Problem::new(field, "needs a secret or a secret_file")),
             };
+            if raw.algorithm == Algorithm::HmacSha1 && !raw.legacy {
+                let what = "hmac-sha1 is for peers that know nothing better: say legacy: true beside it, or take hmac-sha256";
+                return Err(Problem::new(field, what));
+            }
             let key = Key::new(raw.id, raw.algorithm, &secret)
                 .map_err(|error| Problem::new(field, error.to_string()))?;
             by_name.insert(name, key.with_mac_length(raw.mac.into()));
         }
         Ok(Self { by_name })
+    }
+
+    /// The keys of names that stand at `field`.
+    pub(super) fn ring(&self, names: &Names, field: impl Fn() -> String) -> Result<KeyRing, Problem> {
+        let names = names.as_slice();
+        let keys = names.iter().map(|name| self.named(name, &field));
+        KeyRing::new(keys.collect::<Result<_, _>>()?).ok_or_else(|| {
+            let what = "at least one key is needed";
+            Problem::new(field(), what)
+        })
     }
 
     /// The key of a name that stands at `field`.

@@ -167,7 +167,7 @@ pub(super) enum RawRole {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMapServer {
     pub(super) address: IpAddr,
-    pub(super) key: String,
+    pub(super) key: Names,
     #[serde(default)]
     pub(super) proxy_reply: bool,
 }
@@ -178,7 +178,7 @@ pub(super) struct RawMapServer {
 pub(super) struct RawResolver {
     pub(super) address: IpAddr,
     pub(super) subscribe: bool,
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Names>,
 }
 
 #[derive(serde::Deserialize)]
@@ -194,7 +194,7 @@ struct FullResolver {
     address: IpAddr,
     #[serde(default)]
     subscribe: bool,
-    key: Option<String>,
+    key: Option<Names>,
 }
 
 impl From<ResolverForm> for RawResolver {
@@ -227,6 +227,9 @@ pub(super) struct RawKey {
     pub(super) secret_file: Option<PathBuf>,
     #[serde(default)]
     pub(super) mac: RawMac,
+    /// SHA-1 is used only where this says so.
+    #[serde(default)]
+    pub(super) legacy: bool,
 }
 
 impl fmt::Debug for RawKey {
@@ -283,13 +286,13 @@ pub(super) struct RawSite {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSitePubSub {
-    pub(super) key: String,
+    pub(super) key: Names,
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawPubSub {
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Names>,
     pub(super) most: usize,
 }
 
@@ -369,6 +372,26 @@ impl Default for RawProbing {
 pub(super) struct RawControl {
     pub(super) socket: PathBuf,
     pub(super) allow_uids: Option<Vec<u32>>,
+}
+
+/// One name, or several: the first before the others.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(
+    untagged,
+    expecting = "the name of a key, or a list of names: the first signs, all are believed"
+)]
+pub(super) enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Names {
+    pub(super) fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
 }
 
 fn first() -> u8 {

@@ -79,11 +79,16 @@ fn subscriptions_are_off_until_a_key_is_named_for_them() {
         .replace("control:", "pubsub: { key: main, most: 7 }\ncontrol:");
     let node = Config::parse(path, &text).unwrap().node;
     assert_eq!(node.map_resolvers.len(), 2);
-    let subscribed: Vec<_> = node.subscribe.iter().map(|(rloc, key)| (*rloc, key.id)).collect();
-    assert_eq!(subscribed, [(Rloc([172, 16, 9, 1].into()), 1)]);
-    assert_eq!(node.sites[0].pubsub.as_ref().map(|key| key.id), Some(2));
+    let id = |keys: &node::config::KeyRing| keys.signing(0).map(|key| key.id);
+    let subscribed: Vec<_> = node
+        .subscribe
+        .iter()
+        .map(|(rloc, keys)| (*rloc, id(keys)))
+        .collect();
+    assert_eq!(subscribed, [(Rloc([172, 16, 9, 1].into()), Some(1))]);
+    assert_eq!(node.sites[0].pubsub.as_ref().and_then(id), Some(2));
     assert_eq!(
-        (node.pubsub.key.map(|key| key.id), node.pubsub.most),
+        (node.pubsub.key.as_ref().and_then(id), node.pubsub.most),
         (Some(1), 7)
     );
     let keyless = WHOLE.replace("[172.16.9.1]", "[{ address: 172.16.9.1, subscribe: true }]");
@@ -143,6 +148,19 @@ fn tenants_have_an_interface_and_a_table_each() {
 }
 
 #[test]
+fn a_key_may_have_another_beside_it_that_replaces_it() {
+    let text = WHOLE.replace("key: main,", "key: [change, main],");
+    assert_ne!(text, WHOLE);
+    let node = Config::parse(Path::new("telco.yaml"), &text).unwrap().node;
+    let ids: Vec<_> = node.map_servers[0].keys.all().iter().map(|key| key.id).collect();
+    assert_eq!(ids, [2, 1]);
+    for wrong in ["key: [],", "key: [main, other],"] {
+        let refused = refusal(&WHOLE.replace("key: main,", wrong));
+        assert!(refused.contains("map_servers[0].key"), "{refused}");
+    }
+}
+
+#[test]
 fn a_re_encapsulating_router_is_told_for_which_eids_it_is_one() {
     let open = WHOLE.replace("rtr: { eids: [10.3.0.0/16] }", "");
     assert!(refusal(&open).contains("rtr: the role rtr needs the EIDs"));
@@ -180,6 +198,19 @@ fn an_eid_is_reached_over_a_path_where_one_is_given() {
         let said = refusal(&text.replace(right, wrong));
         assert!(said.contains(advice), "{said}");
     }
+}
+
+#[test]
+fn sha_1_is_used_only_where_the_file_says_that_it_is_legacy() {
+    let text = "name: ms\nrlocs: [{ address: 2001:db8::9 }]\nroles: [map-server]\n\
+                keys: { old: { id: 0, algorithm: hmac-sha1, secret: s } }\n";
+    let refused = refusal(text);
+    assert!(
+        refused.contains("keys.old") && refused.contains("legacy: true"),
+        "{refused}"
+    );
+    let named = text.replace("secret: s", "secret: s, legacy: true");
+    assert!(Config::parse(Path::new("ms.yaml"), &named).is_ok());
 }
 
 #[test]

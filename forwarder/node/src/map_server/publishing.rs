@@ -10,7 +10,7 @@ use super::{MapServer, UNREGISTERED, proxied, send_reply};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::etr::Arrival;
-use crate::pubsub::{Wish, key_of, withdrawn};
+use crate::pubsub::{Wish, keys_of, withdrawn};
 
 /// At most so many longer mappings are told at once to who was told that there was none.
 const MOST_WITHIN: usize = 64;
@@ -79,7 +79,7 @@ impl MapServer {
         else {
             return false;
         };
-        let Some(key) = key_of(config, &asked) else {
+        let Some(keys) = keys_of(config, &asked) else {
             // Where no site is, there is nobody whose policy it could be.
             let denied = config.sites.iter().any(|site| site.prefix.covers(&asked));
             if denied {
@@ -115,7 +115,7 @@ impl MapServer {
                 .chain(reachable.map(|rloc| SocketAddr::new(rloc.0, to.port())))
                 .collect(),
         };
-        self.publisher.subscribe(wish, record, key, cx).is_ok()
+        self.publisher.subscribe(wish, record, keys, cx).is_ok()
     }
 
     /// What subscribers are told of exactly this prefix.

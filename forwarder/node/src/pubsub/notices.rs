@@ -8,7 +8,8 @@ use lisp_wire::message::{MapNotify, XtrId};
 use lisp_wire::{Action, EidPrefix, Key, MappingRecord, Message, Nonce, verify};
 use proto::{Span, Timestamp};
 
-use super::{Wish, key_of};
+use super::{Wish, keys_of};
+use crate::config::KeyRing;
 use crate::context::{Context, unsigned};
 use crate::counters::Counter;
 use crate::timers::Timers;
@@ -97,7 +98,7 @@ impl Notice {
 
 impl Notices {
     /// Sends what nobody has proven to want yet; `None` if there is no room.
-    pub(super) fn offer(&mut self, notice: Notice, key: &Key, cx: &mut Context<'_>) -> Option<NoticeId> {
+    pub(super) fn offer(&mut self, notice: Notice, keys: &KeyRing, cx: &mut Context<'_>) -> Option<NoticeId> {
         let place = notice.offered_to()?;
         if let Some(older) = self.offers.get(&place).copied() {
             self.drop(older);
@@ -105,17 +106,17 @@ impl Notices {
         if self.offers.len() >= MOST_OFFERS {
             return None;
         }
-        let id = self.send(notice, key, cx);
+        let id = self.send(notice, keys, cx);
         self.offers.insert(place, id);
         Some(id)
     }
 
     /// Sends, and goes on until it is acknowledged.
-    pub(super) fn send(&mut self, notice: Notice, key: &Key, cx: &mut Context<'_>) -> NoticeId {
+    pub(super) fn send(&mut self, notice: Notice, keys: &KeyRing, cx: &mut Context<'_>) -> NoticeId {
         self.opened += 1;
         let id = NoticeId(self.opened);
         self.open.insert(id, notice);
-        self.again(id, None, key, cx);
+        self.again(id, None, keys, cx);
         id
     }
 
@@ -124,7 +125,7 @@ impl Notices {
         &mut self,
         id: NoticeId,
         nonce: Option<Nonce>,
-        key: &Key,
+        keys: &KeyRing,
         cx: &mut Context<'_>,
     ) -> Verdict {
         let Some(notice) = self.open.get_mut(&id) else {
@@ -134,13 +135,15 @@ impl Notices {
         let Some(wait) = WAITS.get(notice.tries).copied() else {
             cx.count(Counter::PubsubUnanswered);
             if let Some(notice) = self.drop(id) {
-                last_word(&notice, key, cx);
+                last_word(&notice, keys, cx);
             }
             return Verdict::GivenUp;
         };
         let to = &notice.wish.to;
         let turn = notice.tries.saturating_sub(ELSEWHERE).checked_rem(to.len());
         let address = turn.and_then(|turn| to.get(turn)).copied();
+        // A subscriber may not have the newest key yet.
+        let key = keys.signing(notice.tries);
         notice.tries += 1;
         if notice.nonces.last() != Some(&notice.wish.nonce) {
             notice.nonces.push(notice.wish.nonce);
@@ -149,7 +152,7 @@ impl Notices {
                 self.by_ack.insert(place, id);
             }
         }
-        if let Some(address) = address {
+        if let (Some(address), Some(key)) = (address, key) {
             send(notice, notice.record.as_ref().clone(), (key, address), cx);
         }
         self.timers.set(id, cx.now + wait);
@@ -172,11 +175,11 @@ impl Notices {
             cx.count(Counter::Unsolicited);
             return None;
         };
-        let key = self
+        let keys = self
             .open
             .get(&id)
-            .and_then(|notice| key_of(cx.config, &notice.record.eid))?;
-        if let Err(error) = verify(datagram, std::slice::from_ref(key)) {
+            .and_then(|notice| keys_of(cx.config, &notice.record.eid))?;
+        if let Err(error) = verify(datagram, keys.all()) {
             cx.count(error.into());
             return None;
         }
@@ -218,13 +221,13 @@ impl Notices {
 }
 
 /// Who never answers is told once that its subscription is no more (RFC 9437 section 5).
-fn last_word(notice: &Notice, key: &Key, cx: &mut Context<'_>) {
+fn last_word(notice: &Notice, keys: &KeyRing, cx: &mut Context<'_>) {
     let ended = MappingRecord {
         action: Action::DropAuthFailure,
         locators: Vec::new(),
         ..notice.record.as_ref().clone()
     };
-    if let Some(address) = notice.wish.to.first() {
+    if let (Some(address), Some(key)) = (notice.wish.to.first(), keys.signing(0)) {
         send(notice, ended, (key, *address), cx);
     }
 }

@@ -116,7 +116,7 @@ fn xtr(name: &str, own: Rloc) -> Config {
         roles: [Role::Itr, Role::Etr].into(),
         map_servers: vec![MapServer {
             address: server(),
-            key: key(SITE_SECRET),
+            keys: key(SITE_SECRET).into(),
             proxy_reply: false,
         }],
         ..bare(name, own)

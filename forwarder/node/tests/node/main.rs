@@ -13,6 +13,7 @@
 //! | `probing` | figures, samples, failover |
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
 //! | `looking` | the message log, tables page by page |
+//! | `rolling` | keys replaced while everything runs |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
 
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
@@ -30,3 +31,4 @@ mod probing;
 mod publishing;
 mod registering;
 mod resolving;
+mod rolling;

@@ -104,6 +104,15 @@ impl Network {
         self.input(index, Input::Remembered(state));
     }
 
+    /// The node is told of a new configuration while it runs.
+    pub(crate) fn configure(&mut self, index: usize, change: impl FnOnce(&mut Config)) {
+        let mut config = self.members[index].config.clone();
+        change(&mut config);
+        config.check().unwrap();
+        self.members[index].config = config.clone();
+        self.input(index, Input::Configured(Box::new(config)));
+    }
+
     /// The process ends without a word.
     pub(crate) fn kill(&mut self, index: usize) {
         self.members[index].node = None;

@@ -26,9 +26,9 @@ fn pubsub_key() -> lisp_wire::Key {
 /// Everyone subscribes, and the Map-Server answers for the sites.
 fn subscribing(mut config: Config) -> Config {
     if config.sites.is_empty() {
-        config.subscribe = BTreeMap::from([(server(), pubsub_key())]);
+        config.subscribe = BTreeMap::from([(server(), pubsub_key().into())]);
     } else {
-        config.pubsub.key = Some(pubsub_key());
+        config.pubsub.key = Some(pubsub_key().into());
     }
     config
         .map_servers
@@ -183,7 +183,7 @@ fn a_subscription_counts_only_when_its_subscriber_has_proven_to_hold_the_key() {
     let (mut net, at) = fabric_with(|config| {
         let mut config = subscribing(config);
         for key in config.subscribe.values_mut() {
-            *key = crate::fabric::key(b"another");
+            *key = crate::fabric::key(b"another").into();
         }
         config
     });
@@ -442,7 +442,7 @@ fn a_site_without_a_key_denies_and_the_xtr_asks_again_plainly() {
         let mut config = subscribing(config);
         config.pubsub.key = None;
         for site in &mut config.sites {
-            site.pubsub = (site.prefix == prefix("10.2.1.0/24")).then(pubsub_key);
+            site.pubsub = (site.prefix == prefix("10.2.1.0/24")).then(|| pubsub_key().into());
         }
         config
     });
@@ -553,10 +553,10 @@ fn the_closest_sites_key_comes_before_the_servers() {
                 keys: vec![key(SITE_SECRET)],
                 accept_more_specifics: true,
                 nonces: NonceRule::Growing,
-                pubsub: Some(closer.clone()),
+                pubsub: Some(closer.clone().into()),
             });
             config.pubsub = PubSub {
-                key: Some(pubsub_key()),
+                key: Some(pubsub_key().into()),
                 ..PubSub::default()
             };
         }

@@ -159,7 +159,7 @@ fn a_wrong_key_or_a_foreign_eid_registers_nothing() {
     let mut net = Network::new();
     let at_server = net.add(map_server());
     let mut forger = user("forger", paris(), "10.2.1.0/24");
-    forger.map_servers[0].key = key(b"guessed");
+    forger.map_servers[0].keys = key(b"guessed").into();
     net.add(forger);
     let mut thief = user("thief", telco(), "10.2.0.0/16");
     thief.eids.push(OwnEid {

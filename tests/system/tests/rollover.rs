@@ -1,0 +1,151 @@
+//! Every key of a running fabric is replaced, one node after the other: no registration is lost, nobody is restarted.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use proto::node::Show;
+use proto::{NodeCommand, NodeReport};
+use serde_yaml::{Mapping, Value};
+use system_tests::fabric::{ask, counters, lab};
+use system_tests::patience::wait_for;
+use testbed::{Lab, Node};
+
+/// What is added to the name and the id of a key for its successor.
+const NEW: &str = "-new";
+const NEW_ID: u64 = 100;
+
+fn sockets(lab: &Lab) -> BTreeMap<Node, PathBuf> {
+    let sites = lab
+        .controls()
+        .into_iter()
+        .map(|(name, path)| (Node::Site(name), path));
+    let users = lab.user_controls().into_iter();
+    let users = users.map(|(name, path)| (Node::User(name), path));
+    let server = (Node::MapServer, lab.map_server_control());
+    sites.chain(users).chain([server]).collect()
+}
+
+/// Changes a node's file and has it read anew.
+fn reload(lab: &Lab, node: &Node, change: impl FnOnce(&mut Mapping)) -> NodeReport {
+    let path = lab.directory().join(format!("{node}.yaml"));
+    let mut file: Mapping = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut file);
+    std::fs::write(&path, serde_yaml::to_string(&file).unwrap()).unwrap();
+    ask(&sockets(lab)[node], NodeCommand::Reload).unwrap()
+}
+
+fn list(value: &mut Value) -> &mut Vec<Value> {
+    value.as_sequence_mut().unwrap()
+}
+
+fn successor(name: &Value) -> Value {
+    format!("{}{NEW}", name.as_str().unwrap()).into()
+}
+
+/// Each key gets a successor with a secret of its own, the same wherever the key is known.
+fn add_keys(file: &mut Mapping) {
+    let keys = file["keys"].as_mapping_mut().unwrap();
+    for (name, key) in keys.clone() {
+        let mut new = key.clone();
+        new["id"] = (key["id"].as_u64().unwrap() + NEW_ID).into();
+        new["secret"] = format!("{}{NEW}", key["secret"].as_str().unwrap()).into();
+        keys.insert(successor(&name), new);
+    }
+}
+
+/// Successors stand in front of, behind, or in the place of what they succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Behind,
+    Before,
+    Alone,
+}
+
+fn ordered(old: &Value, order: Order) -> Value {
+    let name = old.as_sequence().map_or(old, |names| &names[0]);
+    let base = name.as_str().unwrap().trim_end_matches(NEW);
+    let (old, new) = (Value::from(base), Value::from(format!("{base}{NEW}")));
+    match order {
+        Order::Behind => vec![old, new],
+        Order::Before => vec![new, old],
+        Order::Alone => vec![new],
+    }
+    .into()
+}
+
+fn set_keys(file: &mut Mapping, order: Order) {
+    for server in list(&mut file["map_servers"]) {
+        server["key"] = ordered(&server["key"], order);
+    }
+    let doubled = |names: &mut Value| {
+        let old: Vec<Value> = list(names).clone();
+        let plain = |name: &&Value| !name.as_str().unwrap().ends_with(NEW);
+        let known: Vec<&Value> = if old.iter().any(|name| plain(&name)) {
+            old.iter().filter(plain).collect()
+        } else {
+            old.iter().collect()
+        };
+        let each = known.iter().map(|name| ordered(name, order));
+        *names = each
+            .flat_map(|names| names.as_sequence().unwrap().clone())
+            .collect();
+    };
+    for site in list(&mut file["sites"]) {
+        doubled(&mut site["keys"]);
+    }
+    let change = file["change_priority"].as_mapping_mut().unwrap();
+    doubled(&mut change["keys"]);
+    let scopes = change["scopes"].as_mapping_mut().unwrap();
+    let blocks = scopes.values().next().cloned();
+    scopes.clear();
+    for name in change["keys"].as_sequence().unwrap().clone() {
+        let scopes = change["scopes"].as_mapping_mut().unwrap();
+        scopes.insert(name, blocks.clone().unwrap());
+    }
+}
+
+fn registered(lab: &Lab) -> usize {
+    let what = Show::Registrations;
+    match ask(&lab.map_server_control(), NodeCommand::Show { what }).unwrap() {
+        NodeReport::Registrations { rows } => rows.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
+    let lab = lab(&[]).unwrap();
+    let before = registered(&lab);
+    assert!(before > 0);
+    let pids = lab.pids();
+    let nodes: Vec<Node> = sockets(&lab).into_keys().collect();
+    for node in &nodes {
+        assert_eq!(reload(&lab, node, add_keys), NodeReport::Done);
+    }
+    for order in [Order::Behind, Order::Before, Order::Alone] {
+        for node in &nodes {
+            let accepted = || counters(&lab.map_server_control()).unwrap()["control.map-registers.accepted"];
+            let earlier = accepted();
+            assert_eq!(reload(&lab, node, |file| set_keys(file, order)), NodeReport::Done);
+            assert_eq!(registered(&lab), before);
+            // It registers at once, and is heard. Of the data centres only the VM's home registers.
+            let registers = counters(&sockets(&lab)[node]).unwrap()["control.map-registers.sent"] > 0;
+            if *node != Node::MapServer && registers {
+                wait_for("a registration under the keys it has now", accepted, |now| {
+                    (*now > earlier).then_some(())
+                });
+            }
+        }
+    }
+    // What the old keys sign is believed nowhere any more.
+    assert_eq!(registered(&lab), before);
+    let broken = reload(&lab, &Node::MapServer, |file| {
+        file.insert("sites".into(), "not a list".into());
+    });
+    assert!(matches!(broken, NodeReport::Refused { .. }), "{broken:?}");
+    assert_eq!(registered(&lab), before);
+    assert_eq!(lab.pids(), pids, "nobody was restarted");
+    lab.stop().unwrap();
+}
