@@ -146,7 +146,7 @@ impl Registrations {
                     record.ttl = Ttl::DEREGISTER;
                 }
                 // The Map-Server may not have all of them: it takes the first that it has.
-                for key in &server.keys {
+                for key in server.keys.all() {
                     send_register((server, key), records.clone(), cx);
                 }
             }

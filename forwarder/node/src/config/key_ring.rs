@@ -1,7 +1,5 @@
 //! Several keys for one purpose, so that one can replace another while nothing stops.
 
-use std::slice;
-
 use lisp_wire::Key;
 
 /// Keys shared with the same peers: the first signs, all are believed.
@@ -33,13 +31,5 @@ impl KeyRing {
 impl From<Key> for KeyRing {
     fn from(key: Key) -> Self {
         Self { keys: vec![key] }
-    }
-}
-
-impl<'a> IntoIterator for &'a KeyRing {
-    type Item = &'a Key;
-    type IntoIter = slice::Iter<'a, Key>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.keys.iter()
     }
 }
