@@ -17,9 +17,11 @@
 //! | `paths` | chains and circles of moves on the graph of sites |
 //! | `ruin` | leaves local optima |
 //! | `dual`, `offer` | prices, and the bound they prove |
+//! | `bundle` | which prices to try next, and a plan in outline |
 //! | `solver` | search and proof in turn; changes while it runs |
 //! | `plan` | what comes out |
 
+mod bundle;
 mod coarse;
 mod dual;
 mod greedy;

@@ -5,6 +5,7 @@
 //! who all see the load of k: the k best of `pi_j - max(0, lateness_jd + f_d(k))`. [`Market::quote`] finds the
 //! maximum over all k exactly, in whole numbers, so the bound holds to the last unit.
 
+use super::bundle::Bundle;
 use super::offer::{Offer, Take};
 use super::problem::{LEFT_OUT, Problem};
 
@@ -18,21 +19,12 @@ pub(super) struct Market {
     best: Vec<i64>,
     /// The bound, [`FINE`] fractions of a microsecond.
     bound: i64,
+    /// The prices tried.
     at: Vec<f64>,
-    /// The way prices went last.
-    drift: Vec<f64>,
-    stride: f64,
-    idle: u32,
+    bundle: Bundle,
     offer: Offer,
     takes: Vec<Take>,
-    /// Who earns each site most at the best bound.
-    best_takes: Vec<Take>,
 }
-
-/// Steps without a better bound after which the stride is halved.
-const PATIENCE: u32 = 6;
-/// How much of the last step's direction is kept.
-const MEMORY: f64 = 0.5;
 
 impl Market {
     pub(super) fn new(problem: &Problem) -> Self {
@@ -40,12 +32,9 @@ impl Market {
             best: Vec::new(),
             bound: i64::MIN,
             at: Vec::new(),
-            drift: Vec::new(),
-            stride: 1.0,
-            idle: 0,
+            bundle: Bundle::default(),
             offer: Offer::default(),
             takes: vec![Take::default(); problem.sites().len()],
-            best_takes: Vec::new(),
         }
     }
 
@@ -58,16 +47,15 @@ impl Market {
         self.bound.div_euclid(FINE) + i64::from(self.bound.rem_euclid(FINE) > 0)
     }
 
-    /// Users each site would choose for itself at the best prices: a sketch of a good plan.
-    pub(super) fn sketch(&self) -> &[Take] {
-        &self.best_takes
+    /// A plan in outline: whom each site would have, in part, by the shares of what was tried (see [`Bundle::outline`]).
+    pub(super) fn outline(&self, draw: impl FnMut() -> Option<f64>) -> Vec<Vec<(u32, f64)>> {
+        self.bundle.outline(draw)
     }
 
     /// What is proven no longer holds: the problem changed. The prices are kept as a start.
     pub(super) fn doubt(&mut self) {
         self.bound = i64::MIN;
-        self.stride = 0.1;
-        self.idle = 0;
+        self.bundle = Bundle::default();
     }
 
     /// Tries the prices that slots at each column, `worth` microseconds, lead to.
@@ -91,58 +79,36 @@ impl Market {
 
     fn try_prices(&mut self, problem: &Problem, prices: Vec<f64>) {
         self.at = prices;
-        if !self.quote(problem) {
-            self.at = self.best.iter().map(|&price| price as f64).collect();
-            self.takes.clone_from(&self.best_takes);
-        }
-        self.drift.clear();
+        self.quote(problem);
+        let tried = self.prices();
+        self.bundle.learn(&tried, &self.takes);
+        let users = problem.areas().iter().map(|area| f64::from(area.users)).collect();
+        self.bundle.start(&self.best, self.bound, users);
     }
 
-    /// One step of the subgradient method towards `target` (a plan's cost, microseconds), deflected, each price
-    /// in proportion to how far its area is from being served once (Polyak's step). Whether the bound rose.
+    /// Tries the prices that all tried before lead to. Whether the bound rose.
     pub(super) fn step(&mut self, problem: &Problem, target: i64) -> bool {
-        if self.idle >= PATIENCE {
-            self.idle = 0;
-            self.stride = (self.stride * 0.6).max(1e-4);
-            self.at = self.best.iter().map(|&price| price as f64).collect();
-            self.takes.clone_from(&self.best_takes);
-            self.drift.clear();
-        }
-        let areas = problem.areas();
-        let mut served = vec![0_i64; areas.len()];
-        for (area, users) in self.takes.iter().flat_map(|take| take.users.iter()) {
-            served[*area as usize] += i64::from(*users);
-        }
-        self.drift.resize(areas.len(), 0.0);
-        let mut norm = 0.0;
-        for ((drift, area), served) in self.drift.iter_mut().zip(areas).zip(served) {
-            let users = f64::from(area.users.max(1));
-            let short = (f64::from(area.users) - served as f64) / users;
-            *drift = short + MEMORY * *drift;
-            norm += users * *drift * *drift;
-        }
-        if norm <= 0.0 {
-            self.idle = PATIENCE;
-            return false;
-        }
-        let apart = (target.saturating_mul(FINE) - self.bound.max(0)) as f64;
-        let step = self.stride * apart.max(FINE as f64) / norm;
-        for (price, drift) in self.at.iter_mut().zip(&self.drift) {
-            *price += step * drift;
-        }
-        let rose = self.quote(problem);
-        self.idle = if rose { 0 } else { self.idle + 1 };
-        rose
+        let target = target.saturating_mul(FINE) as f64;
+        self.at = self.bundle.next(target);
+        let prices = self.prices();
+        let before = self.bound;
+        let bound = self.quote(problem);
+        self.bundle.told(&prices, bound);
+        self.bundle.learn(&prices, &self.takes);
+        self.bound > before
     }
 
-    /// The bound at the present prices, exactly. Keeps it if it is the best; whether it is.
-    fn quote(&mut self, problem: &Problem) -> bool {
+    fn prices(&self) -> Vec<i64> {
         let most = i64::from(LEFT_OUT) * FINE;
-        let prices: Vec<i64> = self
-            .at
+        self.at
             .iter()
             .map(|&price| (price.round() as i64).clamp(0, most))
-            .collect();
+            .collect()
+    }
+
+    /// The bound at the present prices, exactly. Kept if it is the best.
+    fn quote(&mut self, problem: &Problem) -> i64 {
+        let prices = self.prices();
         self.offer.price(problem, &prices);
         let mut bound: i64 = prices
             .iter()
@@ -154,12 +120,10 @@ impl Market {
             self.offer.best(problem, site, take);
             bound -= take.earned;
         }
-        let rose = bound > self.bound;
-        if rose {
+        if bound > self.bound {
             self.bound = bound;
-            self.best_takes.clone_from(&self.takes);
             self.best = prices;
         }
-        rose
+        bound
     }
 }

@@ -82,7 +82,7 @@ impl Offer {
             let over = (taken - k).max(0);
             let earned = earned - over * worst;
             if earned > best.0 {
-                best = (earned, k, if over > 0 { worst } else { 0 });
+                best = (earned, k, worst);
             }
             if taken < k {
                 // All who earn anything are in: more room only adds latency.
@@ -224,6 +224,7 @@ impl Offer {
                 take.users.push((wanted.area, users as u32));
             }
         }
+        take.users.sort_unstable();
     }
 }
 

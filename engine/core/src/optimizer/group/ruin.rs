@@ -69,7 +69,7 @@ fn empty(problem: &Problem, placement: &mut Placement, chance: &mut u64) -> Vec<
 }
 
 /// A number below `end`, by xorshift.
-fn below(chance: &mut u64, end: usize) -> usize {
+pub(super) fn below(chance: &mut u64, end: usize) -> usize {
     *chance ^= *chance << 13;
     *chance ^= *chance >> 7;
     *chance ^= *chance << 17;

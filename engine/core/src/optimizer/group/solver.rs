@@ -86,7 +86,7 @@ impl Solver {
                 continue;
             }
             if round.is_multiple_of(2) {
-                self.follow_sketch(stop);
+                self.follow_outline(round, stop);
             } else {
                 self.rebuild_parts(stop);
             }
@@ -122,43 +122,41 @@ impl Solver {
         apart <= gap * objective
     }
 
-    /// Starts a plan from what each site would choose at the best prices.
-    fn follow_sketch(&mut self, stop: &mut dyn FnMut() -> bool) {
+    /// Starts a plan from whom each site would have by the shares of the bundle.
+    fn follow_outline(&mut self, round: u32, stop: &mut dyn FnMut() -> bool) {
+        let chance = &mut self.chance;
+        let outline = self
+            .market
+            .outline(|| (round > 0).then(|| ruin::below(chance, 1 << 20) as f64 / f64::from(1 << 20)));
         let mut other = Placement::empty(&self.problem);
-        let mut wish: Vec<(u32, i32, usize, u32)> = Vec::new();
-        for (site, take) in self.market.sketch().iter().enumerate() {
-            let load = take.users.iter().map(|&(_, users)| users).sum();
-            let delay = self.problem.delay(site, load);
-            wish.extend(take.users.iter().map(|&(area, users)| {
-                let cost = (self.problem.late(area as usize, site) + delay).max(0);
-                (area, cost, site, users)
+        let mut wish: Vec<(f64, u32, usize, u32)> = Vec::new();
+        for (site, taken) in outline.iter().enumerate() {
+            wish.extend(taken.iter().map(|&(area, users)| {
+                let all = f64::from(self.problem.areas()[area as usize].users);
+                (-users / all, area, site, users.round() as u32)
             }));
         }
-        wish.sort_unstable();
+        wish.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
         let mut rest: Vec<u32> = self.problem.areas().iter().map(|area| area.users).collect();
-        for (area, _, site, users) in wish {
+        for (_, area, site, users) in wish {
             let area = area as usize;
-            let users = users.min(rest[area]);
+            let users = users.min(rest[area]).min(other.free(&self.problem, site));
             rest[area] -= users;
             other.add(&self.problem, site, Batch { area, users });
         }
         greedy::place_all(&self.problem, &mut other);
-        self.consider(other, stop);
-    }
-
-    /// Empties a few neighbouring sites at a time and fills them again.
-    fn rebuild_parts(&mut self, stop: &mut dyn FnMut() -> bool) {
-        ruin::rebuild(&self.problem, &mut self.placement, &mut self.chance, stop);
-        self.cost = self.placement.excess(&self.problem);
-    }
-
-    fn consider(&mut self, mut other: Placement, stop: &mut dyn FnMut() -> bool) {
         polish(&self.problem, &mut other, stop);
         let cost = other.excess(&self.problem);
         if cost < self.cost {
             self.cost = cost;
             self.placement = other;
         }
+    }
+
+    /// Empties a few neighbouring sites at a time and fills them again.
+    fn rebuild_parts(&mut self, stop: &mut dyn FnMut() -> bool) {
+        ruin::rebuild(&self.problem, &mut self.placement, &mut self.chance, stop);
+        self.cost = self.placement.excess(&self.problem);
     }
 }
 

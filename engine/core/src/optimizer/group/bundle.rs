@@ -1,0 +1,325 @@
+//! Where to try prices next: a bundle of what sites chose at prices tried before.
+//!
+//! Each choice of a site, whom it takes and at which load, is a plane below its earnings at any prices. The next
+//! prices maximise the bound that all planes together promise, less a charge for going far from the best prices
+//! known (Lemarechal's proximal bundle method, one bundle a site). The charge's dual is a plan in shares of choices:
+//! each site's shares sum to one, and where it serves areas short or over, prices go up or down in proportion.
+
+use super::offer::Take;
+
+/// Choices of one site at most.
+const CHOICES: usize = 40;
+/// Rounds in which a choice had no share before it is forgotten.
+const OLD: u32 = 20;
+/// Passes over all sites for one set of prices.
+const PASSES: u32 = 60;
+/// Shifts at one site in a pass.
+const SHIFTS: u32 = 3;
+/// Of what is promised, the part within which shares are balanced.
+const SLACK: f64 = 0.05;
+
+/// Of what was promised, what makes prices the best, and what makes the next ones bolder.
+const ENOUGH: f64 = 0.1;
+const MUCH: f64 = 0.5;
+/// Prices that prove less than nothing so many times in a row were too far away.
+const PATIENCE: u32 = 3;
+/// Loads that differ by one part in so many are alike.
+const NEAR: u32 = 64;
+
+/// One choice of a site.
+#[derive(Clone, Debug)]
+struct Choice {
+    /// Whom it takes.
+    users: Vec<(u32, u32)>,
+    /// What they cost there, price fractions.
+    cost: f64,
+    /// Its share.
+    share: f64,
+    /// Rounds without a share.
+    age: u32,
+    /// What it would earn at the prices looked at last.
+    worth: f64,
+}
+
+/// The bundle of every site, and the prices it leads to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bundle {
+    /// The best prices known, and their bound.
+    centre: Vec<f64>,
+    bound: f64,
+    /// Users of each area.
+    users: Vec<f64>,
+    sites: Vec<Vec<Choice>>,
+    /// Prices now: centre + reach * short / users.
+    at: Vec<f64>,
+    /// How far prices may go.
+    reach: f64,
+    /// The bound that the planes promise at the prices asked for last.
+    promised: f64,
+    /// Prices tried in a row that proved little.
+    nulls: u32,
+}
+
+impl Bundle {
+    /// Starts at `prices`, with a bound of `bound` proven there.
+    pub(super) fn start(&mut self, prices: &[i64], bound: i64, users: Vec<f64>) {
+        self.centre = prices.iter().map(|&price| price as f64).collect();
+        self.at.clone_from(&self.centre);
+        self.bound = bound as f64;
+        self.users = users;
+        self.nulls = 0;
+    }
+
+    /// A plan in outline: for each site, whom the choices of one load that has a share take on average. `draw` picks
+    /// the load: 0 to 1 along the shares, `None` for the load of most.
+    pub(super) fn outline(&self, mut draw: impl FnMut() -> Option<f64>) -> Vec<Vec<(u32, f64)>> {
+        self.sites
+            .iter()
+            .map(|choices| outline(choices, draw()))
+            .collect()
+    }
+
+    /// What sites chose at `prices`.
+    pub(super) fn learn(&mut self, prices: &[i64], takes: &[Take]) {
+        self.sites.resize_with(takes.len(), Vec::new);
+        for (choices, take) in self.sites.iter_mut().zip(takes) {
+            let income: i64 = take
+                .users
+                .iter()
+                .map(|&(area, n)| prices[area as usize] * i64::from(n))
+                .sum();
+            let cost = (income - take.earned) as f64;
+            if choices
+                .iter()
+                .any(|known| known.users == take.users && known.cost <= cost)
+            {
+                continue;
+            }
+            let share = if choices.is_empty() { 1.0 } else { 0.0 };
+            choices.push(Choice {
+                users: take.users.clone(),
+                cost,
+                share,
+                age: 0,
+                worth: 0.0,
+            });
+        }
+    }
+
+    /// The next prices to try, towards `target`.
+    pub(super) fn next(&mut self, target: f64) -> Vec<f64> {
+        if self.reach <= 0.0 {
+            let short = self.short();
+            let norm: f64 = short
+                .iter()
+                .zip(&self.users)
+                .map(|(short, users)| short * short / users.max(1.0))
+                .sum();
+            self.reach = (target - self.bound).max(1.0) / norm.max(1e-9);
+        }
+        self.balance();
+        self.forget();
+        self.at.clone()
+    }
+
+    /// The bound that the prices asked for turned out to prove.
+    pub(super) fn told(&mut self, prices: &[i64], bound: i64) {
+        let gain = bound as f64 - self.bound;
+        let hoped = self.promised - self.bound;
+        if gain > ENOUGH * hoped {
+            if gain > MUCH * hoped {
+                self.reach *= 2.0;
+            }
+            self.centre = prices.iter().map(|&price| price as f64).collect();
+            self.bound = bound as f64;
+            self.nulls = 0;
+        } else {
+            self.nulls += 1;
+            if self.nulls >= PATIENCE && gain < -hoped {
+                self.reach *= 0.5;
+                self.nulls = 0;
+            }
+        }
+    }
+
+    /// Users of each area that shares leave unserved.
+    fn short(&self) -> Vec<f64> {
+        let mut short = self.users.clone();
+        for choice in self.sites.iter().flatten().filter(|choice| choice.share > 0.0) {
+            for &(area, users) in &choice.users {
+                short[area as usize] -= choice.share * f64::from(users);
+            }
+        }
+        short
+    }
+
+    /// Shifts shares between each site's choices until no other shares would do better; prices follow.
+    fn balance(&mut self) {
+        let short = self.short();
+        for ((at, centre), (short, users)) in self
+            .at
+            .iter_mut()
+            .zip(&self.centre)
+            .zip(short.iter().zip(&self.users))
+        {
+            *at = centre + self.reach * short / users.max(1.0);
+        }
+        for _ in 0..PASSES {
+            let (mut apart, mut earned) = (0.0, 0.0);
+            for choices in &mut self.sites {
+                let (slack, most) = shift(choices, &mut self.at, &self.users, self.reach);
+                apart += slack;
+                earned += most;
+            }
+            let income: f64 = self
+                .at
+                .iter()
+                .zip(&self.users)
+                .map(|(price, users)| price * users)
+                .sum();
+            self.promised = income - earned;
+            if apart <= SLACK * (self.promised - self.bound) {
+                break;
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        for choices in &mut self.sites {
+            for choice in choices.iter_mut() {
+                choice.age = if choice.share > 0.0 { 0 } else { choice.age + 1 };
+            }
+            choices.retain(|choice| choice.age < OLD);
+            while choices.len() > CHOICES {
+                let oldest = (0..choices.len()).max_by_key(|&at| choices[at].age);
+                match oldest {
+                    Some(at) if choices[at].share <= 0.0 => drop(choices.remove(at)),
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+fn outline(choices: &[Choice], drawn: Option<f64>) -> Vec<(u32, f64)> {
+    let load = |choice: &Choice| choice.users.iter().map(|&(_, users)| users).sum::<u32>();
+    let mut held: Vec<(u32, &Choice)> = choices
+        .iter()
+        .filter(|choice| choice.share > 0.0)
+        .map(|choice| (load(choice), choice))
+        .collect();
+    held.sort_unstable_by_key(|held| held.0);
+    let alike = |one: u32, other: u32| one.abs_diff(other) <= one.max(other) / NEAR;
+    let share_at = |at: u32| {
+        held.iter()
+            .filter(|held| alike(held.0, at))
+            .map(|held| held.1.share)
+            .sum::<f64>()
+    };
+    let picked = match drawn {
+        Some(drawn) => {
+            let mut along = 0.0;
+            held.iter().find(|held| {
+                along += held.1.share;
+                along >= drawn
+            })
+        }
+        None => held.iter().max_by(|a, b| share_at(a.0).total_cmp(&share_at(b.0))),
+    };
+    let Some(&(picked, _)) = picked.or(held.last()) else {
+        return Vec::new();
+    };
+    let all = share_at(picked);
+    let mut taken: Vec<(u32, f64)> = Vec::new();
+    for (_, choice) in held.iter().filter(|held| alike(held.0, picked)) {
+        taken.extend(
+            choice
+                .users
+                .iter()
+                .map(|&(area, users)| (area, choice.share / all * f64::from(users))),
+        );
+    }
+    taken.sort_unstable_by_key(|taken| taken.0);
+    taken.dedup_by(|next, first| {
+        let same = next.0 == first.0;
+        if same {
+            first.1 += next.1;
+        }
+        same
+    });
+    taken
+}
+
+fn worth(choice: &Choice, prices: &[f64]) -> f64 {
+    let income: f64 = choice
+        .users
+        .iter()
+        .map(|&(area, n)| prices[area as usize] * f64::from(n))
+        .sum();
+    income - choice.cost
+}
+
+/// Moves share from a site's poorest choice to its best. What its shares earn less than its best, and that.
+fn shift(choices: &mut [Choice], prices: &mut [f64], users: &[f64], reach: f64) -> (f64, f64) {
+    let mut before = None;
+    for _ in 0..SHIFTS {
+        for choice in choices.iter_mut() {
+            choice.worth = worth(choice, prices);
+        }
+        let by_worth = |a: &usize, b: &usize| choices[*a].worth.total_cmp(&choices[*b].worth);
+        let Some(best) = (0..choices.len()).max_by(by_worth) else {
+            return (0.0, 0.0);
+        };
+        let held = |&at: &usize| choices[at].share > 0.0;
+        let Some(worst) = (0..choices.len()).filter(held).min_by(by_worth) else {
+            return (0.0, 0.0);
+        };
+        let most = choices[best].worth;
+        if before.is_none() {
+            let mean: f64 = choices.iter().map(|choice| choice.share * choice.worth).sum();
+            before = Some((most - mean, most));
+        }
+        let gain = most - choices[worst].worth;
+        if gain <= 0.0 || best == worst {
+            break;
+        }
+        let mut bend = 0.0;
+        merge(&choices[best].users, &choices[worst].users, |area, more| {
+            bend += more * more / users[area];
+        });
+        let most_shift = choices[worst].share;
+        let share = if bend > 0.0 {
+            (gain / (reach * bend)).min(most_shift)
+        } else {
+            most_shift
+        };
+        if share >= most_shift {
+            choices[worst].share = 0.0;
+        } else {
+            choices[worst].share -= share;
+        }
+        choices[best].share += share;
+        let pull = reach * share;
+        merge(&choices[best].users, &choices[worst].users, |area, more| {
+            prices[area] -= pull * more / users[area];
+        });
+    }
+    before.unwrap_or((0.0, 0.0))
+}
+
+/// Calls `each` with every area that both do not take alike, and how many more users of it `one` takes.
+fn merge(one: &[(u32, u32)], other: &[(u32, u32)], mut each: impl FnMut(usize, f64)) {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    loop {
+        let next = |at: Option<&&(u32, u32)>| at.map_or(u32::MAX, |at| at.0);
+        let area = next(one.peek()).min(next(other.peek()));
+        if area == u32::MAX {
+            return;
+        }
+        let more = one.next_if(|at| at.0 == area).map_or(0.0, |at| f64::from(at.1));
+        let less = other.next_if(|at| at.0 == area).map_or(0.0, |at| f64::from(at.1));
+        if more.total_cmp(&less).is_ne() {
+            each(area as usize, more - less);
+        }
+    }
+}
