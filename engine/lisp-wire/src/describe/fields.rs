@@ -213,6 +213,14 @@ impl Fields {
 
     fn locator(&mut self, locator: &Locator) {
         self.put("rloc", locator.rloc);
+        for (index, hop) in locator.path.iter().flat_map(|path| path.hops()).enumerate() {
+            self.within(format_args!("path.{index}"), |fields| {
+                fields.put("rloc", hop.rloc);
+                fields.put("lookup", hop.lookup);
+                fields.put("probe", hop.probe);
+                fields.put("strict", hop.strict);
+            });
+        }
         self.put("priority", locator.priority.0);
         self.put("weight", locator.weight.0);
         self.put("multicast-priority", locator.multicast_priority.0);

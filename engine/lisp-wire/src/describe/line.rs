@@ -180,10 +180,11 @@ fn tell_records(records: &[MappingRecord], line: &mut String) {
 
 fn locator_in_short(locator: &Locator) -> String {
     let down = if locator.reachable { "" } else { " down" };
-    format!(
-        "{} {}/{}{down}",
-        locator.rloc, locator.priority.0, locator.weight.0
-    )
+    let way = match &locator.path {
+        Some(path) => path.to_string(),
+        None => locator.rloc.to_string(),
+    };
+    format!("{way} {}/{}{down}", locator.priority.0, locator.weight.0)
 }
 
 /// A time to live in words.

@@ -159,3 +159,26 @@ fn every_kind_is_read_by_the_name_it_is_written_by() {
         assert_eq!(serde_json::from_str::<MessageKind>(&json).unwrap(), kind);
     }
 }
+
+#[test]
+fn a_path_is_told_hop_by_hop() {
+    let hops: Vec<crate::path::Hop> = [1, 2]
+        .map(|last| crate::path::Hop::loose(Rloc([172, 16, 5, last].into())))
+        .into();
+    let mut register = register();
+    let path = crate::path::Path::new(&hops).unwrap();
+    register.records[0].locators[0].rloc = path.first();
+    register.records[0].locators[0].path = Some(path);
+    let key = Key::new(9, Algorithm::HmacSha256, b"any").unwrap();
+    let mut signed = Vec::new();
+    Message::MapRegister(register)
+        .emit_signed(&key, &mut signed)
+        .unwrap();
+    let told = Description::of(&signed, Type5::default());
+    assert!(told.line.contains(&path.to_string()), "{}", told.line);
+    let hop = told
+        .fields
+        .iter()
+        .find(|field| field.name == "records.0.locators.0.path.1.rloc");
+    assert_eq!(hop.map(|field| field.value.as_str()), Some("172.16.5.2"));
+}
