@@ -41,7 +41,7 @@ impl Ring {
                 return;
             };
             self.bytes -= oldest.bytes.len() + OVERHEAD;
-            self.gone = oldest.number;
+            self.gone = self.gone.max(oldest.number);
         }
     }
 

@@ -12,8 +12,10 @@ use super::{Course, Entry, Journal};
 const MOST_TOLD: usize = 256;
 /// Messages looked at for that: reading one takes microseconds, and packets must not wait for milliseconds.
 const MOST_READ: usize = 1024;
-/// Bytes of messages told at a time; one message may be longer.
+/// Bytes of messages looked at; the last one may go beyond.
 const MOST_BYTES: usize = 256 << 10;
+/// A message field by field takes so many times the work.
+const FIELDS_WEIGH: usize = 16;
 
 impl Journal {
     /// A part of what was asked for.
@@ -28,6 +30,10 @@ impl Journal {
             gap: query.after > 0 && self.rings().iter().any(|ring| ring.gone() > query.after),
             ..LogPage::default()
         };
+        let weight = match query.detail {
+            LogDetail::Line | LogDetail::Bytes => 1,
+            LogDetail::Fields => FIELDS_WEIGH,
+        };
         let (mut read, mut bytes) = (0, 0);
         for entry in self.after(query.after) {
             if read == MOST_READ || page.messages.len() == most || bytes > MOST_BYTES {
@@ -35,11 +41,9 @@ impl Journal {
                 break;
             }
             read += 1;
+            bytes += entry.bytes.len() * weight;
             page.next = entry.number;
-            if let Some(message) = self.told(entry, query) {
-                bytes += entry.bytes.len();
-                page.messages.push(message);
-            }
+            page.messages.extend(self.told(entry, query));
         }
         page
     }

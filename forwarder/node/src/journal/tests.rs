@@ -252,3 +252,41 @@ fn a_capture_has_the_bytes_as_they_were() {
     assert_eq!(told.bytes, text);
     assert!(told.fields.is_empty());
 }
+
+#[test]
+fn long_messages_make_short_pages() {
+    let mut journal = Journal::new(Type5::default());
+    let mut large = message("10.1.0.7/32", 1);
+    large.resize(60_000, 0);
+    for _ in 0..20 {
+        came(&mut journal, large.clone(), &[]);
+    }
+    for (detail, most) in [(LogDetail::Bytes, 5), (LogDetail::Fields, 1)] {
+        let query = LogQuery {
+            detail,
+            ..LogQuery::default()
+        };
+        let page = journal.page(&query);
+        assert_eq!((page.messages.len(), page.more), (most, true), "{detail:?}");
+    }
+}
+
+#[test]
+fn what_comes_late_into_a_full_ring_hides_no_gap() {
+    let mut journal = Journal::new(Type5::default());
+    journal.begin();
+    for nonce in 0..2 * MOST_MESSAGES as u64 {
+        send(&mut journal, 2, &message("10.1.0.7/32", nonce));
+    }
+    journal.end(Came {
+        from: peer(1),
+        local: [172, 16, 0, 1].into(),
+        at: Timestamp(4),
+        bytes: message("10.1.0.7/32", 1),
+    });
+    let query = LogQuery {
+        after: 100,
+        ..LogQuery::default()
+    };
+    assert!(journal.page(&query).gap);
+}
