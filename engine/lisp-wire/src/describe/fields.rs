@@ -213,7 +213,7 @@ impl Fields {
 
     fn locator(&mut self, locator: &Locator) {
         self.put("rloc", locator.rloc);
-        for (index, hop) in locator.path.iter().flat_map(|path| path.hops()).enumerate() {
+        for (index, hop) in locator.path.iter().flat_map(crate::Path::hops).enumerate() {
             self.within(format_args!("path.{index}"), |fields| {
                 fields.put("rloc", hop.rloc);
                 fields.put("lookup", hop.lookup);
