@@ -6,6 +6,7 @@ use proto::{LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Sever
 use crate::Engine;
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
+use crate::monitor::Limits;
 use crate::optimizer::criteria::{ALL, CRITERIA, K, Measures, shown};
 use crate::optimizer::{self, Unmoved};
 use crate::outbox::Outbox;
@@ -52,6 +53,11 @@ impl Engine {
         self.schedule(ix, now);
     }
 
+    /// What the links of a pair's user are held against.
+    pub(crate) fn limits(&self, ix: PairIx) -> &Limits {
+        &self.fabric.class_of(self.fabric.pairs[ix.at()].user).limits
+    }
+
     fn evaluate(&mut self, ix: PairIx, out: &mut Outbox) {
         let now = out.now;
         self.pairs[ix.at()].recheck_at = None;
@@ -63,7 +69,7 @@ impl Engine {
         let state = self.state(self.link(ix, entry));
         let ordered = self.must_leave(ix).is_some();
         if open.is_some() || ordered || matches!(state, LinkState::Broken | LinkState::Down) {
-            self.pairs[ix.at()].recheck_at = Some(now + self.fabric.config.slots.probe.max(SOONEST));
+            self.pairs[ix.at()].recheck_at = Some(now + self.limits(ix).probe.max(SOONEST));
         }
         match (state, open) {
             _ if ordered => self.decide(ix, out),
@@ -423,7 +429,7 @@ impl Engine {
         if same_target && shown.reason.criterion == plan.reason.criterion {
             let drift = (shown.gain - plan.gain.value()).abs();
             let bearable = (shown.gain.abs() / 4.0).max(self.policy().gain_min);
-            let fresh = now < self.pairs[ix.at()].written_at + self.fabric.config.slots.decide;
+            let fresh = now < self.pairs[ix.at()].written_at + self.limits(ix).decide;
             if drift <= bearable || fresh {
                 return;
             }
@@ -441,9 +447,10 @@ impl Engine {
         if self.desk.get(id).is_none_or(|proposal| proposal.expires_at > now) {
             return;
         }
+        let slot = self.limits(ix).decide;
         let pair = &mut self.pairs[ix.at()];
         pair.proposal = None;
-        pair.gates.keep_quiet(now + self.fabric.config.slots.decide);
+        pair.gates.keep_quiet(now + slot);
         self.desk.end(id, ProposalState::Expired { at: now }, out);
         let text = format!(
             "proposal #{} for {} lapsed undecided",

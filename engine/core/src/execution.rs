@@ -223,7 +223,7 @@ impl Engine {
             LinkState::Broken | LinkState::Down | LinkState::Stale => true,
         };
         let name = format!("{}/{}", self.fabric.user_name(ix), self.fabric.label(entry));
-        let slot = self.fabric.config.slots.settle;
+        let slot = class.limits.settle;
         if broken {
             let next = self.next_step(ix, now);
             let text = format!(
@@ -360,7 +360,7 @@ impl Engine {
             },
             receipt.signalling.as_millis_f64(),
         );
-        let settle = self.fabric.config.slots.settle;
+        let settle = self.limits(ix).settle;
         let pair = &mut self.pairs[ix.at()];
         pair.order = flight.order;
         pair.known = Known::Confirmed;

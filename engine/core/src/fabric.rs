@@ -7,7 +7,8 @@ use proto::{LinkId, SiteName, SlaName, UserName, VmName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Config;
-use crate::config::{Demand, Offer, OnViolation, Shared, Statistic};
+use crate::config::{Demand, Offer, OnViolation, Shared};
+use crate::monitor::Limits;
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{self, K};
 use crate::policy::scope::Scopes;
@@ -50,7 +51,7 @@ impl PairIx {
 pub(crate) struct SlaClass {
     pub(crate) name: SlaName,
     pub(crate) class: Class<K>,
-    pub(crate) statistic: Statistic,
+    pub(crate) limits: Limits,
     pub(crate) on_violation: OnViolation,
 }
 
@@ -128,11 +129,14 @@ impl Fabric {
         let classes: Vec<SlaClass> = config
             .sla
             .iter()
-            .map(|(name, sla)| SlaClass {
-                name: name.clone(),
-                class: criteria::class_of(sla),
-                statistic: sla.statistic,
-                on_violation: sla.watch.on_violation,
+            .map(|(name, sla)| {
+                let class = criteria::class_of(sla);
+                SlaClass {
+                    name: name.clone(),
+                    limits: Limits::new(&config, sla, &class),
+                    class,
+                    on_violation: sla.watch.on_violation,
+                }
             })
             .collect();
         let mut vms: Vec<VmFacts> = config

@@ -6,13 +6,17 @@
 //! - S' later the statistics over the slot's samples are held against the bounds. If a statistic is out of its
 //!   bound *and* the latest samples still are, the level is [`Turn::Broken`]. If all are kept, the slot closes.
 //!   If a statistic is out only because of samples that are over, the slot goes on until either is true.
-//! - So a switch comes S' plus at most one probe interval plus one RTT after the onset of a stress, and a
-//!   spike that is over by then moves nothing.
+//! - So a switch comes S' plus at most one probe interval plus one bound (or RTT, if that is shorter) after the
+//!   onset of a stress, and a spike that is over by then moves nothing.
 //! - The probe that opened a slot says nothing about its loss, and one more lost probe is forgiven: at 20 probes
 //!   a slot it would be 5 %, which is no evidence against a bound of 2 %.
+//! - A probe that is out for longer than the bound counts at once as an RTT of at least that; what becomes of it
+//!   takes its place later. So a large stress is noticed one bound after its onset, not one RTT after.
+//! - With bands, a kept level is out above the one to leave, a broken one kept at the one to enter.
 //! - `down_after` probes lost in a row make the link [`Turn::Down`] at once, `up_after` answered ones end it.
 //! - A link nobody has reported on for `stale_after` is [`Turn::Stale`].
 
+mod limits;
 mod link;
 mod ring;
 mod statistic;
@@ -27,7 +31,7 @@ pub(crate) use link::{Figures, Link, Turn, millis};
 
 use crate::fabric::{Fabric, LinkIx};
 use crate::optimizer::criteria::LINK;
-use link::Limits;
+pub(crate) use limits::Limits;
 
 /// All links, and the moments at which something about them is due without a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,9 +68,9 @@ impl Monitor {
     ) -> Option<Turn> {
         let limits = limits(fabric, ix);
         let link = self.links.get_mut(ix.at())?;
-        let slot = link.slot_end(limits.window);
-        let turn = link.take(sample, now, &limits);
-        let new_slot = link.slot_end(limits.window);
+        let slot = link.slot_end(limits.decide);
+        let turn = link.take(sample, now, limits);
+        let new_slot = link.slot_end(limits.decide);
         if slot != new_slot {
             if let Some(end) = slot {
                 self.slots.remove(&(end, ix));
@@ -93,7 +97,7 @@ impl Monitor {
             let Some(link) = self.links.get_mut(ix.at()) else {
                 continue;
             };
-            turns.extend(link.judge(now, &limits(fabric, ix)).map(|turn| (ix, turn)));
+            turns.extend(link.judge(now, limits(fabric, ix)).map(|turn| (ix, turn)));
             self.touch(ix);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
@@ -159,19 +163,19 @@ impl Monitor {
 
     /// What the optimizer may use of a link; `None` if nothing.
     pub(crate) fn measured(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<[u32; LINK]> {
-        self.links.get(ix.at())?.measured(now, &limits(fabric, ix))
+        self.links.get(ix.at())?.measured(now, limits(fabric, ix))
     }
 
     /// Whether the next lost probe would make the link down: no place to go to.
     pub(crate) fn is_doubtful(&self, fabric: &Fabric, ix: LinkIx) -> bool {
-        let bound = fabric.config.policy.down_after.saturating_sub(1).max(1);
+        let bound = limits(fabric, ix).down_after.saturating_sub(1).max(1);
         self.links
             .get(ix.at())
             .is_none_or(|link| link.lost_run() >= bound)
     }
 
     pub(crate) fn figures(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<Figures> {
-        Some(self.links.get(ix.at())?.figures(now, &limits(fabric, ix)))
+        Some(self.links.get(ix.at())?.figures(now, limits(fabric, ix)))
     }
 
     /// The last two minutes, oldest first.
@@ -184,6 +188,8 @@ impl Monitor {
             .history()
             .take(ring::POINTS)
             .take_while(|&(at, _)| at >= from)
+            // What is still out has no point yet.
+            .filter(|(_, outcome)| outcome.is_lost() || outcome.rtt().is_some())
             .map(|(at, outcome)| HistoryPoint {
                 at,
                 rtt_ms: outcome.rtt().map(millis),
@@ -207,8 +213,7 @@ impl Monitor {
                 self.sweep_at = Some(self.sweep_at.map_or(stale_at, |least| least.min(stale_at)));
                 continue;
             }
-            let window = fabric.config.slots.decide;
-            if let Some(end) = link.slot_end(window) {
+            if let Some(end) = link.slot_end(limits(fabric, ix).decide) {
                 self.slots.remove(&(end, ix));
             }
             turns.push((ix, link.turn_stale()));
@@ -217,16 +222,8 @@ impl Monitor {
     }
 }
 
-fn limits(fabric: &Fabric, ix: LinkIx) -> Limits {
-    let class = fabric.class_of(fabric.user_of(ix));
-    Limits {
-        window: fabric.config.slots.decide,
-        bound: [class.class.bound(0), class.class.bound(1), class.class.bound(2)],
-        statistic: class.statistic,
-        down_after: fabric.config.policy.down_after,
-        timeout: fabric.config.policy.probe_timeout,
-        up_after: fabric.config.policy.up_after,
-    }
+fn limits(fabric: &Fabric, ix: LinkIx) -> &Limits {
+    &fabric.class_of(fabric.user_of(ix)).limits
 }
 
 #[cfg(test)]

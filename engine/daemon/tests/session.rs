@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use engine::Session;
 use engine::session::{BitRate, ByteSize, Queue, check};
+use pacao_core::config::{OnViolation, Shared, Statistic};
 use proto::Span;
+use proto::proposal::Criterion;
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sessions");
@@ -121,4 +123,57 @@ mod mutated {
             }
         }
     }
+}
+
+#[test]
+fn a_class_may_say_all_there_is_and_a_shipped_one_needs_no_definition() {
+    let text = "
+version: 1
+name: rich
+slots: { decide: 10s, settle: 5s, probe: 500ms }
+policy: { prove_within: 90s }
+sla:
+  gold:
+    bounds: { rtt_ms: 50, jitter_ms: 10, loss_pct: 1, availability_pct: 99.5, ram_pct: 80, capacity_pct: 90, isis_cost: 40, price: 3 }
+    weights: { rtt: 0.4, jitter: 0.1, loss: 0.1, availability: 0.1, ram: 0.1, isis_cost: 0.1, price: 0.1 }
+    statistic: trimmed10
+    statistics: { jitter: p90, loss: worst, availability: median }
+    hard: [ram, capacity, rtt]
+    slots: { decide: 8s, settle: 2s, probe: 250ms }
+    window: 30s x 4
+    down_after: 3
+    up_after: 10
+    bands: { warn_pct: 80, leave_pct: 100, enter_pct: 90 }
+    on_violation: best_of_worst(10%)
+sites:
+  north: { rloc: 172.16.0.1, control: /run/north.sock, capacity: { ram_mb: 64000, cpu: 16, users: 500 }, price: 1.5, isis_cost: { south: 20 } }
+  south: { rloc: 172.16.0.2, control: /run/south.sock }
+vms:
+  web: { eid: 10.1.0.7/32, home: north, shared: p95, demand: { ram_mb: 4096, cpu: 2.5 } }
+users:
+  user-1: { rloc: 172.16.1.1, eid: 10.2.1.0/24, sla: gold, vms: { web: north } }
+  user-2: { rloc: 172.16.1.2, eid: 10.2.2.0/24, sla: voice, vms: { web: south } }
+";
+    let config = Session::parse(text, "rich.yaml").unwrap().config;
+    let gold = &config.sla["gold"];
+    assert_eq!(gold.statistic, Statistic::Trimmed(0.1));
+    assert_eq!(gold.terms.statistics.jitter, Statistic::Quantile(0.9));
+    assert_eq!(gold.terms.further[&Criterion::Unavailability].bound, 0.5);
+    assert_eq!(gold.terms.hard.len(), 3);
+    let window = gold.watch.window.unwrap();
+    assert_eq!((window.part, window.parts), (Span::secs(30), 4));
+    assert_eq!(gold.watch.slots.unwrap().probe, Span::millis(250));
+    assert_eq!(gold.watch.on_violation, OnViolation::BestOfWorst(0.1));
+    assert_eq!(config.sla["voice"].dscp, 46, "shipped");
+    assert_eq!(config.sla.len(), 2, "and only those that are named");
+    assert_eq!(config.vms["web"].shared, Shared::Quantile(0.95));
+    assert_eq!(config.sites["north"].offer.capacity.users, Some(500));
+    assert_eq!(config.sites["north"].offer.isis_cost["south"], 20);
+    assert_eq!(config.policy.prove_within, Span::secs(90));
+    // What the engine writes down of it reads back the same.
+    let written = serde_json::to_string(&config).unwrap();
+    assert_eq!(
+        serde_json::from_str::<pacao_core::Config>(&written).unwrap(),
+        config
+    );
 }

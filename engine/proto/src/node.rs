@@ -116,6 +116,9 @@ pub struct ProbeTarget {
     pub timeout: Span,
     /// DSCP of the probes, 0 to 63: the class of the user's traffic.
     pub dscp: u8,
+    /// A probe that is out for this long is told to be overdue, before its answer or timeout.
+    #[serde(default)]
+    pub overdue_after: Option<Span>,
 }
 
 /// Parts of a node that can be shown.
@@ -251,6 +254,9 @@ pub struct ProbeSample {
 pub enum ProbeOutcome {
     /// Answered after this long.
     Rtt(Span),
+    /// Not answered for this long so far: the RTT is at least that. Another outcome of the same probe follows and
+    /// takes its place.
+    Overdue(Span),
     /// Not answered in time.
     Lost,
 }

@@ -21,6 +21,8 @@ const MOST_LOCATORS: usize = 32;
 const MOST_TARGETS: usize = 16_384;
 /// Probes closer together than this measure themselves.
 const LEAST_INTERVAL: Span = Span::millis(10);
+/// Probes are not told to be overdue sooner than this.
+const LEAST_OVERDUE: Span = Span::millis(1);
 
 /// A command, and who gave it.
 #[derive(Debug)]
@@ -132,11 +134,17 @@ fn probe(targets: &[ProbeTarget], machines: &mut Machines, cx: &mut Context<'_>)
         interval,
         timeout,
         dscp,
+        overdue_after,
     } in targets
     {
         if *interval < LEAST_INTERVAL || *timeout < LEAST_INTERVAL {
             return Err(format!(
                 "{rloc}: interval and timeout must be at least {LEAST_INTERVAL}"
+            ));
+        }
+        if overdue_after.is_some_and(|after| after < LEAST_OVERDUE) {
+            return Err(format!(
+                "{rloc}: a probe is overdue after {LEAST_OVERDUE} at the earliest"
             ));
         }
         if *dscp > 63 {

@@ -61,6 +61,7 @@ struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Send(Rloc),
+    Overdue(Nonce),
     Timeout(Nonce),
 }
 
@@ -112,6 +113,7 @@ impl Probing {
             if !wanted {
                 timers.cancel(&Due::Send(*rloc));
                 for nonce in &target.under_way {
+                    timers.cancel(&Due::Overdue(*nonce));
                     timers.cancel(&Due::Timeout(*nonce));
                     sent.remove(nonce);
                 }
@@ -162,6 +164,7 @@ impl Probing {
 
     fn conclude(&mut self, nonce: Nonce, sent: Sent, outcome: ProbeOutcome, cx: &mut Context<'_>) {
         self.sent.remove(&nonce);
+        self.timers.cancel(&Due::Overdue(nonce));
         self.timers.cancel(&Due::Timeout(nonce));
         let Some(target) = self.targets.get_mut(&sent.rloc) else {
             return;
@@ -175,6 +178,8 @@ impl Probing {
                 target.down = false;
                 target.window.mark(Up::Yes, cx.now);
             }
+            // Told apart from outcomes, which conclude a probe.
+            ProbeOutcome::Overdue(_) => {}
             ProbeOutcome::Lost => {
                 target.lost_in_a_row = target.lost_in_a_row.saturating_add(1);
                 if target.lost_in_a_row >= cx.config.probing.down_after {
@@ -196,6 +201,22 @@ impl Probing {
         }
     }
 
+    /// Whoever waits for the answer need not wait for the bound to be broken: it is.
+    fn overdue(&mut self, nonce: Nonce, cx: &Context<'_>) {
+        let Some(sent) = self.sent.get(&nonce) else { return };
+        if self
+            .targets
+            .get(&sent.rloc)
+            .is_some_and(|target| target.engine.is_some())
+        {
+            self.samples.push(ProbeSample {
+                target: sent.rloc,
+                sent_at: sent.at,
+                outcome: ProbeOutcome::Overdue(cx.now.since(sent.at)),
+            });
+        }
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.next()
     }
@@ -204,6 +225,7 @@ impl Probing {
     pub(crate) fn tick(&mut self, heard: Timestamp, cache: &Cache, cx: &mut Context<'_>) {
         while let Some(due) = self.timers.pop_due(heard) {
             match due {
+                Due::Overdue(nonce) => self.overdue(nonce, cx),
                 Due::Timeout(nonce) => self.lost(nonce, cx),
                 Due::Send(rloc) => self.probe(rloc, cache, cx),
             }
@@ -219,6 +241,7 @@ impl Probing {
             Some(spec) => (spec.interval, spec.timeout, spec.dscp),
             None => (own.cache_interval, own.timeout, 0),
         };
+        let overdue_after = target.engine.and_then(|spec| spec.overdue_after);
         self.timers.set(Due::Send(rloc), cx.now + interval);
         let nonce = cx.nonces.random();
         let request = MapRequest {
@@ -238,6 +261,9 @@ impl Probing {
         target.under_way.insert(nonce);
         self.sent.insert(nonce, Sent { rloc, at: cx.now });
         self.timers.set(Due::Timeout(nonce), cx.now + timeout);
+        if let Some(after) = overdue_after.filter(|&after| after < timeout) {
+            self.timers.set(Due::Overdue(nonce), cx.now + after);
+        }
         cx.count(Counter::ProbesSent);
         cx.send_probe(&Message::MapRequest(request), rloc, dscp);
     }

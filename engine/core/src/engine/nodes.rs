@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use lisp_wire::Rloc;
 use proto::node::Tell;
-use proto::{NodeCommand, NodeRow, Notice, ProbeTarget, Severity, SiteName, Timestamp};
+use proto::{NodeCommand, NodeRow, Notice, ProbeTarget, Severity, SiteName, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, short};
@@ -11,6 +12,9 @@ use crate::Effect;
 use crate::fabric::{Dc, PairIx};
 use crate::outbox::Outbox;
 use crate::pair::Known;
+
+/// Forwarders do not tell probes to be overdue sooner than this.
+const SOONEST_OVERDUE: Span = Span::millis(1);
 
 /// A forwarder's control connection.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,25 +293,29 @@ impl Engine {
         }
     }
 
+    /// Users behind one locator share its probes: at the pace and with the DSCP of the most pressing of their
+    /// classes, and overdue by the strictest of their bounds.
     fn probe_targets(&self) -> Vec<ProbeTarget> {
         let classes = &self.fabric.config.sla;
-        let mut rlocs = BTreeMap::new();
-        for user in self.fabric.config.users.values() {
-            let dscp = classes.get(&user.sla).map_or(0, |class| class.dscp);
-            // Users behind one locator share its probes; the most pressing of their classes is what is probed.
-            let known = rlocs.entry(user.rloc).or_insert(dscp);
-            *known = dscp.max(*known);
-        }
-        let (interval, timeout) = (self.fabric.config.slots.probe, self.policy().probe_timeout);
-        rlocs
-            .into_iter()
-            .map(|(rloc, dscp)| ProbeTarget {
-                rloc,
-                interval,
+        let timeout = self.policy().probe_timeout;
+        let mut targets: BTreeMap<Rloc, ProbeTarget> = BTreeMap::new();
+        for (at, user) in self.fabric.users.iter().enumerate() {
+            let class = self.fabric.class_of(at as u32);
+            let dscp = classes.get(&class.name).map_or(0, |class| class.dscp);
+            let overdue_after = Span(u64::from(class.limits.leave[0]) + 1).max(SOONEST_OVERDUE);
+            let target = targets.entry(user.rloc).or_insert(ProbeTarget {
+                rloc: user.rloc,
+                interval: class.limits.probe,
                 timeout,
                 dscp,
-            })
-            .collect()
+                overdue_after: None,
+            });
+            target.interval = target.interval.min(class.limits.probe);
+            target.dscp = target.dscp.max(dscp);
+            let strictest = target.overdue_after.unwrap_or(timeout).min(overdue_after);
+            target.overdue_after = Some(strictest).filter(|&after| after < timeout);
+        }
+        targets.into_values().collect()
     }
 
     fn touch_all(&mut self, dc: Dc) {

@@ -62,6 +62,8 @@ impl Engine {
         let rtt_ms = match outcome {
             ProbeOutcome::Rtt(rtt) => Some(rtt.as_millis_f64()),
             ProbeOutcome::Lost => None,
+            // Its point comes with its end.
+            ProbeOutcome::Overdue(_) => return,
         };
         let notice = Notice::Point {
             link: self.fabric.link_id(link),
@@ -81,7 +83,7 @@ impl Engine {
             Turn::Kept => (Severity::Info, format!("link {name} is within its bounds again")),
             Turn::Down { since } => {
                 let for_s = now.since(since).as_secs_f64();
-                let lost = self.policy().down_after;
+                let lost = self.fabric.class_of(self.fabric.user_of(link)).limits.down_after;
                 (
                     Severity::Error,
                     format!("link {name} is down: {lost} probes lost in a row, {for_s:.1} s"),
@@ -148,8 +150,8 @@ impl Engine {
         let bound = i64::from(class.class.bound(0));
         let margin = figures.statistic.map(|rtt| bound - i64::from(rtt));
         let state = match self.state(link) {
-            // Nearly: less than a tenth of the bound is left.
-            LinkState::Ok if margin.is_some_and(|margin| margin * 10 < bound) => LinkState::Warn,
+            // Nearly.
+            LinkState::Ok if figures.statistic.is_some_and(|rtt| rtt > class.limits.warn) => LinkState::Warn,
             state => state,
         };
         Some(LinkRow {

@@ -1,27 +1,21 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
+use std::collections::VecDeque;
+
 use proto::snapshot::RttFigures;
-use proto::{LinkState, ProbeSample, Span, Timestamp};
+use proto::{LinkState, ProbeOutcome, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use super::ring::{Outcome, Ring};
 use super::statistic::{self, quantile};
 use crate::config::Statistic;
 use crate::optimizer::criteria::LINK;
 
-/// What a link is held against.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// S'.
-    pub(crate) window: Span,
-    /// Bounds on RTT and jitter in microseconds, on loss in parts per million.
-    pub(crate) bound: [u32; 3],
-    pub(crate) statistic: Statistic,
-    pub(crate) down_after: u32,
-    pub(crate) up_after: u32,
-    /// A probe unanswered this long is lost.
-    pub(crate) timeout: Span,
-}
+/// Overdue probes of one link that are waited for.
+const OVERDUE_KEPT: usize = 64;
+/// So many answers are needed to judge a link by, and so many of the latest tell whether a trouble is over.
+pub(super) const ENOUGH: u32 = 3;
 
 /// What became of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +68,9 @@ pub(crate) struct Link {
     /// Samples from before this are of another life of the engine and count for histories only.
     valid_from: Timestamp,
     fresh: bool,
+    /// Probes told to be overdue, by the moment they were sent and the number of their sample.
+    #[serde(default)]
+    overdue: VecDeque<(Timestamp, u64)>,
     /// Whether the link waits for its row to be told.
     pub(super) dirty: bool,
 }
@@ -81,19 +78,34 @@ pub(crate) struct Link {
 impl Link {
     /// Takes a probe's outcome in.
     pub(crate) fn take(&mut self, sample: &ProbeSample, now: Timestamp, limits: &Limits) -> Option<Turn> {
+        let outcome = Outcome::new(sample.outcome, self.down_since.is_some());
+        let is_overdue = matches!(sample.outcome, ProbeOutcome::Overdue(_));
+        // Within the bound of this class it tells nothing yet: the probe was made for one that is stricter.
+        if is_overdue && outcome.at_least().is_some_and(|rtt| rtt <= limits.leave[0]) {
+            return None;
+        }
         let fresh = if self.fresh { None } else { Some(Turn::Fresh) };
         self.fresh = true;
         self.heard_at = Some(now);
-        let outcome = Outcome::new(sample.outcome, self.down_since.is_some());
-        self.ring.push(outcome, now, limits.window);
-        let leaves_a_bound = if let Some(rtt) = outcome.rtt() {
+        if !self.settle_overdue(sample.sent_at, outcome) {
+            self.ring.push(outcome, now, limits.window);
+        }
+        let leaves_a_bound = if is_overdue {
+            if self.overdue.len() == OVERDUE_KEPT {
+                self.overdue.pop_front();
+            }
+            self.overdue.push_back((sample.sent_at, self.ring.newest()));
+            true
+        } else if let Some(rtt) = outcome.rtt() {
             self.answered_run = self.answered_run.saturating_add(1);
             self.lost_run = 0;
             self.answered_sent_at = sample.sent_at;
             if let Some(last) = self.last_rtt.replace(rtt) {
                 self.jitter16 = next_jitter16(self.jitter16, rtt.abs_diff(last));
             }
-            rtt > limits.bound[0] || self.jitter() > limits.bound[1]
+            rtt > limits.leave[0]
+                || self.jitter() > limits.leave[1]
+                || (outcome.was_down() && limits.leave[3] < u32::MAX)
         } else {
             if !self.is_late_word(sample, limits) {
                 if self.lost_run == 0 {
@@ -128,10 +140,19 @@ impl Link {
         }
     }
 
+    /// The outcome of a probe that was told to be overdue takes its place, so that it counts once.
+    fn settle_overdue(&mut self, sent_at: Timestamp, outcome: Outcome) -> bool {
+        let Some(at) = self.overdue.iter().position(|&(sent, _)| sent == sent_at) else {
+            return false;
+        };
+        let number = self.overdue.remove(at).map_or(0, |(_, number)| number);
+        self.ring.replace(number, outcome)
+    }
+
     /// When the open slot ends.
-    pub(crate) fn slot_end(&self, window: Span) -> Option<Timestamp> {
+    pub(crate) fn slot_end(&self, decide: Span) -> Option<Timestamp> {
         match self.phase {
-            Phase::Open(slot) => Some(slot.since + window),
+            Phase::Open(slot) => Some(slot.since + decide),
             Phase::Calm | Phase::Broken(_) => None,
         }
     }
@@ -141,10 +162,10 @@ impl Link {
         match self.phase {
             Phase::Calm => None,
             Phase::Open(slot) => {
-                if now < slot.since + limits.window {
+                if now < slot.since + limits.decide {
                     return None;
                 }
-                match self.verdict(slot, now, limits) {
+                match self.verdict(slot, now, (&limits.leave, limits)) {
                     Verdict::Broken => {
                         self.phase = Phase::Broken(slot);
                         Some(Turn::Broken { since: slot.since })
@@ -157,7 +178,7 @@ impl Link {
                 }
             }
             Phase::Broken(slot) => {
-                if self.verdict(slot, now, limits) != Verdict::Kept {
+                if self.verdict(slot, now, (&limits.enter, limits)) != Verdict::Kept {
                     return None;
                 }
                 self.phase = Phase::Calm;
@@ -173,6 +194,7 @@ impl Link {
         self.lost_run = 0;
         self.answered_run = 0;
         self.last_rtt = None;
+        self.overdue.clear();
         Turn::Stale
     }
 
@@ -247,16 +269,19 @@ impl Link {
             .last(count)
             .filter(|outcome| outcome.rtt().is_some())
             .count();
-        if (answered as u64) < u64::from(limits.up_after.max(1)) {
+        if (answered as u64) < u64::from(limits.enough()) {
             return None;
         }
-        let rtt = self.statistic(count, limits.statistic)?;
-        let down = self.ring.last(count).filter(|outcome| outcome.was_down()).count();
+        let rtt = self.statistic(count, limits.statistics[0])?;
+        let jitter = match limits.statistics[1] {
+            Statistic::Mean => self.jitter(),
+            other => statistic::of(self.steps(count), other).unwrap_or(0),
+        };
         Some([
             rtt,
-            self.jitter(),
-            per_million(count - answered, count),
-            per_million(down, count),
+            jitter,
+            self.share(now, limits, (limits.statistics[2], Outcome::is_lost)),
+            self.share(now, limits, (limits.statistics[3], Outcome::was_down)),
         ])
     }
 
@@ -264,6 +289,7 @@ impl Link {
     pub(crate) fn figures(&self, now: Timestamp, limits: &Limits) -> Figures {
         let count = self.in_window(now, limits.window);
         let mut rtts: Vec<u32> = self.ring.last(count).filter_map(Outcome::rtt).collect();
+        let lost = self.ring.last(count).filter(|outcome| outcome.is_lost()).count();
         let last = rtts.last().copied();
         let up = self
             .ring
@@ -284,9 +310,9 @@ impl Link {
             })
         });
         Figures {
-            statistic: self.statistic(count, limits.statistic),
+            statistic: self.statistic(count, limits.statistics[0]),
             jitter_ms: rtt.map(|_| millis(self.jitter())),
-            loss_pct: share(count - rtts.len()),
+            loss_pct: share(lost),
             availability_pct: share(up),
             rtt,
         }
@@ -302,18 +328,56 @@ impl Link {
     }
 
     fn statistic(&self, count: usize, statistic: Statistic) -> Option<u32> {
-        statistic::of(self.ring.last(count).filter_map(Outcome::rtt), statistic)
+        statistic::of(self.ring.last(count).filter_map(Outcome::at_least), statistic)
     }
 
-    fn verdict(&self, slot: Slot, now: Timestamp, limits: &Limits) -> Verdict {
+    /// Differences between successive round trips.
+    fn steps(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut last = None;
+        self.ring
+            .last(count)
+            .filter_map(Outcome::rtt)
+            .filter_map(move |rtt| Some(rtt.abs_diff(last.replace(rtt)?)))
+    }
+
+    /// The share of samples that are so, parts per million: a statistic over the parts of the window.
+    fn share(
+        &self,
+        now: Timestamp,
+        limits: &Limits,
+        (statistic, so): (Statistic, fn(Outcome) -> bool),
+    ) -> u32 {
+        if limits.parts <= 1 {
+            let count = self.in_window(now, limits.window);
+            return per_million(
+                self.ring.last(count).filter(|&outcome| so(outcome)).count(),
+                count,
+            );
+        }
+        let from = (now - limits.window).max(self.valid_from);
+        let length = (limits.window.0 / u64::from(limits.parts)).max(1);
+        let mut parts: Vec<(usize, usize)> = vec![(0, 0); limits.parts as usize];
+        for (at, outcome) in self.ring.backwards().take_while(|&(at, _)| at >= from) {
+            let part = (now.since(at).0 / length) as usize;
+            if let Some((those, all)) = parts.get_mut(part.min(limits.parts as usize - 1)) {
+                *all += 1;
+                *those += usize::from(so(outcome));
+            }
+        }
+        let heard = parts.into_iter().filter(|&(_, all)| all > 0);
+        let shares = heard.map(|(those, all)| per_million(those, all));
+        statistic::of(shares, statistic).unwrap_or(0)
+    }
+
+    fn verdict(&self, slot: Slot, now: Timestamp, (bound, limits): (&[u32; LINK], &Limits)) -> Verdict {
         let window = self.in_window(now, limits.window);
         let after_opening = self.ring.since(slot.since + Span(1)).min(window);
-        let recent = limits.up_after.max(1) as usize;
+        let recent = limits.enough() as usize;
 
-        let rtt = match self.statistic(window, limits.statistic) {
-            Some(rtt) if rtt > limits.bound[0] => {
-                let last = self.ring.last(window).rev().filter_map(Outcome::rtt).take(recent);
-                if last.into_iter().any(|rtt| rtt > limits.bound[0]) {
+        let rtt = match self.statistic(window, limits.statistics[0]) {
+            Some(rtt) if rtt > bound[0] => {
+                let last = self.ring.last(window).rev().filter_map(Outcome::at_least);
+                if last.take(recent).any(|rtt| rtt > bound[0]) {
                     Verdict::Broken
                 } else {
                     Verdict::Lagging
@@ -321,45 +385,52 @@ impl Link {
             }
             _ => Verdict::Kept,
         };
-        rtt.max(self.jitter_verdict(after_opening, recent, limits.bound[1]))
-            .max(self.loss_verdict(after_opening, limits.bound[2]))
+        let down = self.share(now, limits, (limits.statistics[3], Outcome::was_down));
+        rtt.max(self.jitter_verdict(after_opening, limits, bound[1]))
+            .max(self.loss_verdict(after_opening, (now, limits), bound[2]))
+            .max(broken_if(down > bound[3]))
     }
 
     /// The jitter of the slot's own samples: the step into the slot does not count, or a single spike would
     /// look like jitter for half a slot.
-    fn jitter_verdict(&self, count: usize, recent: usize, bound: u32) -> Verdict {
-        let mut last = None;
+    fn jitter_verdict(&self, count: usize, limits: &Limits, bound: u32) -> Verdict {
         let mut jitter16 = 0;
         let mut calm_steps = usize::MAX;
-        for rtt in self.ring.last(count).filter_map(Outcome::rtt) {
-            if let Some(last) = last.replace(rtt) {
-                let step = rtt.abs_diff(last);
-                jitter16 = next_jitter16(jitter16, step);
-                calm_steps = if step > bound {
-                    0
-                } else {
-                    calm_steps.saturating_add(1)
-                };
-            }
+        for step in self.steps(count) {
+            jitter16 = next_jitter16(jitter16, step);
+            calm_steps = if step > bound {
+                0
+            } else {
+                calm_steps.saturating_add(1)
+            };
         }
-        match (jitter16 >> 4 > u64::from(bound), calm_steps < recent) {
+        let jitter = match limits.statistics[1] {
+            Statistic::Mean => jitter16 >> 4,
+            other => statistic::of(self.steps(count), other).map_or(0, u64::from),
+        };
+        match (jitter > u64::from(bound), calm_steps < limits.enough() as usize) {
             (false, _) => Verdict::Kept,
             (true, false) => Verdict::Lagging,
             (true, true) => Verdict::Broken,
         }
     }
 
-    fn loss_verdict(&self, count: usize, bound: u32) -> Verdict {
-        let lost = self
-            .ring
-            .last(count)
-            .filter(|outcome| outcome.rtt().is_none())
-            .count();
-        if per_million(lost.saturating_sub(1), count) > bound {
-            Verdict::Broken
-        } else {
-            Verdict::Kept
+    /// One lost probe is forgiven: with few probes a slot it would be a large share.
+    fn loss_verdict(&self, count: usize, (now, limits): (Timestamp, &Limits), bound: u32) -> Verdict {
+        let lost = self.ring.last(count).filter(|outcome| outcome.is_lost()).count();
+        if limits.parts <= 1 {
+            return broken_if(per_million(lost.saturating_sub(1), count) > bound);
         }
+        let share = self.share(now, limits, (limits.statistics[2], Outcome::is_lost));
+        broken_if(share > bound && lost > 1)
+    }
+}
+
+const fn broken_if(out_of_bound: bool) -> Verdict {
+    if out_of_bound {
+        Verdict::Broken
+    } else {
+        Verdict::Kept
     }
 }
 

@@ -14,8 +14,10 @@ const MOST: usize = 4096;
 
 const WAS_DOWN: u32 = 1 << 31;
 const LOST: u32 = WAS_DOWN - 1;
+const OVERDUE: u32 = 1 << 30;
+const LONGEST: u32 = OVERDUE - 1;
 
-/// One probe's outcome, and whether the link was down at that moment. RTTs above 35 minutes are cut to that.
+/// One probe's outcome, and whether the link was down at that moment. RTTs above 17 minutes are cut to that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Outcome(u32);
@@ -23,23 +25,40 @@ pub(crate) struct Outcome(u32);
 impl Outcome {
     pub(crate) fn new(outcome: ProbeOutcome, was_down: bool) -> Self {
         let word = match outcome {
-            ProbeOutcome::Rtt(rtt) => u32::try_from(rtt.micros()).unwrap_or(LOST).min(LOST - 1),
+            ProbeOutcome::Rtt(rtt) => cut(rtt),
+            ProbeOutcome::Overdue(so_far) => cut(so_far) | OVERDUE,
             ProbeOutcome::Lost => LOST,
         };
         Self(if was_down { word | WAS_DOWN } else { word })
     }
 
-    /// Microseconds; `None` if the probe was lost.
-    pub(crate) const fn rtt(self) -> Option<u32> {
+    /// Microseconds; `None` if the probe was lost. Of one that is still out, what it took so far.
+    pub(crate) const fn at_least(self) -> Option<u32> {
         match self.0 & !WAS_DOWN {
             LOST => None,
-            rtt => Some(rtt),
+            rtt => Some(rtt & LONGEST),
         }
+    }
+
+    /// Microseconds; `None` unless the probe was answered.
+    pub(crate) const fn rtt(self) -> Option<u32> {
+        match self.0 & !WAS_DOWN {
+            rtt if rtt <= LONGEST => Some(rtt),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_lost(self) -> bool {
+        self.0 & !WAS_DOWN == LOST
     }
 
     pub(crate) const fn was_down(self) -> bool {
         self.0 & WAS_DOWN != 0
     }
+}
+
+fn cut(span: Span) -> u32 {
+    u32::try_from(span.micros()).unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// Outcomes in the order they became known. Each is stored with the time since the one before, so that a
@@ -50,6 +69,9 @@ pub(crate) struct Ring {
     samples: VecDeque<(u32, Outcome)>,
     first_at: Timestamp,
     last_at: Timestamp,
+    /// How many were ever taken in.
+    #[serde(default)]
+    taken: u64,
 }
 
 impl Ring {
@@ -63,6 +85,7 @@ impl Ring {
             self.first_at = now;
         }
         self.samples.push_back((gap, outcome));
+        self.taken += 1;
         self.last_at = now;
         while self.samples.len() > 1 {
             let age = now.since(self.first_at);
@@ -75,6 +98,26 @@ impl Ring {
             if let Some(&(gap, _)) = self.samples.front() {
                 self.first_at = self.first_at + Span(u64::from(gap));
             }
+        }
+    }
+
+    /// The number of the newest sample, for [`Self::replace`].
+    pub(crate) fn newest(&self) -> u64 {
+        self.taken
+    }
+
+    /// Puts an outcome in the place of one taken in before; false if that is forgotten already.
+    pub(crate) fn replace(&mut self, number: u64, outcome: Outcome) -> bool {
+        let place = usize::try_from(self.taken.saturating_sub(number))
+            .ok()
+            .and_then(|back| self.samples.len().checked_sub(back + 1))
+            .and_then(|at| self.samples.get_mut(at));
+        match place {
+            Some(sample) => {
+                sample.1 = outcome;
+                true
+            }
+            None => false,
         }
     }
 
@@ -128,7 +171,7 @@ mod tests {
                 outcome.rtt().map(u64::from),
                 match want {
                     ProbeOutcome::Rtt(rtt) => Some(rtt.micros()),
-                    ProbeOutcome::Lost => None,
+                    ProbeOutcome::Overdue(_) | ProbeOutcome::Lost => None,
                 }
             );
             assert_eq!(outcome.was_down(), *down);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Shared;
 
 /// (5.1)-(5.3) as written: over all binary r with sum 1, the least objective for which integers T exist with
 /// `m r <= M T`. T is found by counting up.
@@ -109,4 +110,105 @@ fn without_a_usable_measurement_there_is_no_choice() {
     let class = Class::new([1.0, 0.0, 0.0], [100_000, 30_000, 20_000]);
     assert_eq!(choose(&class, &[None, None], Some(0)), None);
     assert_eq!(choose::<3>(&class, &[], None), None);
+}
+
+proptest! {
+    #[test]
+    fn an_enforced_bound_is_never_exceeded_and_the_rest_is_the_optimum(
+        candidates in prop::collection::vec(measurement(), 0..10),
+        alpha in prop::array::uniform3(0..=1000_u32),
+        bound in prop::array::uniform3(1000..200_000_u32),
+        hard in 0..3_usize,
+    ) {
+        let class = Class::new(alpha.map(|a| f64::from(a) / 1000.0), bound).enforcing(hard);
+        let micro = alpha.map(|a| u64::from(a) * 1000);
+        let allowed: Vec<_> = candidates
+            .iter()
+            .map(|m| m.filter(|m| m[hard] <= bound[hard]))
+            .collect();
+        let choice = choose(&class, &candidates, None);
+        prop_assert_eq!(choice.map(|(_, score)| score.penalty), by_enumeration(&micro, &bound, &allowed));
+        prop_assert_eq!(rank(&class, &candidates).len(), allowed.iter().flatten().count());
+    }
+
+    /// By trying every place, and joining the users' scores as the definition says.
+    #[test]
+    fn the_place_of_a_vm_is_the_optimum_over_all_its_users(
+        users in prop::collection::vec(prop::collection::vec(measurement(), 5), 1..6),
+        bound in prop::array::uniform3(1000..200_000_u32),
+        hard in prop::option::of(0..3_usize),
+        home in prop::option::of(0..5_usize),
+        share in 1..=100_u32,
+    ) {
+        let class = Class::new([0.5, 0.25, 0.25], bound);
+        let class = hard.map_or(class.clone(), |k| class.clone().enforcing(k));
+        let members: Vec<_> = users
+            .iter()
+            .map(|measured| placement::Member { class: &class, measured: measured.clone() })
+            .collect();
+        let q = f64::from(share) / 100.0;
+        for shared in [Shared::Sum, Shared::Worst, Shared::Quantile(q)] {
+            let mut best: Option<(Score, usize)> = None;
+            for at in 0..5 {
+                let scores: Vec<Score> = users
+                    .iter()
+                    .filter_map(|user| user[at].filter(|m| class.allows(m)).map(|m| class.score(&m)))
+                    .collect();
+                if scores.len() < users.len() {
+                    continue;
+                }
+                let mut sorted = scores.clone();
+                sorted.sort();
+                let joined = match shared {
+                    Shared::Sum => Score {
+                        penalty: scores.iter().map(|score| score.penalty).sum(),
+                        excess: scores.iter().map(|score| score.excess).sum(),
+                    },
+                    Shared::Worst => sorted[sorted.len() - 1],
+                    // The least that at least this share of the users does not exceed.
+                    Shared::Quantile(q) => *sorted
+                        .iter()
+                        .find(|least| {
+                            let those = scores.iter().filter(|score| score <= least).count();
+                            those as f64 >= q * scores.len() as f64 - 1e-9
+                        })
+                        .unwrap(),
+                };
+                let at_home = |at| home == Some(at);
+                if best.is_none_or(|(score, old)| joined < score || (joined == score && at_home(at) && !at_home(old))) {
+                    best = Some((joined, at));
+                }
+            }
+            prop_assert_eq!(
+                placement::choose(&members, home, shared),
+                best.map(|(score, at)| (at, score)),
+                "{:?}", shared
+            );
+        }
+    }
+}
+
+#[test]
+fn a_demand_that_does_not_fit_is_dear_or_ruled_out_and_ties_stay_at_home() {
+    // RAM: 4 GB of 8 left, of 2 left, of none; the second criterion is the same everywhere.
+    let measured: Vec<_> = [8_000, 2_000, 0]
+        .map(|left| Some([criteria::share(4_000, left), 10_000]))
+        .to_vec();
+    assert_eq!(measured[0], Some([500_000, 10_000]));
+    assert_eq!(measured[1], Some([2_000_000, 10_000]));
+    let soft = Class::new([0.5, 0.5], [criteria::ALL, 20_000]);
+    let place = |class: &Class<2>, measured: &[Option<[u32; 2]>], home| {
+        let member = placement::Member {
+            class,
+            measured: measured.to_vec(),
+        };
+        placement::choose(&[member], home, Shared::Sum).map(|(at, _)| at)
+    };
+    assert_eq!(place(&soft, &measured, Some(1)), Some(0));
+    let hard = soft.clone().enforcing(0);
+    assert_eq!(place(&hard, &measured[1..], Some(0)), None, "nothing fits");
+    assert_eq!(place(&soft, &[measured[0]; 3], Some(2)), Some(2), "a tie stays");
+    assert_eq!(place(&soft, &[measured[0]; 3], None), Some(0));
+    assert_eq!(criteria::share(0, 0), 0);
+    assert_eq!(criteria::share(u64::MAX, 1), u32::MAX);
 }

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod country;
+mod entry;
 mod python;

@@ -15,4 +15,6 @@ mod restarting;
 #[cfg(test)]
 mod switching;
 #[cfg(test)]
+mod watching;
+#[cfg(test)]
 mod world;

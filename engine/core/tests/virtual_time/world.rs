@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) wan: Wan,
     /// Whether users acknowledge.
     pub(crate) answering: bool,
+    /// Forwarders tell probes that are out for this long to be overdue; `None`: they are of an older version.
+    pub(crate) overdue_after: Option<Span>,
     /// What users hold: by their locator.
     pub(crate) held: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) inputs: Vec<(Timestamp, Input)>,
@@ -148,6 +150,7 @@ impl World {
             now: T0,
             wan: Box::new(|dc, user, _| Some(table_5_1(dc, user))),
             answering: true,
+            overdue_after: None,
             held: BTreeMap::new(),
             inputs: Vec::new(),
             effects: Vec::new(),
@@ -475,6 +478,23 @@ impl World {
                 let rtt = (self.wan)(&site, &user, Self::seconds(at)).map(|ms| Span((ms * 1e3) as u64));
                 let rtt = rtt.filter(|&rtt| rtt <= timeout);
                 let outcome = rtt.map_or(ProbeOutcome::Lost, ProbeOutcome::Rtt);
+                if let Some(after) = self
+                    .overdue_after
+                    .filter(|&after| rtt.is_none_or(|rtt| rtt > after))
+                {
+                    let overdue = NodeReport::Probes {
+                        samples: vec![ProbeSample {
+                            target,
+                            sent_at: at,
+                            outcome: ProbeOutcome::Overdue(after),
+                        }],
+                    };
+                    let told = Due::Tell(Input::Report {
+                        site: site.parse().unwrap(),
+                        report: overdue,
+                    });
+                    self.plan(at + after, told);
+                }
                 let report = NodeReport::Probes {
                     samples: vec![ProbeSample {
                         target,

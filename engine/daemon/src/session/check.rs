@@ -12,7 +12,9 @@ mod doubts;
 mod lab;
 mod limits;
 mod members;
+mod offers;
 mod shapes;
+mod sla;
 
 use addresses::Addresses;
 use doubts::{Doubts, at};
@@ -64,10 +66,10 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
         doubts.value(at!["version"], message);
     }
     doubts.good(at!["name"], SiteName::new(&raw.name));
-    let slots = limits::slots(&raw.slots, doubts);
+    let slots = limits::slots(&raw.slots, at!["slots"], doubts);
     let policy = limits::policy(&raw.policy, doubts);
     let mut addresses = Addresses::default();
-    let sla = limits::slas(&raw.sla, doubts);
+    let sla = sla::slas(raw, (slots, policy.as_ref()), doubts);
     let (sites, controls) = members::sites(raw, doubts, &mut addresses);
     let vms = members::vms(raw, doubts, &mut addresses);
     let users = members::users(raw, doubts, &mut addresses);

@@ -28,6 +28,7 @@ pub(super) struct RawSession {
     pub(super) slots: RawSlots,
     #[serde(default)]
     pub(super) policy: RawPolicy,
+    #[serde(default)]
     pub(super) sla: Entries<RawSla>,
     pub(super) sites: Entries<RawSite>,
     pub(super) vms: Entries<RawVm>,
@@ -52,6 +53,7 @@ pub(super) struct RawPolicy {
     pub(super) gain_min: f64,
     pub(super) gain_min_share: f64,
     pub(super) confirm_within: String,
+    pub(super) prove_within: String,
     pub(super) down_after: u32,
     pub(super) up_after: u32,
     pub(super) stale_after: String,
@@ -66,6 +68,7 @@ impl Default for RawPolicy {
             gain_min: 5.0,
             gain_min_share: 0.10,
             confirm_within: "10s".into(),
+            prove_within: "60s".into(),
             down_after: 3,
             up_after: 3,
             stale_after: "5s".into(),
@@ -83,6 +86,44 @@ pub(super) struct RawSla {
     pub(super) statistic: String,
     #[serde(default)]
     pub(super) dscp: u8,
+    #[serde(default)]
+    pub(super) statistics: RawStatistics,
+    #[serde(default)]
+    pub(super) hard: Vec<String>,
+    pub(super) slots: Option<RawSlots>,
+    pub(super) window: Option<String>,
+    pub(super) down_after: Option<u32>,
+    pub(super) up_after: Option<u32>,
+    #[serde(default)]
+    pub(super) bands: RawBands,
+    pub(super) on_violation: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawStatistics {
+    pub(super) jitter: Option<String>,
+    pub(super) loss: Option<String>,
+    pub(super) availability: Option<String>,
+}
+
+/// Percent of a bound.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBands {
+    pub(super) warn_pct: f64,
+    pub(super) leave_pct: f64,
+    pub(super) enter_pct: f64,
+}
+
+impl Default for RawBands {
+    fn default() -> Self {
+        Self {
+            warn_pct: 90.0,
+            leave_pct: 100.0,
+            enter_pct: 100.0,
+        }
+    }
 }
 
 fn mean() -> String {
@@ -95,6 +136,12 @@ pub(super) struct RawBounds {
     pub(super) rtt_ms: f64,
     pub(super) jitter_ms: f64,
     pub(super) loss_pct: f64,
+    pub(super) availability_pct: Option<f64>,
+    pub(super) ram_pct: Option<f64>,
+    pub(super) cpu_pct: Option<f64>,
+    pub(super) capacity_pct: Option<f64>,
+    pub(super) isis_cost: Option<f64>,
+    pub(super) price: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +150,12 @@ pub(super) struct RawWeights {
     pub(super) rtt: f64,
     pub(super) jitter: f64,
     pub(super) loss: f64,
+    pub(super) availability: Option<f64>,
+    pub(super) ram: Option<f64>,
+    pub(super) cpu: Option<f64>,
+    pub(super) capacity: Option<f64>,
+    pub(super) isis_cost: Option<f64>,
+    pub(super) price: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,11 +164,35 @@ pub(super) struct RawSite {
     pub(super) label: Option<String>,
     pub(super) rloc: String,
     pub(super) control: Option<String>,
+    #[serde(default)]
+    pub(super) capacity: RawCapacity,
+    #[serde(default)]
+    pub(super) price: f64,
+    #[serde(default)]
+    pub(super) isis_cost: Entries<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCapacity {
+    pub(super) ram_mb: Option<u64>,
+    pub(super) cpu: Option<f64>,
+    pub(super) users: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDemand {
+    pub(super) ram_mb: u64,
+    pub(super) cpu: f64,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawVm {
+    #[serde(default)]
+    pub(super) demand: RawDemand,
+    pub(super) shared: Option<String>,
     pub(super) eid: String,
     pub(super) home: String,
     pub(super) tenant: Option<String>,

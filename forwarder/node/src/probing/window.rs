@@ -29,7 +29,7 @@ impl Window {
     pub(crate) fn push(&mut self, outcome: ProbeOutcome) {
         let rtt = match outcome {
             ProbeOutcome::Rtt(rtt) => Some(rtt),
-            ProbeOutcome::Lost => None,
+            ProbeOutcome::Overdue(_) | ProbeOutcome::Lost => None,
         };
         if let Some(rtt) = rtt {
             if let Some(last) = self.last {

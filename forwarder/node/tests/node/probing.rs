@@ -19,6 +19,7 @@ fn probes(packet: &Packet, target: Rloc) -> bool {
 
 fn probe(rlocs: &[Rloc]) -> NodeCommand {
     let target = |rloc: &Rloc| ProbeTarget {
+        overdue_after: None,
         rloc: *rloc,
         interval: Span::millis(500),
         timeout: Span::secs(2),
@@ -378,4 +379,39 @@ fn answers_that_came_in_time_count_though_they_are_read_late() {
         node.next_deadline().is_some_and(|then| then <= now),
         "new probes are due"
     );
+}
+
+#[test]
+fn a_probe_that_is_out_for_too_long_is_told_at_once_and_its_end_afterwards() {
+    let (mut net, at) = fabric();
+    net.delay(telco().0, paris().0, Span::millis(300));
+    let NodeCommand::Probe { mut targets } = probe(&[paris()]) else {
+        unreachable!("a list of targets")
+    };
+    targets[0].overdue_after = Some(Span::millis(100));
+    assert_eq!(
+        net.command(at.telco, NodeCommand::Probe { targets }),
+        NodeReport::Done
+    );
+    net.run_for(Span::secs(3));
+    let samples = samples(&net, at.telco);
+    let ended: Vec<&ProbeSample> = samples
+        .iter()
+        .filter(|sample| sample.outcome == ProbeOutcome::Rtt(Span::millis(600)))
+        .collect();
+    assert!(ended.len() >= 4, "{samples:?}");
+    for end in ended {
+        let told: Vec<ProbeOutcome> = samples
+            .iter()
+            .filter(|sample| sample.sent_at == end.sent_at)
+            .map(|sample| sample.outcome)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ProbeOutcome::Overdue(Span::millis(100)),
+                ProbeOutcome::Rtt(Span::millis(600))
+            ]
+        );
+    }
 }

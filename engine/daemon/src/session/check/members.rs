@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use lisp_wire::{EidPrefix, Rloc};
-use pacao_core::config::{Demand, Offer, Shared, Site, Traits, User, Vm};
+use pacao_core::config::{Site, Traits, User, Vm, shipped};
 use proto::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 
 use super::addresses::Addresses;
 use super::doubts::{Doubts, at};
+use super::offers;
 use crate::session::MAP_SERVER;
 use crate::session::locate::Step;
 use crate::session::raw::{Entries, RawSession, RawSite, RawUser, RawVm};
@@ -40,6 +41,7 @@ pub(super) fn sites(
             label: given,
             rloc,
             control,
+            ..
         } = site;
         let labelled = label(given.as_deref(), name, at!["sites", name, "label"], doubts);
         let place = at!["sites", name, "rloc"];
@@ -47,6 +49,7 @@ pub(super) fn sites(
         if let Some(rloc) = rloc {
             addresses.rloc(rloc, place, doubts);
         }
+        let offer = offers::offer(site, name, raw, doubts);
         let control = control_path(control.as_deref(), raw, name, doubts);
         if let (Some(known), Some(rloc)) = (known, rloc) {
             sites.insert(
@@ -54,7 +57,7 @@ pub(super) fn sites(
                 Site {
                     label: labelled,
                     rloc,
-                    offer: Offer::default(),
+                    offer,
                 },
             );
             controls.extend(control.map(|path| (known, path)));
@@ -105,6 +108,7 @@ pub(super) fn vms(
             home,
             tenant,
             tags,
+            ..
         } = vm;
         let traits = traits(tenant.as_deref(), tags, ("vms", name), doubts);
         let known = VmName::new(name)
@@ -123,8 +127,8 @@ pub(super) fn vms(
                     eid,
                     home,
                     traits,
-                    demand: Demand::default(),
-                    shared: Shared::default(),
+                    demand: offers::demand(vm, name, doubts),
+                    shared: offers::shared(vm, name, doubts),
                 },
             );
         }
@@ -171,7 +175,10 @@ pub(super) fn users(
         if let Some(eid) = eid {
             addresses.eid(eid, place, doubts);
         }
-        let sla = named(sla, &raw.sla, "SLA class", at!["users", name, "sla"], doubts);
+        let sla = match shipped(sla) {
+            Some(_) => Some(sla.as_str()),
+            None => named(sla, &raw.sla, "SLA class", at!["users", name, "sla"], doubts),
+        };
         let sla = sla.and_then(|sla| SlaName::new(sla).ok());
         let mut entries = BTreeMap::new();
         for (vm, entry) in &vms.0 {
@@ -228,7 +235,12 @@ pub(super) fn address(text: &str, path: &[Step], doubts: &mut Doubts<'_>) -> Opt
     Some(Rloc(address))
 }
 
-fn site_named(name: &str, path: &[Step], raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<SiteName> {
+pub(super) fn site_named(
+    name: &str,
+    path: &[Step],
+    raw: &RawSession,
+    doubts: &mut Doubts<'_>,
+) -> Option<SiteName> {
     named(name, &raw.sites, "data centre", path, doubts).and_then(|name| SiteName::new(name).ok())
 }
 

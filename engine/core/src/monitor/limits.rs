@@ -1,0 +1,82 @@
+//! What the links of one SLA class are held against.
+
+use proto::Span;
+
+use crate::config::{Config, Sla, Slots, Statistic};
+use crate::optimizer::Class;
+use crate::optimizer::criteria::{K, LINK};
+
+/// The knobs of one class, as the session gives them for it or for all. Bounds are in the integers of
+/// [`Measures`](crate::optimizer::criteria::Measures).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Limits {
+    /// S': how long a level must be broken.
+    pub(crate) decide: Span,
+    /// S'': how long a link is watched after a switch.
+    pub(crate) settle: Span,
+    /// S''': between probes.
+    pub(crate) probe: Span,
+    /// What statistics are taken over.
+    pub(crate) window: Span,
+    /// In how many parts.
+    pub(crate) parts: u32,
+    /// The RTT from which a link is shown as nearly out.
+    pub(crate) warn: u32,
+    /// A kept level above this is out of its bound.
+    pub(crate) leave: [u32; LINK],
+    /// A broken level at or below this is kept again.
+    pub(crate) enter: [u32; LINK],
+    pub(crate) statistics: [Statistic; LINK],
+    pub(crate) down_after: u32,
+    pub(crate) up_after: u32,
+    /// A probe unanswered this long is lost.
+    pub(crate) timeout: Span,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &Config, sla: &Sla, class: &Class<K>) -> Self {
+        let Slots {
+            decide,
+            settle,
+            probe,
+        } = sla.watch.slots.unwrap_or(config.slots);
+        let (window, parts) = sla
+            .watch
+            .window
+            .map_or((decide, 1), |window| (window.whole(), window.parts.max(1)));
+        let at = |share: f64| {
+            std::array::from_fn(|k| match class.bound(k) {
+                // Not a criterion of this class.
+                u32::MAX => u32::MAX,
+                bound => (f64::from(bound) * share).round().clamp(0.0, f64::from(u32::MAX)) as u32,
+            })
+        };
+        let bands = sla.watch.bands;
+        let warn: [u32; LINK] = at(bands.warn);
+        let statistics = sla.terms.statistics;
+        Self {
+            decide,
+            settle,
+            probe,
+            window,
+            parts,
+            warn: warn[0],
+            leave: at(bands.leave),
+            enter: at(bands.enter),
+            statistics: [
+                sla.statistic,
+                statistics.jitter,
+                statistics.loss,
+                statistics.availability,
+            ],
+            down_after: sla.watch.down_after.unwrap_or(config.policy.down_after),
+            up_after: sla.watch.up_after.unwrap_or(config.policy.up_after),
+            timeout: config.policy.probe_timeout,
+        }
+    }
+
+    /// Answers without which a link is not judged. A long way up does not ask for more of them.
+    pub(crate) fn enough(&self) -> u32 {
+        self.up_after.clamp(1, super::link::ENOUGH)
+    }
+}
