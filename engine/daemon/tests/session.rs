@@ -158,7 +158,7 @@ users:
     let gold = &config.sla["gold"];
     assert_eq!(gold.statistic, Statistic::Trimmed(0.1));
     assert_eq!(gold.terms.statistics.jitter, Statistic::Quantile(0.9));
-    assert_eq!(gold.terms.further[&Criterion::Unavailability].bound, 0.5);
+    assert!((gold.terms.further[&Criterion::Unavailability].bound - 0.5).abs() < 1e-9);
     assert_eq!(gold.terms.hard.len(), 3);
     let window = gold.watch.window.unwrap();
     assert_eq!((window.part, window.parts), (Span::secs(30), 4));

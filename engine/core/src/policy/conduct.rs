@@ -26,7 +26,7 @@ impl Engine {
     /// A level must be broken for the hold; who is cut off or ordered away does not wait.
     pub(crate) fn held_long_enough(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Withheld> {
         let slots = u64::from(self.fabric.config.calm.hold);
-        let hold = proto::Span(self.fabric.config.slots.decide.micros().saturating_mul(slots));
+        let hold = proto::Span(self.limits(ix).decide.micros().saturating_mul(slots));
         let broken_for = self.broken_since(ix).map(|since| now.since(since));
         match need {
             Need::Soft if broken_for.is_some_and(|so_far| so_far < hold) => Err(Withheld::Brief),

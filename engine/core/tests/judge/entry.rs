@@ -24,7 +24,7 @@ fn the_entry_chosen_is_the_optimum_that_highs_finds() {
         let alpha = [a, b, c, 1000 - a - b - c];
         let bound = [100_000, 30_000, 20_000, 500_000].map(|most| most / 2 + up_to(most));
         let hard: Vec<usize> = (0..4).filter(|_| up_to(8) == 0).collect();
-        let measured: Vec<Option<[u32; 4]>> = (0..1 + case % 24)
+        let measured: Vec<Option<[u32; 4]>> = (0..=case % 24)
             .map(|_| {
                 let m = [up_to(400_000), up_to(90_000), up_to(90_000), up_to(1_500_000)];
                 (up_to(10) > 0).then_some(m)

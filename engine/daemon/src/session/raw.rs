@@ -111,17 +111,20 @@ pub(super) struct RawStatistics {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawBands {
-    pub(super) warn_pct: f64,
-    pub(super) leave_pct: f64,
-    pub(super) enter_pct: f64,
+    #[serde(rename = "warn_pct")]
+    pub(super) warn: f64,
+    #[serde(rename = "leave_pct")]
+    pub(super) leave: f64,
+    #[serde(rename = "enter_pct")]
+    pub(super) enter: f64,
 }
 
 impl Default for RawBands {
     fn default() -> Self {
         Self {
-            warn_pct: 90.0,
-            leave_pct: 100.0,
-            enter_pct: 100.0,
+            warn: 90.0,
+            leave: 100.0,
+            enter: 100.0,
         }
     }
 }

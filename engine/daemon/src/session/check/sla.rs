@@ -218,16 +218,16 @@ fn watch(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Watch {
     }
     let bands = &sla.bands;
     for (field, share) in [
-        ("warn_pct", bands.warn_pct),
-        ("leave_pct", bands.leave_pct),
-        ("enter_pct", bands.enter_pct),
+        ("warn_pct", bands.warn),
+        ("leave_pct", bands.leave),
+        ("enter_pct", bands.enter),
     ] {
         doubts.within(at!["sla", name, "bands", field], share, 1.0..=1000.0);
     }
-    if bands.enter_pct > bands.leave_pct {
+    if bands.enter > bands.leave {
         let message = format!(
             "{} is above leave_pct ({}): a level would be broken and kept at once",
-            bands.enter_pct, bands.leave_pct
+            bands.enter, bands.leave
         );
         doubts.value(at!["sla", name, "bands", "enter_pct"], message);
     }
@@ -241,9 +241,9 @@ fn watch(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Watch {
         down_after: sla.down_after,
         up_after: sla.up_after,
         bands: Bands {
-            warn: bands.warn_pct / 100.0,
-            leave: bands.leave_pct / 100.0,
-            enter: bands.enter_pct / 100.0,
+            warn: bands.warn / 100.0,
+            leave: bands.leave / 100.0,
+            enter: bands.enter / 100.0,
         },
         on_violation: on_violation.unwrap_or_default(),
     }
