@@ -150,7 +150,9 @@ fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
             name(by),
             receipt.signalling.as_millis_f64()
         ),
-        ProposalState::Failed { at, why, .. } | ProposalState::Superseded { at, why } => {
+        ProposalState::Failed { at, why, .. }
+        | ProposalState::Reverted { at, why, .. }
+        | ProposalState::Superseded { at, why } => {
             format!("{}: {why}", clock(*at, zone))
         }
         ProposalState::Rejected { by, at } => format!("{} by {}", clock(*at, zone), name(by)),

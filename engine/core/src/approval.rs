@@ -73,6 +73,29 @@ impl Desk {
         self.turn(id, ProposalState::Failed { by, at: now, why }, out);
     }
 
+    /// It was carried out, and the opposite since.
+    pub(crate) fn revert(&mut self, id: ProposalId, why: String, out: &mut Outbox) {
+        let now = out.now;
+        let Some(proposal) = self.get_mut(id) else { return };
+        if let ProposalState::Confirmed { by, receipt } = &proposal.state {
+            proposal.state = ProposalState::Reverted {
+                by: by.clone(),
+                receipt: receipt.clone(),
+                at: now,
+                why,
+            };
+            out.push(notice(proposal));
+        }
+    }
+
+    /// Who approved a proposal that was carried out.
+    pub(crate) fn approver_of(&self, id: ProposalId) -> Actor {
+        match self.get(id).map(|proposal| &proposal.state) {
+            Some(ProposalState::Confirmed { by, .. }) => by.clone(),
+            _ => Actor::Engine,
+        }
+    }
+
     /// Ends a proposal that nobody approved.
     pub(crate) fn end(&mut self, id: ProposalId, state: ProposalState, out: &mut Outbox) {
         self.turn(id, state, out);

@@ -49,7 +49,10 @@ impl Engine {
         }
         self.lapse(ix, out);
         self.check_watch(ix, out);
-        self.evaluate(ix, out);
+        self.check_proof(ix, out);
+        if self.pairs[ix.at()].flight.is_none() {
+            self.evaluate(ix, out);
+        }
         self.schedule(ix, now);
     }
 

@@ -232,8 +232,9 @@ impl Engine {
             .map(|proposal| proposal.expires_at);
         let flight = pair.flight.as_ref().map(|flight| flight.deadline);
         let watch = pair.watch.map(|watch| watch.until);
+        let proof = pair.provisional.as_ref().map(|provisional| provisional.check_at);
         // Later than now, so that a deadline that cannot be met is not chased.
-        let due = [expiry, flight, watch, pair.recheck_at]
+        let due = [expiry, flight, watch, proof, pair.recheck_at]
             .into_iter()
             .flatten()
             .min()

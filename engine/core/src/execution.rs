@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::fabric::{Dc, PairIx};
 use crate::optimizer::placement;
 use crate::outbox::Outbox;
-use crate::pair::{Flight, Known, Watch, locators, rows};
+use crate::pair::{Flight, Known, Reverting, Watch, locators, rows};
 use crate::policy::Need;
 use crate::policy::admit::Pass;
 use crate::{Effect, Engine};
@@ -84,6 +84,7 @@ impl Engine {
         pair.proposal = None;
         pair.recheck_at = None;
         pair.watch = None;
+        pair.provisional = None;
         pair.withheld = None;
         if let Known::Sent { change, .. } = std::mem::replace(&mut pair.known, Known::Unsent) {
             self.changes.forget(change, ix);
@@ -97,6 +98,7 @@ impl Engine {
             teller: None,
             deadline: now,
             broken_at,
+            reverting: None,
         };
         pair.flight = Some(Box::new(flight));
         self.launch(ix, out);
@@ -362,7 +364,7 @@ impl Engine {
         );
         let settle = self.limits(ix).settle;
         let pair = &mut self.pairs[ix.at()];
-        pair.order = flight.order;
+        let before = std::mem::replace(&mut pair.order, flight.order);
         pair.known = Known::Confirmed;
         let backoff = self.fabric.config.calm.backoff;
         pair.gates.moved(flight.need, (&policy, &backoff), now);
@@ -372,6 +374,13 @@ impl Engine {
         });
         let rows = rows(&self.fabric, ix, &pair.order);
         self.desk.confirm(flight.proposal, receipt, out);
+        match flight.reverting {
+            Some(Reverting { proposal, why }) => {
+                self.pairs[ix.at()].gates.bar(from, &policy, now);
+                self.desk.revert(proposal, why, out);
+            }
+            None => self.begin_proof(ix, flight.proposal, before, now),
+        }
         self.land(ix, now);
         out.push(Effect::Notify {
             notice: Notice::Rlocs { rows },

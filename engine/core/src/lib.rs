@@ -11,6 +11,7 @@
 //! | `policy` | least gain, cool-down, what is barred for a while |
 //! | `approval` | the desk of proposals and of replies given |
 //! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
+//! | `proving` | confirmed commit: a switch proves itself or is taken back |
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
 //! | `journal` | the log |
@@ -28,6 +29,7 @@ pub mod optimizer;
 mod outbox;
 mod pair;
 mod policy;
+mod proving;
 
 pub use config::Config;
 pub use engine::{Engine, decisions};

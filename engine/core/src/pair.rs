@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Dc, Fabric, PairIx};
 use crate::policy::{Gates, Need, Withheld};
+use crate::proving::Provisional;
 
 /// All locators of a view share alike among equals; priorities differ, so this is never used to share.
 const WEIGHT: Weight = Weight(100);
@@ -37,6 +38,16 @@ pub(crate) struct Flight {
     pub(crate) teller: Option<Dc>,
     pub(crate) deadline: Timestamp,
     pub(crate) broken_at: Option<Timestamp>,
+    /// The switch that this one takes back.
+    #[serde(default)]
+    pub(crate) reverting: Option<Reverting>,
+}
+
+/// A switch that is taken back, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reverting {
+    pub(crate) proposal: ProposalId,
+    pub(crate) why: String,
 }
 
 impl Flight {
@@ -66,6 +77,9 @@ pub(crate) struct Pair {
     pub(crate) written_at: Timestamp,
     pub(crate) flight: Option<Box<Flight>>,
     pub(crate) watch: Option<Watch>,
+    /// The last switch, until it has proved itself.
+    #[serde(default)]
+    pub(crate) provisional: Option<Box<Provisional>>,
     /// While a level is broken or a proposal is open, the facts are looked at again then.
     pub(crate) recheck_at: Option<Timestamp>,
     /// Its place in the agenda.
@@ -89,6 +103,7 @@ impl Pair {
             written_at: Timestamp::default(),
             flight: None,
             watch: None,
+            provisional: None,
             recheck_at: None,
             due: None,
             withheld: None,

@@ -137,6 +137,17 @@ pub enum ProposalState {
         /// What happened.
         receipt: Receipt,
     },
+    /// Carried out, and taken back by itself: the new entry did not keep its levels.
+    Reverted {
+        /// By whom it was approved.
+        by: Actor,
+        /// How it went.
+        receipt: Receipt,
+        /// When it was taken back.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
     /// Approved, and did not work; the old entry stands.
     Failed {
         /// By whom it was approved.
@@ -174,6 +185,7 @@ impl ProposalState {
             Self::Open => "open",
             Self::Executing { .. } => "executing",
             Self::Confirmed { .. } => "confirmed",
+            Self::Reverted { .. } => "reverted",
             Self::Failed { .. } => "failed",
             Self::Rejected { .. } => "rejected",
             Self::Expired { .. } => "expired",

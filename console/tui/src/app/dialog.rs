@@ -286,6 +286,9 @@ pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
     if reason.criterion == proto::proposal::Criterion::Manual {
         return "asked for by staff".to_owned();
     }
+    if reason.criterion == proto::proposal::Criterion::Revert {
+        return "the switch before did not keep its levels".to_owned();
+    }
     format!(
         "{word} {} {unit} > {} {unit} for {}; {} {unit} by {to}",
         figures::short(reason.measured),
@@ -297,7 +300,8 @@ pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
 
 /// The gain of a proposal as a sentence.
 pub(crate) fn gain(proposal: &Proposal) -> String {
-    if proposal.reason.criterion == proto::proposal::Criterion::Manual {
+    use proto::proposal::Criterion;
+    if matches!(proposal.reason.criterion, Criterion::Manual | Criterion::Revert) {
         return "none claimed".to_owned();
     }
     let unit = proposal.reason.criterion.unit();

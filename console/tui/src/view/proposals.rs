@@ -190,6 +190,9 @@ fn standing(proposal: &Proposal, props: &Props<'_>) -> (char, Role, String) {
             format!("confirmed {}, {}", at(&receipt.confirmed_at), actor(by)),
         ),
         ProposalState::Failed { at: moment, .. } => ('x', Role::Bad, format!("failed {}", at(moment))),
+        ProposalState::Reverted { at: moment, .. } => {
+            ('x', Role::Warning, format!("taken back {}", at(moment)))
+        }
         ProposalState::Rejected { by, at: moment } => (
             '-',
             Role::Quiet,
@@ -252,7 +255,9 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
             let from = world.label(&proposal.from);
             vec![why, field("then", format!("{reason}; traffic stays on {from}"))]
         }
-        ProposalState::Superseded { why: reason, .. } => vec![why, field("then", reason.clone())],
+        ProposalState::Superseded { why: reason, .. } | ProposalState::Reverted { why: reason, .. } => {
+            vec![why, field("then", reason.clone())]
+        }
         ProposalState::Rejected { .. } | ProposalState::Expired { .. } => vec![why],
     }
 }

@@ -67,11 +67,12 @@ impl Engine {
             return 0;
         };
         let heads_for = |pair: &crate::pair::Pair| pair.flight.as_ref().and_then(|flight| flight.to());
-        let others = (0..self.pairs.len())
+        let others: u64 = (0..self.pairs.len())
             .filter(|&at| at != ix.at())
             .filter(|&at| heads_for(&self.pairs[at]).unwrap_or(self.pairs[at].entry()) == dc)
-            .count();
-        share(others as u64 + 1, most)
+            .map(|at| self.size(PairIx(at as u32)))
+            .sum();
+        share(others.saturating_add(self.size(ix)), most)
     }
 
     /// RAM and CPU that a VM would take of what the others leave at `dc`.

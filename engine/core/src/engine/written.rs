@@ -47,6 +47,13 @@ impl Engine {
                 "one entry for each user and VM",
             ),
             (
+                self.pairs
+                    .iter()
+                    .filter_map(|pair| pair.provisional.as_ref())
+                    .all(|provisional| provisional.fits(known)),
+                "switches that could be taken back to known data centres",
+            ),
+            (
                 self.defaults.len() == fabric.vms.len(),
                 "one default view for each VM",
             ),
@@ -60,6 +67,13 @@ impl Engine {
                     .filter_map(|pair| pair.flight.as_ref())
                     .all(|flight| view(&flight.order)),
                 "switches to known data centres",
+            ),
+            (
+                self.pairs
+                    .iter()
+                    .filter_map(|pair| pair.provisional.as_ref())
+                    .all(|provisional| provisional.fits(known)),
+                "switches that could be taken back to known data centres",
             ),
             (
                 self.defaults.iter().flatten().all(view),

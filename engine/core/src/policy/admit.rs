@@ -57,6 +57,21 @@ impl Engine {
         Ok(Pass(self.flying(ask.ix, ask.to, now)))
     }
 
+    /// Whether a switch may be undone now: what holds only the engine's own wishes back does not count, nor the mode
+    /// having been lowered since to one in which staff decide, for whoever approved it approved this as well.
+    pub(crate) fn admit_undo(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
+        self.is_armed(ask.by)?;
+        let (mode, scope) = self.mode_of(ask.ix, Some(ask.to));
+        if mode == Mode::Observe {
+            return Err(Hold::Mode { mode, scope });
+        }
+        self.is_alone(ask.ix)?;
+        self.may_enter(ask.ix, ask.to)?;
+        self.is_open(ask.ix, ask.need, now)?;
+        self.has_room(ask, now)?;
+        Ok(Pass(self.flying(ask.ix, ask.to, now)))
+    }
+
     /// The mode that holds for a move of an entry to `to` (or for the entry as it is), and whose it is. The most
     /// specific scope wins; of two equally specific ones, the more cautious mode.
     pub(crate) fn mode_of(&self, ix: PairIx, to: Option<Dc>) -> (Mode, Scope) {

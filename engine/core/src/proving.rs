@@ -1,0 +1,238 @@
+//! Confirmed commit: a switch of the engine's making is provisional, and taken back by itself unless the new entry
+//! keeps its levels within `policy.prove_within`.
+//!
+//! - It is final once the new entry keeps its levels S'' or later after the switch.
+//! - It is taken back as soon as the new entry is out of its bounds and the old one scores better by (5.1), and at
+//!   the end of the time if the new one has still not been seen to keep its levels and the old one scores better.
+//! - If there is nothing better to go back to, it stays, and the log says so.
+//!
+//! What staff switched by hand and what a rule ordered away is final at once: somebody wanted that place, whatever
+//! is measured. Taking back passes the executor's gates like any move, except for what only holds the engine's own
+//! wishes back (cool-down, damping), and is not provisional itself.
+
+use proto::proposal::{Criterion, Reason};
+use proto::{LinkState, Proposal, ProposalId, ProposalState, Severity, Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Engine;
+use crate::execution::Departure;
+use crate::fabric::{Dc, PairIx};
+use crate::outbox::Outbox;
+use crate::pair::Reverting;
+use crate::policy::admit::{Ask, Glass};
+use crate::policy::{GateKind, Need, Withheld};
+
+/// Never looked at again sooner than this, whatever the probe interval.
+const SOONEST: Span = Span::millis(100);
+
+/// A switch that still has to prove itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Provisional {
+    /// Which switch.
+    proposal: ProposalId,
+    /// The view before it.
+    undo: Vec<Dc>,
+    /// It is not final before this: S'' after the switch.
+    settled_at: Timestamp,
+    until: Timestamp,
+    /// When it is looked at next.
+    pub(crate) check_at: Timestamp,
+}
+
+impl Provisional {
+    /// Whether it speaks of known data centres only.
+    pub(crate) fn fits(&self, known: impl Fn(&Dc) -> bool) -> bool {
+        !self.undo.is_empty() && self.undo.iter().all(known)
+    }
+}
+
+/// How a provisional switch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// The new entry keeps its levels.
+    Kept,
+    /// It does not, and the old one would be better.
+    Worse,
+    /// Neither is known, or both are bad.
+    Open,
+}
+
+impl Engine {
+    /// A switch was confirmed: from now on it is provisional.
+    pub(crate) fn begin_proof(&mut self, ix: PairIx, proposal: ProposalId, undo: Vec<Dc>, now: Timestamp) {
+        let within = self.policy().prove_within;
+        let wanted = self
+            .desk
+            .get(proposal)
+            .is_some_and(|card| !matches!(card.reason.criterion, Criterion::Manual | Criterion::Rule));
+        if within == Span::ZERO || !wanted {
+            return;
+        }
+        let settled_at = now + self.limits(ix).settle.min(within);
+        self.pairs[ix.at()].provisional = Some(Box::new(Provisional {
+            proposal,
+            undo,
+            settled_at,
+            until: now + within,
+            check_at: settled_at,
+        }));
+    }
+
+    /// Makes a provisional switch final, takes it back, or looks again later.
+    pub(crate) fn check_proof(&mut self, ix: PairIx, out: &mut Outbox) {
+        let now = out.now;
+        let Some(provisional) = self.pairs[ix.at()].provisional.clone() else {
+            return;
+        };
+        let number = provisional.proposal.0;
+        match self.proof(ix, &provisional, now) {
+            Proof::Kept => {
+                self.pairs[ix.at()].provisional = None;
+                let name = format!(
+                    "{}/{}",
+                    self.fabric.user_name(ix),
+                    self.fabric.label(self.pairs[ix.at()].entry())
+                );
+                self.log(
+                    Severity::Info,
+                    format!("switch #{number} is final: {name} keeps its levels"),
+                    out,
+                );
+                return;
+            }
+            Proof::Worse => {
+                self.take_back(ix, &provisional, out);
+                if self.pairs[ix.at()].flight.is_some() {
+                    return;
+                }
+            }
+            Proof::Open => {}
+        }
+        if now >= provisional.until {
+            self.pairs[ix.at()].provisional = None;
+            let text = format!(
+                "switch #{number} has not proved itself within {}, and cannot be taken back to anything better",
+                self.policy().prove_within
+            );
+            self.log(Severity::Warning, text, out);
+            return;
+        }
+        let again = (now + self.limits(ix).probe.max(SOONEST)).max(provisional.settled_at);
+        if let Some(provisional) = &mut self.pairs[ix.at()].provisional {
+            provisional.check_at = again.min(provisional.until);
+        }
+    }
+
+    fn proof(&self, ix: PairIx, provisional: &Provisional, now: Timestamp) -> Proof {
+        let entry = self.pairs[ix.at()].entry();
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let new = self.measured(ix, entry, now);
+        let keeps = new.as_ref().is_some_and(|measured| class.keeps(measured));
+        let (settled, over) = (now >= provisional.settled_at, now >= provisional.until);
+        let bad = match self.state(self.link(ix, entry)) {
+            LinkState::Ok if settled => return Proof::Kept,
+            LinkState::Warn if over && keeps => return Proof::Kept,
+            LinkState::Broken | LinkState::Down => true,
+            LinkState::Warn => settled && !keeps,
+            LinkState::Ok | LinkState::Stale => over,
+        };
+        let Some(&old) = provisional.undo.first().filter(|_| bad) else {
+            return Proof::Open;
+        };
+        let doubtful = self.monitor.is_doubtful(&self.fabric, self.link(ix, old));
+        match (self.measured(ix, old, now), new) {
+            (Some(old), _) if doubtful || !class.allows(&old) => Proof::Open,
+            (Some(old), Some(new)) if class.score(&old) >= class.score(&new) => Proof::Open,
+            (Some(_), _) => Proof::Worse,
+            (None, _) => Proof::Open,
+        }
+    }
+
+    /// Puts the view before in force again, as a switch of its own on the record.
+    fn take_back(&mut self, ix: PairIx, provisional: &Provisional, out: &mut Outbox) {
+        let now = out.now;
+        let Some(&to) = provisional.undo.first() else {
+            return;
+        };
+        let by = self.desk.approver_of(provisional.proposal);
+        let ask = Ask {
+            ix,
+            to,
+            need: Need::Hard,
+            by: &by,
+            glass: Glass::Whole,
+        };
+        let pass = match self.admit_undo(&ask, now) {
+            Ok(pass) if self.teller(to).is_some() => pass,
+            Ok(_) => return,
+            Err(hold) => {
+                let withheld = Withheld::Gate(GateKind::from(&hold));
+                let why = format!("switch #{} cannot be taken back: {hold}", provisional.proposal.0);
+                self.stay(ix, withheld, &why, out);
+                return;
+            }
+        };
+        let entry = self.pairs[ix.at()].entry();
+        let why = format!(
+            "{} did not keep the levels of {}",
+            self.fabric.label(entry),
+            self.fabric.user_name(ix)
+        );
+        self.supersede(ix, "the switch before is taken back", out);
+        let card = self.undoing(ix, to, now);
+        let id = self.desk.open(card, out);
+        let text = format!(
+            "switch #{} is taken back by #{}: {why}; {} -> {}",
+            provisional.proposal.0,
+            id.0,
+            self.fabric.label(entry),
+            self.fabric.label(to)
+        );
+        self.log(Severity::Warning, text, out);
+        let departure = Departure {
+            proposal: id,
+            order: provisional.undo.clone(),
+            need: Need::Hard,
+            pass,
+        };
+        self.depart(ix, departure, by, out);
+        if let Some(flight) = &mut self.pairs[ix.at()].flight {
+            flight.reverting = Some(Reverting {
+                proposal: provisional.proposal,
+                why,
+            });
+        }
+    }
+
+    fn undoing(&self, ix: PairIx, to: Dc, now: Timestamp) -> Proposal {
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let entry = self.pairs[ix.at()].entry();
+        let penalty = |dc: Dc| {
+            let measured = self.measured(ix, dc, now);
+            measured.map_or(0.0, |measured| class.score(&measured).penalty_f64())
+        };
+        let site = |dc: Dc| self.fabric.sites[dc.at()].name.clone();
+        Proposal {
+            id: ProposalId(0),
+            revision: 1,
+            user: self.fabric.user_name(ix).clone(),
+            vm: self.fabric.vm_of(ix).name.clone(),
+            from: site(entry),
+            to: site(to),
+            reason: Reason {
+                criterion: Criterion::Revert,
+                measured: 0.0,
+                bound: 0.0,
+                expected: 0.0,
+                penalty: penalty(entry),
+                penalty_expected: penalty(to),
+                broken_for: self.broken_since(ix).map_or(Span::ZERO, |since| now.since(since)),
+            },
+            gain: 0.0,
+            gain_share: 0.0,
+            opened_at: now,
+            expires_at: now + self.policy().proposal_ttl,
+            state: ProposalState::Open,
+        }
+    }
+}
