@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use datapath::Relay;
 use datapath::mtu::{LEAST_V6, OVERHEAD_V4, OVERHEAD_V6};
-use lisp_wire::{EidPrefix, InstanceId};
+use lisp_wire::{EidPrefix, InstanceId, Priority, Weight};
 
 pub use error::{ConfigError, Place, Problem};
 
@@ -22,6 +22,9 @@ use raw::RawConfig;
 pub struct Config {
     /// What the control machines are told.
     pub node: node::Config,
+    /// Interfaces whose addresses are the node's locators, whatever they are; empty where locators are fixed. Then
+    /// `node.rlocs` is a stand-in until the process knows them.
+    pub roaming: Vec<RoamingRloc>,
     /// The site's side, an interface for each tenant; none for a node that carries no packets (Map-Server,
     /// Map-Resolver).
     pub tuns: Vec<TunConfig>,
@@ -33,6 +36,17 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The file it was read from; read anew on SIGHUP and on request.
     pub path: PathBuf,
+}
+
+/// An interface whose addresses are locators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoamingRloc {
+    /// Its name.
+    pub name: String,
+    /// The priority of its addresses.
+    pub priority: Priority,
+    /// Their weight.
+    pub weight: Weight,
 }
 
 /// A TUN interface.
@@ -109,7 +123,7 @@ impl Config {
 
     /// Which families outer headers have.
     pub fn outer(&self) -> OuterFamily {
-        if self.node.rlocs.iter().any(|own| own.rloc.0.is_ipv6()) {
+        if !self.roaming.is_empty() || self.node.rlocs.iter().any(|own| own.rloc.0.is_ipv6()) {
             OuterFamily::WithV6
         } else {
             OuterFamily::V4Only

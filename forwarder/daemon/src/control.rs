@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::holding::Holding;
 use crate::link::Ear;
 use crate::release::Release;
+use crate::roaming::Roaming;
 use crate::shared::{Shared, Tables};
 use crate::state_file::StateFile;
 
@@ -46,6 +47,8 @@ pub(crate) struct Control {
     pub(crate) ear: Ear,
     /// `None` for a node that carries no packets.
     pub(crate) release: Option<Release>,
+    /// `None` for a node whose locators are fixed.
+    pub(crate) roaming: Option<Roaming>,
     /// Readable when the process is asked to end.
     pub(crate) signals: UnixStream,
     /// Readable when the configuration is to be read anew.
@@ -108,6 +111,7 @@ struct Woken {
     thread_died: bool,
     words: bool,
     datagrams: bool,
+    addresses: bool,
     clients: bool,
 }
 
@@ -131,6 +135,9 @@ impl Control {
                 self.ear.woken();
                 self.listen();
             }
+            if woken.addresses {
+                self.follow_interfaces();
+            }
             if woken.clients {
                 self.serve_clients();
             }
@@ -151,6 +158,8 @@ impl Control {
         let mut waited = Vec::from(fixed);
         waited.extend(self.lifelines.iter().map(|lifeline| readable(lifeline.as_fd())));
         waited.extend(self.sockets.iter().map(|socket| readable(socket.as_fd())));
+        waited.extend(self.roaming.iter().map(|roaming| readable(roaming.fd())));
+        let roaming = usize::from(self.roaming.is_some());
         let (lifelines, sockets) = (self.lifelines.len(), self.sockets.iter().len());
         for (fd, waiting) in self.clients.iter().flat_map(Clients::sources) {
             let flags = match waiting {
@@ -174,6 +183,7 @@ impl Control {
             words: ready.next().unwrap_or(true),
             thread_died: ready.by_ref().take(lifelines).fold(false, |any, one| any | one),
             datagrams: ready.by_ref().take(sockets).fold(false, |any, one| any | one),
+            addresses: ready.by_ref().take(roaming).fold(false, |any, one| any | one),
             clients: ready.fold(false, |any, one| any | one),
         })
     }
@@ -207,6 +217,16 @@ impl Control {
         while let Some(input) = self.desk.inputs.pop_front() {
             let effects = self.node.handle(input, self.clock.now());
             self.carry_out(effects);
+        }
+    }
+
+    /// Tells the machines where the node is now, if that has changed.
+    fn follow_interfaces(&mut self) {
+        if let Some(rlocs) = self.roaming.as_mut().and_then(Roaming::changed) {
+            let text: Vec<String> = rlocs.iter().map(|own| own.rloc.to_string()).collect();
+            tracing::info!(rlocs = text.join(" "), "the node has moved");
+            let rlocs = rlocs.to_vec();
+            self.desk.inputs.push_back(Input::Relocated { rlocs });
         }
     }
 

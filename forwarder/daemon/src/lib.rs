@@ -7,6 +7,7 @@
 //! | [`config`] | [`Config`]: the YAML file, checked |
 //! | [`process`] | [`run`]: everything opened, privileges dropped, threads running |
 //! | `interface`, `lanes`, `shared`, `link` | TUN and routes; sockets out; published tables; packet threads -> control |
+//! | `roaming` | locators that follow an interface |
 //! | `tenants` | a TUN for each tenant |
 //! | `outbound`, `inbound`, `transmit`, `teller` | the packet threads |
 //! | `control`, `holding`, `release`, `clients`, `state_file`, `clock` | the control thread |
@@ -27,6 +28,7 @@ mod link;
 mod outbound;
 pub mod process;
 mod release;
+mod roaming;
 mod shared;
 mod state_file;
 mod teller;

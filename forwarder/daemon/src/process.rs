@@ -30,6 +30,7 @@ use crate::lanes::{LANES, Lanes};
 use crate::link::{Mouth, link};
 use crate::outbound::{BATCH, Outbound};
 use crate::release::Release;
+use crate::roaming::{self, Roaming};
 use crate::shared::Shared;
 use crate::state_file::{StateError, StateFile};
 use crate::teller::Teller;
@@ -77,7 +78,7 @@ fn thread_error(what: &'static str) -> impl Fn(io::Error) -> RunError {
 }
 
 /// Runs a forwarder until SIGTERM or SIGINT.
-pub fn run(config: Config) -> Result<(), RunError> {
+pub fn run(mut config: Config) -> Result<(), RunError> {
     let asked = |which: &[i32]| signals(which).map_err(thread_error("signals"));
     let (signals, hangups) = (asked(&[SIGTERM, SIGINT])?, asked(&[SIGHUP])?);
     let clock = Clock::start();
@@ -85,7 +86,19 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let remembered = state.as_ref().map(StateFile::load).transpose()?.flatten();
     let listener = config.control.as_ref().map(Listener::open).transpose()?;
 
-    let rlocs: Vec<IpAddr> = config.node.rlocs.iter().map(|own| own.rloc.0).collect();
+    let roaming = if config.roaming.is_empty() {
+        None
+    } else {
+        let interfaces = std::mem::take(&mut config.roaming);
+        let roaming = Roaming::start(interfaces, &signals).map_err(thread_error("watching interfaces"))?;
+        let Some(roaming) = roaming else { return Ok(()) };
+        config.node.rlocs = roaming.rlocs().to_vec();
+        Some(roaming)
+    };
+    let rlocs: Vec<IpAddr> = match roaming {
+        Some(_) => roaming::anywhere(),
+        None => config.node.rlocs.iter().map(|own| own.rloc.0).collect(),
+    };
     let uplink_mtu = config.tuns.first().map_or(1500, |tun| tun.uplink_mtu);
     let shared = Arc::new(Shared::new(uplink_mtu));
     let sockets = ControlSockets::open(rlocs.iter().copied())?;
@@ -121,6 +134,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         clients: listener.map(Clients::new),
         state,
         ear,
+        roaming,
         release,
         signals,
         hangups,

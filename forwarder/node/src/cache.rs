@@ -16,7 +16,7 @@ use proto::{Span, Timestamp};
 use crate::context::Context;
 use crate::input::Effect;
 use crate::timers::Timers;
-use ways::{Known, Ways};
+use ways::{Families, Known, Ways};
 
 /// Locators of one mapping that are used; the wire allows 255.
 const MOST_LOCATORS: usize = 128;
@@ -152,6 +152,56 @@ impl Cache {
             departed: Vec::new(),
             ways: Ways::new(rlocs),
         }
+    }
+
+    /// The node has other locators now: it may stand elsewhere on paths, and reach other families.
+    pub(crate) fn relocate(&mut self, own: Vec<Rloc>) {
+        let with_path = |mapping: &Mapping| match &mapping.content {
+            Content::Locators(locators) => locators.iter().any(|locator| locator.path.is_some()),
+            Content::Pending | Content::Negative(_) => false,
+        };
+        let prefixes: Vec<EidPrefix> = self.mappings.keys().copied().collect();
+        let moved = |cache: &Self, prefix: &EidPrefix| cache.mappings.get(prefix).is_some_and(with_path);
+        for prefix in prefixes
+            .iter()
+            .filter(|prefix| moved(self, prefix))
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            self.release_locators(&prefix, &[]);
+        }
+        let families = self.ways.relocate(own);
+        for prefix in &prefixes {
+            if moved(self, prefix) {
+                if let Some(mapping) = self.mappings.get(prefix).cloned() {
+                    self.insert(*prefix, mapping);
+                }
+            } else if families == Families::Changed {
+                self.write(prefix);
+            }
+        }
+    }
+
+    /// The routers at the ends of the mappings.
+    pub(crate) fn etrs(&self) -> impl Iterator<Item = Rloc> {
+        let locators = self
+            .mappings
+            .values()
+            .filter_map(|mapping| match &mapping.content {
+                Content::Locators(locators) => Some(locators),
+                Content::Pending | Content::Negative(_) => None,
+            });
+        locators.flatten().map(Locator::etr)
+    }
+
+    /// What mappings were asked for that a Map-Server tells of by itself.
+    pub(crate) fn published(&self) -> Vec<Eid> {
+        let published = |mapping: &&Mapping| mapping.origin == Origin::Publication;
+        self.mappings
+            .values()
+            .filter(published)
+            .map(|mapping| mapping.asked)
+            .collect()
     }
 
     /// EIDs that hops of paths stand for and that no mapping is known of.

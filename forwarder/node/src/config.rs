@@ -330,6 +330,13 @@ impl Config {
         }
     }
 
+    /// Whether packets can be sent to `rloc`, as far as its family goes.
+    pub(crate) fn speaks_to(&self, rloc: Rloc) -> bool {
+        self.rlocs
+            .iter()
+            .any(|own| own.rloc.0.is_ipv4() == rloc.0.is_ipv4())
+    }
+
     /// Whether `rloc` is this node's.
     pub(crate) fn is_own(&self, rloc: Rloc) -> bool {
         self.rlocs.iter().any(|own| own.rloc == rloc)

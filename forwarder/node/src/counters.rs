@@ -56,6 +56,8 @@ counters! {
     Full = "control.refused.full",
     /// Misses of the packet path.
     Misses = "control.misses",
+    /// Times that the own locators changed.
+    Relocations = "control.relocations",
     /// Map-Requests sent.
     RequestsSent = "control.map-requests.sent",
     /// Map-Requests answered from the own database.

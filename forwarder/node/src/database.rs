@@ -138,6 +138,32 @@ impl Database {
         }
     }
 
+    /// Takes the node's own locators anew where a mapping has those, and tells of which that is true. What is elsewhere,
+    /// or was given locators of its own, stays.
+    pub(crate) fn relocate(&mut self, config: &Config) -> Vec<EidPrefix> {
+        let mut changed = Vec::new();
+        for (eid, own) in &mut self.own {
+            let around = config.eids.iter().filter(|block| block.prefix.covers(eid));
+            let Some(block) = around.max_by_key(|block| block.prefix.length()) else {
+                continue;
+            };
+            if block.locators.is_empty() && own.standing == Standing::Registered {
+                own.everyone = config.default_locators(block);
+                own.views.clear();
+                changed.push(*eid);
+            }
+        }
+        changed
+    }
+
+    /// Who asked for an EID within the lifetime of what they were told.
+    pub(crate) fn requesters(&self, eid: &EidPrefix, now: Timestamp) -> Vec<Rloc> {
+        self.own
+            .get(eid)
+            .map(|own| own.requesters(now))
+            .unwrap_or_default()
+    }
+
     /// What this node registers.
     pub(crate) fn registered(&self) -> impl Iterator<Item = EidPrefix> {
         self.own

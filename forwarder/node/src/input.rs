@@ -6,7 +6,7 @@ use datapath::MapCache;
 use lisp_wire::{Eid, EidPrefix, Rloc};
 use proto::{NodeCommand, NodeReport, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, OwnRloc};
 use crate::state::State;
 
 /// A connection of the control socket, named by the daemon.
@@ -65,6 +65,11 @@ pub enum Input {
     /// The configuration was read anew: [`Config::fixed`](crate::Config::fixed) says what of it does not count. Everything
     /// is registered at once, by the new keys.
     Configured(Box<Config>),
+    /// The node has moved: these are its locators from now on. Its peers and the mapping system are told.
+    Relocated {
+        /// At least one, else nothing happens.
+        rlocs: Vec<OwnRloc>,
+    },
     /// The process ends: registrations are withdrawn.
     Shutdown,
 }

@@ -19,6 +19,7 @@
 //! | `pubsub` | the Map-Server's subscribers, and what they are told (RFC 9437) |
 //! | `probing` | RTT, jitter, loss, availability of locators |
 //! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
+//! | `relocation` | a node that roams: everyone is told where it is now |
 //! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
 //! | `replay` | which Change-Priority messages are new |
 //! | [`state`] | what must outlive the process |
@@ -47,6 +48,7 @@ mod nonces;
 mod probing;
 mod pubsub;
 mod registration;
+mod relocation;
 mod replay;
 mod resolution;
 pub mod state;

@@ -17,6 +17,7 @@ use crate::map_server::MapServer;
 use crate::mobility::Mobility;
 use crate::nonces::Nonces;
 use crate::probing::Probing;
+use crate::relocation;
 use crate::state::State;
 use crate::xtr::Xtr;
 
@@ -93,6 +94,11 @@ impl Node {
             }
             input => input,
         };
+        if let Input::Relocated { rlocs } = &input
+            && !rlocs.is_empty()
+        {
+            self.config.rlocs.clone_from(rlocs);
+        }
         let since = self.since;
         // After a stall answers wait in line that came in time: no probe is lost before those are read.
         let heard = match &input {
@@ -156,6 +162,8 @@ impl Node {
                     subscribers.remove(&client);
                 }
                 Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
+                Input::Relocated { rlocs } if rlocs.is_empty() => {}
+                Input::Relocated { .. } => relocation::follow(machines, cx),
                 Input::Shutdown => {
                     machines.xtr.registrations.withdraw(&machines.xtr.database, cx);
                     cx.remember(Memory::Now);

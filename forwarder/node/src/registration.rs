@@ -56,7 +56,7 @@ impl Registrations {
     }
 
     /// Registers everything, and again after `register_every`.
-    fn round(&mut self, database: &Database, cx: &mut Context<'_>) {
+    pub(crate) fn round(&mut self, database: &Database, cx: &mut Context<'_>) {
         self.timers.set(Due::Round, cx.now + cx.config.register_every);
         for open in std::mem::take(&mut self.open).keys() {
             self.timers.cancel(&Due::Retry(*open));
@@ -67,7 +67,13 @@ impl Registrations {
 
     /// Registers these at once, because they changed.
     pub(crate) fn register(&mut self, eids: &[EidPrefix], database: &Database, cx: &mut Context<'_>) {
-        for server in 0..cx.config.map_servers.len() {
+        // One that cannot be reached from where we are may have another address that can.
+        let reached = |server: &usize| {
+            let server = cx.config.map_servers.get(*server);
+            server.is_some_and(|server| cx.config.speaks_to(server.address))
+        };
+        let servers: Vec<usize> = (0..cx.config.map_servers.len()).filter(reached).collect();
+        for server in servers {
             for chunk in eids.chunks(RECORDS_EACH) {
                 let open = Open {
                     server,

@@ -7,6 +7,7 @@ use crate::config::{Config, Role};
 use crate::context::Context;
 use crate::database::Database;
 use crate::registration::Registrations;
+use crate::relocation::Relocation;
 use crate::resolution::Resolutions;
 use crate::subscriber::{Knowledge, Subscriber};
 
@@ -18,6 +19,7 @@ pub(crate) struct Xtr {
     pub(crate) database: Database,
     pub(crate) registrations: Registrations,
     pub(crate) subscriber: Subscriber,
+    pub(crate) relocation: Relocation,
 }
 
 impl Xtr {
@@ -31,6 +33,7 @@ impl Xtr {
             database: Database::new(config),
             registrations: Registrations::default(),
             subscriber: Subscriber::default(),
+            relocation: Relocation::default(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Xtr {
             self.resolutions.next_deadline(),
             self.registrations.next_deadline(),
             self.subscriber.next_deadline(),
+            self.relocation.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -62,6 +66,7 @@ impl Xtr {
         }
         self.resolutions.tick(&mut self.cache, cx);
         self.registrations.tick(&self.database, cx);
+        self.relocation.tick(&self.cache, cx);
         let departed = self.cache.take_departed();
         self.subscriber.departed(&departed, cx);
         let mut knowledge = Knowledge {

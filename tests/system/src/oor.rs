@@ -63,6 +63,11 @@ impl Site {
         subnet(self.number, cable, 2)
     }
 
+    /// The IPv6 locator on `wan0`, once there is one.
+    pub fn rloc6(&self) -> IpAddr {
+        subnet6(self.number, 2)
+    }
+
     /// Packets that the router received by an interface so far.
     pub fn received(&self, interface: &str) -> anyhow::Result<u64> {
         let table = self
@@ -215,6 +220,50 @@ impl Internet {
             .links(move |links| links.neighbour(&port, rloc, nobody))?)
     }
 
+    /// Gives the first cables IPv6 addresses too.
+    pub fn six(&self) -> anyhow::Result<()> {
+        for (number, router) in [(1, &self.a.router), (2, &self.b.router), (9, &self.server)] {
+            let near = port(number, 0);
+            self.core
+                .links(move |links| links.address(&near, subnet6(number, 1), 64))?;
+            router.links(move |links| {
+                links.address("wan0", subnet6(number, 2), 64)?;
+                default_route(links, "wan0", subnet6(number, 1))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A site's router moves: the first cable has these addresses from now on, and no others. `hosts` are the last
+    /// parts, of either family.
+    pub fn roam(&self, site: &Site, hosts: (Option<u8>, Option<u8>)) -> anyhow::Result<()> {
+        let number = site.number;
+        let wanted: Vec<(IpAddr, IpAddr, u8)> = [
+            hosts
+                .0
+                .map(|host| (subnet(number, 0, host), subnet(number, 0, 1), 24)),
+            hosts
+                .1
+                .map(|host| (subnet6(number, host), subnet6(number, 1), 64)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        Ok(site.router.links(move |links| {
+            for host in 2..=99 {
+                for (address, length) in [(subnet(number, 0, host), 24), (subnet6(number, host), 64)] {
+                    // Most are not there.
+                    let _ = links.remove_address("wan0", address, length);
+                }
+            }
+            for (address, gateway, length) in wanted {
+                links.address("wan0", address, length)?;
+                default_route(links, "wan0", gateway)?;
+            }
+            Ok(())
+        })?)
+    }
+
     /// A further router on the core, at the address returned.
     pub fn rtr(&mut self) -> anyhow::Result<(Place, IpAddr)> {
         let number = 3 + u8::try_from(self.rtrs.len())?;
@@ -264,6 +313,16 @@ fn port(number: u8, cable: u8) -> String {
 /// 10.80.N.0/24 for `wan0` of site N, 10.80.10N.0/24 for `wan1`.
 fn subnet(number: u8, cable: u8, host: u8) -> IpAddr {
     Ipv4Addr::new(10, 80, number + 100 * cable, host).into()
+}
+
+/// 2001:db8:80:N::/64 for `wan0` of site N.
+fn subnet6(number: u8, host: u8) -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0x80, number.into(), 0, 0, 0, host.into()).into()
+}
+
+/// The Map-Server's IPv6 locator, once [`Internet::six`] gave it one.
+pub fn map_server6() -> IpAddr {
+    subnet6(9, 2)
 }
 
 fn space(name: &str) -> anyhow::Result<Namespace> {

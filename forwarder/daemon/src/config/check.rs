@@ -16,28 +16,14 @@ use node::config::{
 use super::error::Problem;
 use super::keys::Keys;
 use super::raw::{
-    RawChangePriority, RawConfig, RawEid, RawNonces, RawPubSub, RawResolver, RawRole, RawRtr, RawSite,
-    RawTellBy, RawTun, RawTuns,
+    RawChangePriority, RawConfig, RawEid, RawLocator, RawNonces, RawPubSub, RawResolver, RawRole, RawRtr,
+    RawSite, RawTellBy, RawTun, RawTuns,
 };
-use super::{Config, ControlConfig, LEAST_UPLINK_MTU, TunConfig};
+use super::{Config, ControlConfig, LEAST_UPLINK_MTU, RoamingRloc, TunConfig};
 
 pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let keys = Keys::read(raw.keys, base)?;
-    let rlocs = raw.rlocs.iter().enumerate().map(|(at, locator)| {
-        let usable = unicast(locator.address);
-        let own = OwnRloc {
-            rloc: Rloc(locator.address),
-            priority: Priority(locator.priority),
-            weight: Weight(locator.weight),
-        };
-        usable.then_some(own).ok_or_else(|| {
-            Problem::new(
-                format!("rlocs[{at}].address"),
-                "an address of this host is needed, not a wildcard, loopback or multicast one",
-            )
-        })
-    });
-    let rlocs: Vec<OwnRloc> = rlocs.collect::<Result<_, _>>()?;
+    let (rlocs, roaming) = own_rlocs(&raw.rlocs)?;
     let carries = raw
         .roles
         .iter()
@@ -110,12 +96,60 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let relay = relay(&raw.roles, raw.rtr)?;
     Ok(Config {
         node,
+        roaming,
         tuns,
         relay,
         control,
         state_dir: raw.state_dir.map(|path| base.join(path)),
         path: PathBuf::new(),
     })
+}
+
+/// Locators that are fixed, or interfaces whose addresses they are; with those goes a stand-in.
+fn own_rlocs(raw: &[RawLocator]) -> Result<(Vec<OwnRloc>, Vec<RoamingRloc>), Problem> {
+    let (mut rlocs, mut roaming) = (Vec::new(), Vec::new());
+    for (at, locator) in raw.iter().enumerate() {
+        let refuse = |name: &str, what: &str| Err(Problem::new(format!("rlocs[{at}]{name}"), what));
+        let (priority, weight) = (Priority(locator.priority), Weight(locator.weight));
+        match (locator.address, &locator.interface) {
+            (Some(address), None) if unicast(address) => rlocs.push(OwnRloc {
+                rloc: Rloc(address),
+                priority,
+                weight,
+            }),
+            (Some(_), None) => {
+                let what = "an address of this host is needed, not a wildcard, loopback or multicast one";
+                return refuse(".address", what);
+            }
+            (None, Some(name)) if is_interface_name(name) => roaming.push(RoamingRloc {
+                name: name.clone(),
+                priority,
+                weight,
+            }),
+            (None, Some(_)) => return refuse(".interface", INTERFACE_NAME),
+            (Some(_), Some(_)) | (None, None) => {
+                return refuse("", "give either an address or the interface that has it");
+            }
+        }
+    }
+    if !roaming.is_empty() {
+        if !rlocs.is_empty() {
+            let what = "either all locators are addresses or all are interfaces";
+            return Err(Problem::new("rlocs", what));
+        }
+        rlocs.push(OwnRloc {
+            rloc: Rloc(std::net::Ipv4Addr::UNSPECIFIED.into()),
+            priority: Priority::FIRST,
+            weight: Weight(100),
+        });
+    }
+    Ok((rlocs, roaming))
+}
+
+const INTERFACE_NAME: &str = "an interface name has 1 to 15 visible characters and no '/'";
+
+fn is_interface_name(name: &str) -> bool {
+    (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
 }
 
 /// One interface a tenant.
@@ -164,13 +198,8 @@ fn relay(roles: &[RawRole], rtr: Option<RawRtr>) -> Result<Relay, Problem> {
 
 fn tun(raw: RawTun, field: &str) -> Result<TunConfig, Problem> {
     let field = |name: &str| format!("{field}.{name}");
-    let fits =
-        (1..=15).contains(&raw.name.len()) && raw.name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-    if !fits {
-        return Err(Problem::new(
-            field("name"),
-            "an interface name has 1 to 15 visible characters and no '/'",
-        ));
+    if !is_interface_name(&raw.name) {
+        return Err(Problem::new(field("name"), INTERFACE_NAME));
     }
     if raw.uplink_mtu < LEAST_UPLINK_MTU {
         let what = format!("must be at least {LEAST_UPLINK_MTU}, so that IPv6 packets of 1280 bytes fit");

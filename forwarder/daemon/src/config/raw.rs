@@ -46,10 +46,12 @@ pub(super) struct RawConfig {
     pub(super) state_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLocator {
-    pub(super) address: IpAddr,
+    pub(super) address: Option<IpAddr>,
+    /// Whatever addresses this has.
+    pub(super) interface: Option<String>,
     #[serde(default = "first")]
     pub(super) priority: u8,
     #[serde(default = "hundred")]

@@ -214,6 +214,41 @@ fn sha_1_is_used_only_where_the_file_says_that_it_is_legacy() {
 }
 
 #[test]
+fn locators_can_be_whatever_an_interface_has() {
+    let path = Path::new("/etc/pacao/telco.yaml");
+    let fixed = "rlocs: [{ address: 172.16.0.1, priority: 1, weight: 100 }]";
+    let text = WHOLE.replace(
+        fixed,
+        "rlocs: [{ interface: wlan0 }, { interface: wwan0, priority: 2 }]",
+    );
+    let config = Config::parse(path, &text).unwrap();
+    let names: Vec<_> = config
+        .roaming
+        .iter()
+        .map(|one| (one.name.as_str(), one.priority.0))
+        .collect();
+    assert_eq!(names, [("wlan0", 1), ("wwan0", 2)]);
+    assert_eq!(config.outer(), OuterFamily::WithV6);
+    for (wrong, advice) in [
+        (
+            "rlocs: [{ interface: wlan0 }, { address: 172.16.0.1 }]",
+            "rlocs: either all locators are addresses",
+        ),
+        (
+            "rlocs: [{ interface: wlan0, address: 172.16.0.1 }]",
+            "rlocs[0]: give either an address or the interface",
+        ),
+        (
+            "rlocs: [{ interface: a-name-that-is-too-long }]",
+            "rlocs[0].interface: an interface name",
+        ),
+    ] {
+        let said = refusal(&WHOLE.replace(fixed, wrong));
+        assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
 fn little_is_needed() {
     let text = "name: ms\nrlocs: [{ address: 2001:db8::9 }]\nroles: [map-server, map-resolver]\n";
     let config = Config::parse(Path::new("ms.yaml"), text).unwrap();

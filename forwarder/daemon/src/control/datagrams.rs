@@ -8,6 +8,7 @@ use offload::receive::Whole;
 use offload::{Outgoing, Receiver, Role, Sender, SystemError, UdpSocket};
 
 use super::Control;
+use crate::roaming::Roaming;
 
 /// The registered LISP control port (RFC 9301 section 4).
 pub(crate) const CONTROL_PORT: u16 = 4342;
@@ -140,9 +141,13 @@ impl Control {
                         lost.cut_short += 1;
                         continue;
                     };
+                    // A socket that is bound to no address stands for the locator of its family.
+                    let mut own = self.roaming.iter().flat_map(Roaming::rlocs);
+                    let bound = socket.local().ip();
+                    let local = own.find(|own| own.rloc.0.is_ipv4() == bound.is_ipv4());
                     self.desk.inputs.push_back(Input::Datagram {
                         from: datagram.from,
-                        local: socket.local().ip(),
+                        local: local.map_or(bound, |own| own.rloc.0),
                         bytes: bytes.to_vec(),
                         received_at: self.clock.of_kernel(datagram.at),
                     });

@@ -35,7 +35,11 @@ impl Control {
 
     /// A file that is wrong changes nothing.
     fn reload(&mut self) -> Result<(), String> {
-        let config = Config::read(&self.path).map_err(|error| error.to_string())?;
+        let mut config = Config::read(&self.path).map_err(|error| error.to_string())?;
+        if let Some(roaming) = &self.roaming {
+            // The file does not say where the node is.
+            config.node.rlocs = roaming.rlocs().to_vec();
+        }
         let fixed = self.node.config().fixed(&config.node);
         if !fixed.is_empty() {
             tracing::warn!(fields = fixed.join(", "), "these count from the next start on");

@@ -22,6 +22,13 @@ pub(super) struct Ways {
     wanted: BTreeSet<Eid>,
 }
 
+/// Whether other address families are spoken than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Families {
+    Same,
+    Changed,
+}
+
 /// What is known of the network at the moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
@@ -61,15 +68,19 @@ impl Ways {
     /// way to go on, with a priority that is never used.
     pub(super) fn next(&mut self, locator: &Locator, of: EidPrefix, known: Known<'_>) -> (Locator, Reach) {
         let Some(path) = locator.path else {
-            return (*locator, known.reach(locator.rloc));
+            let reach = if self.speaks_to(locator.rloc) {
+                known.reach(locator.rloc)
+            } else {
+                Reach::Down
+            };
+            return (*locator, reach);
         };
         let mut silent = None;
         for hop in path.next(self.standing(&path)) {
             let Some(rloc) = self.address(hop, of, known) else {
                 continue;
             };
-            let spoken = self.own.iter().any(|own| own.0.is_ipv4() == rloc.0.is_ipv4());
-            if !spoken || self.own.contains(&rloc) {
+            if !self.speaks_to(rloc) || self.own.contains(&rloc) {
                 continue;
             }
             match known.reach(rloc) {
@@ -85,6 +96,22 @@ impl Ways {
             },
         };
         (way, Reach::Down)
+    }
+
+    /// The node's locators are these from now on.
+    pub(super) fn relocate(&mut self, own: Vec<Rloc>) -> Families {
+        let spoken = |own: &[Rloc]| [true, false].map(|v4| own.iter().any(|rloc| rloc.0.is_ipv4() == v4));
+        let before = spoken(&self.own);
+        self.own = own;
+        if spoken(&self.own) == before {
+            Families::Same
+        } else {
+            Families::Changed
+        }
+    }
+
+    fn speaks_to(&self, rloc: Rloc) -> bool {
+        self.own.iter().any(|own| own.0.is_ipv4() == rloc.0.is_ipv4())
     }
 
     /// Whether packets of others may come by here on their way to a locator.

@@ -76,9 +76,14 @@ impl Resolutions {
 }
 
 pub(super) fn resolver_of(attempt: usize, config: &Config) -> Option<Rloc> {
-    let resolvers = &config.map_resolvers;
-    resolvers
-        .get(attempt.checked_rem(resolvers.len()).unwrap_or(0))
+    let reached = || {
+        config
+            .map_resolvers
+            .iter()
+            .filter(|resolver| config.speaks_to(**resolver))
+    };
+    reached()
+        .nth(attempt.checked_rem(reached().count()).unwrap_or(0))
         .copied()
 }
 
