@@ -274,6 +274,44 @@ fn what_nodes_say_to_each_other_is_in_their_logs_and_in_captures_that_tshark_rea
         }
     }
     assert!(seen.values().all(|count| *count > 0), "{seen:?}");
+
+    // What is there is not overwritten; a limit is a limit; and what happens is told as it happens.
+    let taken = directory.path().join("0.pcapng");
+    let before = std::fs::read(&taken).unwrap();
+    let mut again = pacao(["ctl", "node"]).unwrap();
+    again
+        .arg(&user)
+        .args(["capture", "--past", "--seconds", "1", "--to"]);
+    assert_eq!(again.arg(&taken).output().unwrap().status.code(), Some(2));
+    assert_eq!(std::fs::read(&taken).unwrap(), before);
+    let few = directory.path().join("few.pcapng");
+    told_by(
+        &[
+            "capture",
+            "--past",
+            "--packets",
+            "3",
+            "--to",
+            few.to_str().unwrap(),
+        ],
+        &user,
+    );
+    assert_eq!(tshark(&few, "lisp").len(), 3);
+    let mut follow = pacao(["ctl", "node"]).unwrap();
+    follow
+        .arg(&user)
+        .args(["log", "--follow", "--json", "--last", "0", "--type", "rloc-probe"]);
+    let mut follow = Tied(follow.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(follow.0.stdout.take().unwrap()).lines();
+    let numbers: Vec<u64> = lines
+        .take(3)
+        .map(|line| {
+            serde_json::from_str::<LoggedMessage>(&line.unwrap())
+                .unwrap()
+                .number
+        })
+        .collect();
+    assert!(numbers.is_sorted() && numbers[0] < numbers[2], "{numbers:?}");
     lab.stop().unwrap();
 }
 
