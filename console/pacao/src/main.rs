@@ -7,6 +7,7 @@
 //! | [`ctl`] | one question to an engine or a forwarder |
 //! | [`lab`] | a session's fabric in namespaces |
 //! | [`drill`], [`mod@bench`] | measured claims, as [`checks`] |
+//! | [`simulate`] | a country of users in virtual time |
 //! | [`replay`], [`check`] | recordings and files |
 //!
 //! `forwarder`, `delay-line`, `guard` and `traffic` are processes of their own: thin mains over other crates.
@@ -31,6 +32,7 @@ mod run;
 mod screen;
 mod serve;
 mod session_file;
+mod simulate;
 mod told;
 mod traffic;
 
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
         Verb::Bench(Bench::Handover(args)) => bench::handover::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
         Verb::Check(args) => check::run(&args),
     };
     match outcome {

@@ -15,7 +15,9 @@
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
 //! | `journal` | the log |
+//! | [`alone`] | one user's slots and gates without an engine, for simulations |
 
+pub mod alone;
 mod approval;
 pub mod config;
 mod decision;

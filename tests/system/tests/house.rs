@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lisp-wire", &[]),
     ("proto", &["lisp-wire"]),
     ("pacao-core", &["proto", "lisp-wire"]),
+    ("simulator", &["pacao-core", "proto"]),
     ("engine", &["pacao-core", "proto", "lisp-wire"]),
     ("datapath", &["lisp-wire"]),
     ("node", &["datapath", "lisp-wire", "proto"]),
@@ -26,7 +27,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must stay free of I/O, clocks and runtimes.
-const PURE: &[&str] = &["lisp-wire", "proto", "pacao-core", "datapath", "node"];
+const PURE: &[&str] = &[
+    "lisp-wire",
+    "proto",
+    "pacao-core",
+    "simulator",
+    "datapath",
+    "node",
+];
 const NOT_IN_PURE: &[&str] = &[
     "tokio",
     "tracing",

@@ -2,7 +2,7 @@
 
 use proto::Span;
 
-use crate::config::{Config, Sla, Slots, Statistic};
+use crate::config::{Config, Policy, Sla, Slots, Statistic};
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{K, LINK};
 
@@ -35,11 +35,16 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(config: &Config, sla: &Sla, class: &Class<K>) -> Self {
+        Self::of((config.slots, &config.policy), sla, class)
+    }
+
+    /// From the session's slots and policy alone.
+    pub(crate) fn of((slots, policy): (Slots, &Policy), sla: &Sla, class: &Class<K>) -> Self {
         let Slots {
             decide,
             settle,
             probe,
-        } = sla.watch.slots.unwrap_or(config.slots);
+        } = sla.watch.slots.unwrap_or(slots);
         let (window, parts) = sla
             .watch
             .window
@@ -69,9 +74,9 @@ impl Limits {
                 statistics.loss,
                 statistics.availability,
             ],
-            down_after: sla.watch.down_after.unwrap_or(config.policy.down_after),
-            up_after: sla.watch.up_after.unwrap_or(config.policy.up_after),
-            timeout: config.policy.probe_timeout,
+            down_after: sla.watch.down_after.unwrap_or(policy.down_after),
+            up_after: sla.watch.up_after.unwrap_or(policy.up_after),
+            timeout: policy.probe_timeout,
         }
     }
 

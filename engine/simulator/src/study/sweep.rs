@@ -1,0 +1,250 @@
+//! Figures 5.14 and 5.15: the median round trip as a function of S' and S'', for each bound and number of data centres.
+
+use serde_json::Value;
+
+use super::{BOUNDS, Case, Check, Figure, Finding, Limit, Scene, StudyError, number, stopped_or};
+use crate::day::{self, Control};
+use crate::plot::{Chart, Kind, Panel, Series};
+use crate::slots::Slots;
+use crate::walk::{Scheme, Walk};
+
+/// Shares of the stay for S', and of S' for S''.
+const SHARES: [f64; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// Medians of one bound and number of data centres, by S' and S''.
+struct Surface {
+    bound: usize,
+    dcs: usize,
+    legacy: f64,
+    /// A row an S', a column an S''.
+    medians: [[f64; 5]; 5],
+}
+
+impl Surface {
+    fn all(&self) -> impl Iterator<Item = f64> + '_ {
+        self.medians.iter().flatten().copied()
+    }
+
+    fn least(&self) -> f64 {
+        self.all().fold(f64::INFINITY, f64::min)
+    }
+
+    /// How far apart the medians are, as a share of the least.
+    fn spread(&self) -> f64 {
+        self.all().fold(0.0, f64::max) / self.least() - 1.0
+    }
+
+    /// With the shortest slots.
+    fn quickest(&self) -> f64 {
+        self.medians[0][0]
+    }
+}
+
+/// How many days each user lives in [`sweep`], for whoever shows progress.
+pub fn days(scene: &Scene) -> u64 {
+    (scene.counts().len() * BOUNDS.len() * (SHARES.len() * SHARES.len() + 1)) as u64
+}
+
+/// Runs the sweep.
+pub fn sweep(scene: &Scene, control: &Control<'_>) -> Result<Figure, StudyError> {
+    let mut surfaces = Vec::new();
+    for dcs in scene.counts() {
+        let fabric = scene.fabric(dcs)?;
+        for (bound, (name, _)) in BOUNDS.iter().enumerate() {
+            let rules = scene.rules(scene.bound_ms(*name));
+            let best = scene.best(&fabric, &rules);
+            let median = |scheme, slots| {
+                let walk = Walk::new(&fabric, &rules, &best, scene.manner(scheme, slots));
+                let day = day::live(&walk, &scene.traces, control);
+                stopped_or(control, day.rtt.median())
+            };
+            let mut surface = Surface {
+                bound,
+                dcs,
+                legacy: median(Scheme::Legacy, Slots::THESIS)?,
+                medians: [[0.0; 5]; 5],
+            };
+            for (row, &decide) in surface.medians.iter_mut().zip(&SHARES) {
+                for (cell, &settle) in row.iter_mut().zip(&SHARES) {
+                    *cell = median(Scheme::Pacao2, Slots::Shares { decide, settle })?;
+                }
+            }
+            surfaces.push(surface);
+        }
+    }
+    Ok(Figure {
+        number: match scene.case {
+            Case::FranceIsp => "5.14",
+            Case::EuropeOtt => "5.15",
+        },
+        columns: vec![
+            "bound",
+            "bound_ms",
+            "dcs",
+            "s1_share",
+            "s2_share",
+            "median_rtt_ms",
+            "legacy_median_rtt_ms",
+        ],
+        rows: rows(scene, &surfaces),
+        svg: chart(scene, &surfaces).svg(),
+        findings: findings(scene, &surfaces),
+        checks: checks(&surfaces),
+    })
+}
+
+fn rows(scene: &Scene, surfaces: &[Surface]) -> Vec<Vec<Value>> {
+    let mut rows = Vec::new();
+    for surface in surfaces {
+        let (bound, name) = BOUNDS[surface.bound];
+        for (row, decide) in surface.medians.iter().zip(SHARES) {
+            for (&median, settle) in row.iter().zip(SHARES) {
+                rows.push(vec![
+                    Value::from(name),
+                    number(scene.bound_ms(bound)),
+                    Value::from(surface.dcs),
+                    number(decide),
+                    number(settle),
+                    number(median),
+                    number(surface.legacy),
+                ]);
+            }
+        }
+    }
+    rows
+}
+
+fn chart(scene: &Scene, surfaces: &[Surface]) -> Chart {
+    let panels = BOUNDS.iter().enumerate().map(|(bound, &(which, name))| {
+        let ms = scene.bound_ms(which);
+        let mine = surfaces.iter().filter(|surface| surface.bound == bound);
+        let series = mine.map(|surface| Series {
+            name: format!("{} DCs", surface.dcs),
+            points: SHARES
+                .iter()
+                .zip(&surface.medians)
+                .map(|(share, row)| (share * 100.0, row[0]))
+                .collect(),
+            band: surface
+                .medians
+                .iter()
+                .map(|row| (row[0].min(row[4]), row[0].max(row[4])))
+                .collect(),
+        });
+        Panel {
+            title: format!("{name} bound, {ms:.1} ms"),
+            series: series.collect(),
+            mark: None,
+        }
+    });
+    Chart {
+        title: format!(
+            "{}: median round trip by S' (lines: S'' = 10 % of S'; bands: up to 90 %)",
+            scene.case.name()
+        ),
+        across: "S' [% of the stay]".to_owned(),
+        up: "median RTT [ms]".to_owned(),
+        kind: Kind::Lines,
+        panels: panels.collect(),
+        from_zero: false,
+        window: Some((10.0, 90.0)),
+    }
+}
+
+fn findings(scene: &Scene, surfaces: &[Surface]) -> Vec<Finding> {
+    let of = |bound: usize| surfaces.iter().filter(move |surface| surface.bound == bound);
+    let loose = of(2).map(Surface::spread).fold(0.0, f64::max) * 100.0;
+    let strict_gain = of(0)
+        .zip(of(1))
+        .filter(|(strict, _)| strict.dcs >= 16)
+        .map(|(strict, median)| (1.0 - strict.quickest() / median.quickest()) * 100.0)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let strict: Vec<&Surface> = of(0).collect();
+    let best = strict.iter().min_by(|a, b| a.least().total_cmp(&b.least()));
+    let (best_dcs, reduction, spread) = best.map_or((0, f64::NAN, f64::NAN), |best| {
+        let spread = strict.iter().map(|surface| surface.spread()).fold(0.0, f64::max);
+        (
+            best.dcs,
+            (1.0 - best.least() / best.legacy) * 100.0,
+            spread * 100.0,
+        )
+    });
+    let quickest = strict
+        .iter()
+        .all(|surface| surface.quickest() <= surface.least() + 1e-9);
+    let wanted = scene.case.thesis_dcs();
+    let finding = |name: &str, (value, unit), thesis: String, agrees| Finding {
+        name: name.to_owned(),
+        value,
+        unit,
+        thesis,
+        agrees,
+    };
+    let mut found = vec![
+        finding(
+            "loose bound: median RTT changes with S', S'' by at most",
+            (loose, "%"),
+            "not at all".to_owned(),
+            loose <= 1.0,
+        ),
+        finding(
+            "strict below median bound, 16 DCs and more, up to",
+            (strict_gain, "%"),
+            match scene.case {
+                Case::FranceIsp => "5 to 10".to_owned(),
+                Case::EuropeOtt => "less than in France".to_owned(),
+            },
+            match scene.case {
+                Case::FranceIsp => (5.0..=10.0).contains(&strict_gain),
+                Case::EuropeOtt => strict_gain < 10.0,
+            },
+        ),
+        finding(
+            "strict bound: median RTT changes with S', S'' by up to",
+            (spread, "%"),
+            "much, the shortest slots are best".to_owned(),
+            quickest && spread > 2.0,
+        ),
+        finding(
+            "best number of DCs, strict bound",
+            (best_dcs as f64, "DCs"),
+            wanted.to_string(),
+            best_dcs == wanted,
+        ),
+    ];
+    if scene.case == Case::FranceIsp {
+        let agrees = (20.0..=40.0).contains(&reduction);
+        found.push(finding(
+            "median RTT below legacy, best",
+            (reduction, "%"),
+            "30".to_owned(),
+            agrees,
+        ));
+    }
+    found
+}
+
+fn checks(surfaces: &[Surface]) -> Vec<Check> {
+    // Slower slots may win a little where the plateau of a bound makes an early choice a poor one.
+    let slower_wins = surfaces
+        .iter()
+        .map(|surface| surface.quickest() / surface.least() - 1.0)
+        .fold(0.0, f64::max);
+    let worse_than_legacy = surfaces
+        .iter()
+        .map(|surface| surface.all().fold(0.0, f64::max) / surface.legacy - 1.0)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let percent = |share: f64| (share * 100.0, "%");
+    vec![
+        Check::new(
+            "medians above legacy's, most",
+            percent(worse_than_legacy),
+            Limit::AtMost(0.1),
+        ),
+        Check::new(
+            "longer slots better than the shortest by",
+            percent(slower_wins),
+            Limit::AtMost(1.0),
+        ),
+    ]
+}
