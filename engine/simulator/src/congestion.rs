@@ -13,8 +13,10 @@ use crate::trace::Trace;
 /// Room of all data centres together, in users: "twice the bandwidth required to collect the portion of traffic in
 /// case of equal traffic".
 pub const ROOM: f64 = 2.0;
-/// The gap of F that is proven before the search ends.
+/// The gap of F at which the search ends.
 pub const GAP: f64 = 0.001;
+/// The gap of F that is always reached.
+pub const PROVEN: f64 = 0.002;
 /// So often the solver is let go on before its proof is taken as it is. A count and no time, so that the same seed
 /// gives the same plan on any machine.
 const PATIENCE: u64 = 20_000;

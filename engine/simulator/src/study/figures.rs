@@ -4,7 +4,7 @@ use proto::Span;
 use serde_json::Value;
 
 use super::{BOUNDS, Bound, Case, Check, Figure, Finding, Limit, Scene, StudyError, number, stopped_or};
-use crate::congestion::{self, Congestion, GAP};
+use crate::congestion::{self, Congestion, PROVEN};
 use crate::day::{self, Control, Day};
 use crate::fabric::MOST_DCS;
 use crate::plot::{Chart, Kind, Panel, Series};
@@ -260,7 +260,7 @@ pub fn congestion(scene: &Scene, control: &Control<'_>) -> Result<Figure, StudyE
             Check::new(
                 "5.18: gap of F, most",
                 (gap * 100.0, "%"),
-                Limit::AtMost(GAP * 100.0),
+                Limit::AtMost(PROVEN * 100.0),
             ),
             Check::new(
                 "5.18: users against (5.5), (5.6)",

