@@ -364,6 +364,9 @@ pub(crate) struct AssignArgs {
     /// Then also change a little, with a price on moves: a handover, latencies, a failed site.
     #[arg(long)]
     pub online: bool,
+    /// Write each country and its plan here, REGIME.json, as tests/judge/verify.py and level.py read them.
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,

@@ -6,6 +6,10 @@ mod clock;
 #[path = "../../../../engine/core/benches/assign/instance.rs"]
 mod instance;
 mod online;
+#[path = "../../../../engine/core/benches/assign/written.rs"]
+mod written;
+
+use std::time::Duration;
 
 use anyhow::Context;
 use pacao_core::optimizer::group::{Plan, Problem, Solver};
@@ -47,6 +51,12 @@ pub(crate) fn run(args: &AssignArgs) -> anyhow::Result<bool> {
     for regime in REGIMES.iter().filter(|regime| args.regime.takes(regime.name)) {
         let problem = instance::make(size, regime, args.seed).context("the instance cannot be made")?;
         let solver = place(args, regime, problem, &mut checks);
+        if let Some(folder) = &args.write {
+            let path = folder.join(format!("{}.json", regime.name));
+            let country = written::written(solver.problem(), &solver.plan());
+            let text = serde_json::to_vec(&country)?;
+            std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
         if args.online {
             online::run(regime.name, solver, &mut checks)?;
         }
@@ -90,7 +100,8 @@ fn place(args: &AssignArgs, regime: &Regime, problem: Problem, checks: &mut Chec
         f64::INFINITY
     };
     solver.prove(0.0, &mut stop);
-    let (spent, plan) = (clock.seconds(), solver.plan());
+    let spent = clock.seconds();
+    let (plan, badge) = (solver.plan(), solver.badge(Duration::from_secs_f64(spent)));
     eprintln!(
         "{}: F {:.3}, proven {:.3} after {spent:.2} s",
         regime.name, plan.objective, plan.lower_bound
@@ -114,6 +125,12 @@ fn place(args: &AssignArgs, regime: &Regime, problem: Problem, checks: &mut Chec
         "proven of it",
         plan.excess_bound_us as f64 / unit,
         "T",
+        Bound::None,
+    );
+    add(
+        "users with a choice as good",
+        badge.ties as f64,
+        "users",
         Bound::None,
     );
     add("gap of the excess", plan.excess_gap() * 100.0, "%", Bound::None);

@@ -33,7 +33,7 @@ mod problem;
 mod ruin;
 mod solver;
 
-pub use plan::{LeftOut, Plan};
+pub use plan::{Badge, LeftOut, Plan};
 pub use problem::{Area, LoadLatency, Problem, ProblemError, Site, UNREACHABLE};
 pub use solver::Solver;
 

@@ -1,5 +1,8 @@
 //! What a small change costs once everybody is placed, with a small price on each move.
 
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 use pacao_core::optimizer::group::Solver;
 
 use super::clock::Clock;
@@ -11,6 +14,9 @@ const PRICE_US: u32 = 1_160;
 const ONE_IN: usize = 100;
 /// What a proof must reach, and the seconds it may take.
 const PROOF: (f64, f64) = (0.002, 0.3);
+
+/// Of the time for a new plan, what the search may take: it ends after the chain it follows.
+const IN_HAND: f64 = 0.8;
 
 /// What happened, to how many users, and within how many milliseconds there must be a new plan.
 struct Change {
@@ -36,12 +42,13 @@ pub(super) fn run(regime: &str, solver: Solver, checks: &mut Checks) -> anyhow::
                 moves: None,
             },
         };
-        let clock = Clock::start();
+        let began = processor_time()?;
+        let spent = || processor_time().map_or(f64::INFINITY, |now| (now - began).as_secs_f64() * 1e3);
         if kind == 2 {
             solver.set_site(0, 0, 0)?;
         }
-        solver.mend(&mut || false);
-        let mended = clock.seconds() * 1e3;
+        solver.mend(&mut || spent() > IN_HAND * change.within_ms);
+        let mended = spent();
         let moved = solver.moved();
         let clock = Clock::start();
         let mut stop = || clock.seconds() > PROOF.1;
@@ -64,6 +71,11 @@ pub(super) fn run(regime: &str, solver: Solver, checks: &mut Checks) -> anyhow::
         );
     }
     Ok(())
+}
+
+/// Of this thread, to the nanosecond: the kernel's schedstat is only as fine as its tick.
+fn processor_time() -> nix::Result<Duration> {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from)
 }
 
 fn at_first_site(solver: &Solver) -> u64 {

@@ -1,5 +1,7 @@
 //! What comes out: who goes where, what it costs, and what no plan can do better than.
 
+use std::time::Duration;
+
 use super::problem::{LEFT_OUT, Problem};
 
 /// A plan and its proof.
@@ -29,6 +31,21 @@ pub struct LeftOut {
     pub area: String,
     /// How many of its users.
     pub users: u32,
+}
+
+/// How good a plan is known to be, as shown beside it (the optimality badge).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Badge {
+    /// F of (5.4).
+    pub objective: f64,
+    /// No plan that leaves as many users out has a lesser F.
+    pub lower_bound: f64,
+    /// (F - bound) / F.
+    pub gap: f64,
+    /// What finding and proving it took, as the caller measured: this crate has no clock.
+    pub spent: Duration,
+    /// Users who would be served just as well at another site, F unchanged: how free the choice was.
+    pub ties: u64,
 }
 
 impl Plan {

@@ -1,9 +1,11 @@
 //! Search and proof, in pieces that a caller may stop between.
 
+use std::time::Duration;
+
 use super::coarse::Groups;
 use super::dual::Market;
 use super::placement::{Batch, Placement};
-use super::plan::Plan;
+use super::plan::{Badge, Plan};
 use super::problem::{LEFT_OUT, Problem, ProblemError, know};
 use super::{greedy, paths, ruin};
 
@@ -52,6 +54,42 @@ impl Solver {
             self.placement.counts(),
             (cost, self.market.bound_us()),
         )
+    }
+
+    /// What is known of the plan, for whoever shows it; `spent` is what the caller measured it to take.
+    pub fn badge(&self, spent: Duration) -> Badge {
+        let plan = self.plan();
+        Badge {
+            objective: plan.objective,
+            lower_bound: plan.lower_bound,
+            gap: plan.gap,
+            spent,
+            ties: self.ties(),
+        }
+    }
+
+    /// Users of whom each alone could be at another site at no cost to anybody.
+    fn ties(&self) -> u64 {
+        let free = |site: usize| self.placement.free(&self.problem, site) > 0;
+        let open: Vec<usize> = (0..self.problem.nowhere()).filter(|&site| free(site)).collect();
+        let mut ties = 0;
+        for area in 0..self.problem.areas().len() {
+            let one = Some(Batch { area, users: 1 });
+            let come = |site| self.placement.change(&self.problem, site, None, one);
+            let arrivals = open.iter().map(|&site| (come(site), site)).collect::<Vec<_>>();
+            for (site, &users) in self.placement.counts_of(area).iter().enumerate() {
+                if users > 0 {
+                    let left = self.placement.change(&self.problem, site, one, None);
+                    let tied = |&(come, to): &(i64, usize)| to != site && come + left == 0;
+                    ties += if arrivals.iter().any(tied) {
+                        u64::from(users)
+                    } else {
+                        0
+                    };
+                }
+            }
+        }
+        ties
     }
 
     /// Places everybody who has no place yet, and improves on it by moves and chains of moves.

@@ -193,6 +193,13 @@ proptest! {
             prop_assert_eq!(take.earned, best);
             let k: u32 = take.users.iter().map(|&(_, users)| users).sum();
             prop_assert!(k <= capacity.saturating_sub(load));
+            let earn = |&(area, users): &(u32, u32)| {
+                let latency = i64::from(made.latency[area as usize * made.sites.len() + site]);
+                let over = (latency + made.delay(site, k) - i64::from(made.bound)).max(0);
+                i64::from(users) * (prices[area as usize] - over * FINE)
+            };
+            let together: i64 = take.users.iter().map(earn).sum();
+            prop_assert!(together >= best, "those written down earn {}, not {}", together, best);
         }
     }
 

@@ -76,6 +76,31 @@ fn a_dear_move_is_made_only_where_it_must_be() {
 }
 
 #[test]
+fn a_badge_tells_the_proof_and_counts_those_who_could_be_elsewhere() {
+    let made = Made {
+        users: vec![4, 4, 2],
+        sites: vec![(100, 0); 3],
+        // The first sees two sites in time, the second only one, the third is late at one of its own.
+        latency: [
+            [10_000, 10_000, UNREACHABLE],
+            [10_000, 90_000, UNREACHABLE],
+            [UNREACHABLE, UNREACHABLE, 50_000],
+        ]
+        .concat(),
+        bound: 40_000,
+    };
+    let mut solver = solved(&made);
+    solver.prove(0.0, &mut after(1_000));
+    let spent = std::time::Duration::from_millis(3);
+    let badge = solver.badge(spent);
+    let plan = solver.plan();
+    assert_eq!(badge.spent, spent);
+    assert_eq!(badge.ties, 4);
+    assert!((badge.objective - plan.objective).abs() < 1e-12 && badge.objective > 10.0);
+    assert!(badge.gap <= 1e-6 && badge.lower_bound <= badge.objective);
+}
+
+#[test]
 fn users_who_change_area_stay_at_their_site() {
     let mut made = line();
     let mut solver = solved(&made);
