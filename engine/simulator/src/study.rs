@@ -144,7 +144,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Draws the data centres. `own` says that users and data centres share areas, which is so for one country.
+    /// Draws the data centres: of a country over the areas of its users, over Europe over areas of their own.
     pub fn new(
         case: Case,
         (areas, traces): (Areas, Vec<Trace>),
