@@ -8,7 +8,7 @@
 //! | `monitor` | link windows, and when a level counts as broken (S') |
 //! | [`optimizer`] | the per-user program (5.1)-(5.3) |
 //! | `decision` | what is to become of one user's entry, given the links |
-//! | `policy` | least gain, cool-down, what is barred for a while |
+//! | [`policy`] | least gain, hold, cool-down, damping, budgets, rules, windows, modes: the gates of the executor |
 //! | `approval` | the desk of proposals and of replies given |
 //! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
 //! | `proving` | confirmed commit: a switch proves itself or is taken back |
@@ -30,7 +30,7 @@ mod monitor;
 pub mod optimizer;
 mod outbox;
 mod pair;
-mod policy;
+pub mod policy;
 mod proving;
 
 pub use config::Config;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `admit` | the executor's gates: nothing moves without a `Pass` |
 //! | `conduct` | policy in the engine's course: who acts, who waits, what is spent and counted |
+//! | [`contradiction`] | rules that cannot all be kept, for the session reader |
 //! | `damping` | flap penalties (RFC 2439) |
 //! | `spending` | what of the budgets is used |
 //! | `scope` | selectors and rules of the session, resolved to numbers |
@@ -16,6 +17,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod conduct;
+pub mod contradiction;
 pub(crate) mod damping;
 mod rules;
 pub(crate) mod scope;

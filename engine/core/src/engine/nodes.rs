@@ -98,6 +98,7 @@ impl Engine {
             }
             self.schedule(PairIx(at as u32), now);
         }
+        self.recall_orders(now);
         let text = format!(
             "engine took up session {} in mode {}: {} data centres, {} users",
             self.fabric.config.session,

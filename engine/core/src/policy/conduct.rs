@@ -95,6 +95,21 @@ impl Engine {
             self.calm.landed = true;
             self.calm.untold = true;
         }
+        // Whoever is bound to it follows, or may now go where it was.
+        if self.fabric.scopes.is_bound(ix) {
+            let bound = self.siblings(ix).map(|other| (Need::Ordered, other));
+            self.calm.waiting.extend(bound);
+        }
+    }
+
+    /// After a start, those that rules or a drain want away are looked at once the engine may act by itself.
+    pub(crate) fn recall_orders(&mut self, now: Timestamp) {
+        for ix in (0..self.pairs.len() as u32).map(PairIx) {
+            if self.must_leave(ix).is_some() {
+                self.pairs[ix.at()].recheck_at = Some(self.armed_at);
+                self.schedule(ix, now);
+            }
+        }
     }
 
     /// What is an hour old no longer counts.

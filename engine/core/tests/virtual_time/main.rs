@@ -9,6 +9,8 @@ mod disorder;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod proving;
 #[cfg(test)]
 mod random;

@@ -1,13 +1,13 @@
 //! From what is written to what is meant. Everything that can be wrong is looked at before anything is returned.
 
 use pacao_core::Config;
-use pacao_core::config::Calm;
 use proto::SiteName;
 
 use super::raw::RawSession;
 use super::{Finding, Session};
 
 mod addresses;
+mod calm;
 mod doubts;
 mod lab;
 mod limits;
@@ -80,6 +80,7 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
     if let (Some(slots), Some(policy)) = (&slots, &policy) {
         limits::calm(*slots, policy, doubts);
     }
+    let calm = calm::calm(raw, doubts);
     let config = Config {
         session: raw.name.clone(),
         mode: raw.mode,
@@ -89,8 +90,11 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
         vms,
         sla,
         policy: policy?,
-        calm: Calm::default(),
+        calm,
     };
+    if doubts.is_empty() {
+        calm::together(&config, doubts);
+    }
     let lab = match lab {
         None => None,
         Some(lab) => Some(lab?),

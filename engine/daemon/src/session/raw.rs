@@ -1,12 +1,16 @@
 //! A session as it is written. Words are kept as text here, so that every wrong one can be told at once;
 //! only [`super::check`] reads these types.
 
+mod calm;
+
 use std::fmt;
 use std::marker::PhantomData;
 
 use proto::Mode;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+pub(super) use calm::{RawBackoff, RawBudget, RawDamp, RawModeAt, RawRule, RawSelector, RawWhen, RawWindow};
 
 /// A mapping in the order of the file; a key given twice is an error at the second one.
 #[derive(Debug)]
@@ -58,13 +62,22 @@ pub(super) struct RawPolicy {
     pub(super) up_after: u32,
     pub(super) stale_after: String,
     pub(super) probe_timeout: String,
+    pub(super) hold: u32,
+    pub(super) backoff: RawBackoff,
+    pub(super) damp: RawDamp,
+    pub(super) budget: RawBudget,
+    pub(super) budgets: Entries<RawBudget>,
+    pub(super) domains: Entries<Vec<String>>,
+    pub(super) modes: Vec<RawModeAt>,
+    pub(super) rules: Entries<RawRule>,
+    pub(super) windows: Entries<RawWindow>,
 }
 
 impl Default for RawPolicy {
     fn default() -> Self {
         Self {
             proposal_ttl: "60s".into(),
-            cool_down: "30s".into(),
+            cool_down: "30m".into(),
             gain_min: 5.0,
             gain_min_share: 0.10,
             confirm_within: "10s".into(),
@@ -73,6 +86,15 @@ impl Default for RawPolicy {
             up_after: 3,
             stale_after: "5s".into(),
             probe_timeout: "2s".into(),
+            hold: 1,
+            backoff: RawBackoff::default(),
+            damp: RawDamp::default(),
+            budget: RawBudget::default(),
+            budgets: Entries::default(),
+            domains: Entries::default(),
+            modes: Vec::new(),
+            rules: Entries::default(),
+            windows: Entries::default(),
         }
     }
 }
