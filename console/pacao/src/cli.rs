@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use proto::{Mode, SiteName, UserName, VmName};
+use proto::{Mode, Scope, SiteName, TenantName, UserName, VmName};
 
 pub(crate) use node::{CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, RowArgs};
 
@@ -220,15 +220,89 @@ pub(crate) enum Ask {
         vm: VmName,
         /// The data centre.
         to: SiteName,
+        /// In spite of rules, windows and budgets; the reason goes on the record.
+        #[arg(long, value_name = "REASON")]
+        break_glass: Option<String>,
     },
-    /// Show the mode, or set it.
+    /// Show the mode, or set it: of everything, or of a part of the fabric. The most specific wins.
     Mode {
-        /// observe, recommend or auto.
-        #[arg(value_parser = mode)]
-        mode: Option<Mode>,
+        /// observe, recommend or auto; `inherit` takes back what was set for a part.
+        #[arg(value_parser = mode_or_inherit)]
+        mode: Option<ModeWord>,
+        #[command(flatten)]
+        part: PartArgs,
+    },
+    /// What policy allows now: arming, modes, budgets, flap ledger, drains, windows.
+    Policy,
+    /// Move nothing, until `arm`; over restarts.
+    Disarm {
+        /// Let hands move things; only the engine moves nothing by itself.
+        #[arg(long)]
+        ignore: bool,
+    },
+    /// Take up moving again.
+    Arm,
+    /// Move everybody off a data centre, within the budgets, and let nobody in.
+    Drain {
+        /// The data centre.
+        dc: SiteName,
+    },
+    /// Let a data centre be entered again.
+    Undrain {
+        /// The data centre.
+        dc: SiteName,
+    },
+    /// Forget the flaps of an entry (--vm) or of a locator (--dc), so that it is no longer suppressed.
+    Forgive {
+        /// The user.
+        user: UserName,
+        /// Of the user's entry to this VM.
+        #[arg(long, required_unless_present = "dc", conflicts_with = "dc")]
+        vm: Option<VmName>,
+        /// Of this data centre's locator as the user reaches it.
+        #[arg(long)]
+        dc: Option<SiteName>,
     },
     /// Ask a forwarder over its control socket: its tables, its message log, a capture.
     Node(NodeArgs),
+}
+
+/// A part of the fabric; none is everything.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct PartArgs {
+    /// Who enters, or is to enter, by this data centre.
+    #[arg(long)]
+    pub dc: Option<SiteName>,
+    /// Users and VMs of this tenant.
+    #[arg(long)]
+    pub tenant: Option<TenantName>,
+    /// Entries to this VM.
+    #[arg(long)]
+    pub vm: Option<VmName>,
+    /// Entries of this user.
+    #[arg(long)]
+    pub user: Option<UserName>,
+}
+
+impl PartArgs {
+    /// As a scope; everything if no part is named.
+    pub(crate) fn scope(&self) -> Scope {
+        let dc = self.dc.clone().map(|dc| Scope::Dc { dc });
+        let tenant = self.tenant.clone().map(|tenant| Scope::Tenant { tenant });
+        let vm = self.vm.clone().map(|vm| Scope::Vm { vm });
+        let user = self.user.clone().map(|user| Scope::User { user });
+        dc.or(tenant).or(vm).or(user).unwrap_or(Scope::All)
+    }
+}
+
+/// A mode, or none of one's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModeWord {
+    /// This one.
+    Set(Mode),
+    /// As the session, or what is around it, has it.
+    Inherit,
 }
 
 /// Which proposal.
@@ -239,6 +313,9 @@ pub(crate) struct DecideArgs {
     /// Refuse if the proposal is at another revision.
     #[arg(long)]
     pub revision: Option<u32>,
+    /// Approve in spite of rules, windows and budgets; the reason goes on the record.
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
 }
 
 /// `pacao lab`
@@ -564,6 +641,14 @@ fn bound(text: &str) -> Result<simulator::study::Bound, String> {
         Ok(ms) if (1.0..=10_000.0).contains(&ms) => Ok(Bound::Ms(ms)),
         _ => Err("use strict, median, loose, or milliseconds from 1 to 10000".to_owned()),
     }
+}
+
+fn mode_or_inherit(text: &str) -> Result<ModeWord, String> {
+    if text == "inherit" {
+        return Ok(ModeWord::Inherit);
+    }
+    let known = mode(text).map(ModeWord::Set);
+    known.map_err(|_| "use observe, recommend, auto or inherit".to_owned())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

@@ -1,13 +1,16 @@
 //! `pacao ctl`: one question to an engine, or to a forwarder.
 
 mod node;
+mod policy;
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, FixedOffset};
 use engine::Attachment;
-use proto::{Actor, Command, EngineFrame, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict};
+use proto::{
+    Actor, Command, Disarmed, EngineFrame, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict,
+};
 use serde::Serialize;
 
 use crate::attach::Door;
@@ -46,17 +49,45 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             });
         }
         Ask::Log => return show(args.json, &snapshot.log, || log(&snapshot)),
-        Ask::Mode { mode: None } => {
-            return show(args.json, &snapshot.mode, || format!("{}\n", snapshot.mode));
+        Ask::Policy => {
+            return show(args.json, &snapshot.policy, || policy::text(&snapshot, zone()));
         }
-        Ask::Mode { mode: Some(mode) } => Command::SetMode { mode: *mode },
-        Ask::Approve(which) => decide(&snapshot, which, Verdict::Approve),
-        Ask::Reject(which) => decide(&snapshot, which, Verdict::Reject),
-        Ask::Switch { user, vm, to } => Command::Switch {
-            user: user.clone(),
-            vm: vm.clone(),
-            to: to.clone(),
+        Ask::Mode { mode: None, .. } => {
+            return show(args.json, &snapshot.mode, || policy::modes(&snapshot));
+        }
+        Ask::Mode {
+            mode: Some(mode),
+            part,
+        } => policy::set_mode(*mode, part)?,
+        Ask::Disarm { ignore } => Command::Disarm {
+            how: if *ignore {
+                Disarmed::Ignore
+            } else {
+                Disarmed::Freeze
+            },
         },
+        Ask::Arm => Command::Arm,
+        Ask::Drain { dc } => Command::Drain { dc: dc.clone() },
+        Ask::Undrain { dc } => Command::Undrain { dc: dc.clone() },
+        Ask::Forgive { user, vm, dc } => policy::forgive(user, vm.as_ref(), dc.as_ref())?,
+        Ask::Approve(which) => {
+            let approve = decide(&snapshot, which, Verdict::Approve);
+            policy::in_spite(which.break_glass.as_ref(), approve)
+        }
+        Ask::Reject(which) => decide(&snapshot, which, Verdict::Reject),
+        Ask::Switch {
+            user,
+            vm,
+            to,
+            break_glass,
+        } => {
+            let switch = Command::Switch {
+                user: user.clone(),
+                vm: vm.clone(),
+                to: to.clone(),
+            };
+            policy::in_spite(break_glass.as_ref(), switch)
+        }
         Ask::Node(_) => bail!("a forwarder is not asked through an engine"),
     };
     let reply = carry(engine, command).await?;

@@ -67,7 +67,11 @@ fn table_5_1_says_what_the_thesis_says() {
 fn policy_is_read_with_the_defaults_operators_know() {
     let text = include_str!("../../../sessions/table-5-1.yaml");
     let bare = text.replace("  cool_down: 30s\n", "");
-    let bare: String = bare.lines().filter(|line| !line.starts_with("  budget:")).flat_map(|line| [line, "\n"]).collect();
+    let bare: String = bare
+        .lines()
+        .filter(|line| !line.starts_with("  budget:"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
     let config = Session::parse(&bare, "s.yaml").unwrap().config;
     assert_eq!(config.policy.cool_down, Span::secs(1800));
     assert_eq!(config.calm, Calm::default());
@@ -87,15 +91,30 @@ fn policy_is_read_with_the_defaults_operators_know() {
     office: { deny: { days: [mon, fri], from: \"08:00\", to: \"18:30\" }, zone: Europe/Paris, on_failure: hold }
     works: { allow: { from: 2026-12-24 22:00, to: 2026-12-25 04:00 }, who: { sites: [telco] } }
 ";
-    let calm = Session::parse(&bare.replace("policy:\n", policy), "s.yaml").unwrap().config.calm;
+    let calm = Session::parse(&bare.replace("policy:\n", policy), "s.yaml")
+        .unwrap()
+        .config
+        .calm;
     assert_eq!((calm.hold, calm.backoff.factor, calm.damp.reuse), (3, 3, 500));
     assert_eq!((calm.budget.concurrent, calm.budget.per_hour), (4, 12));
-    assert_eq!((calm.budgets[0].budget.per_hour, calm.budgets[0].budget.concurrent), (3, u32::MAX));
+    assert_eq!(
+        (calm.budgets[0].budget.per_hour, calm.budgets[0].budget.concurrent),
+        (3, u32::MAX)
+    );
     assert_eq!((calm.domains["island"].len(), calm.rules.len()), (2, 2));
-    assert_eq!(calm.windows[0].when, When::Weekly { days: [0, 4].into(), from: 28_800, to: 66_600 });
+    assert_eq!(
+        calm.windows[0].when,
+        When::Weekly {
+            days: [0, 4].into(),
+            from: 28_800,
+            to: 66_600
+        }
+    );
     assert_eq!(calm.windows[0].on_failure, OnFailure::Hold);
     assert!(calm.windows[0].zone.shifts.len() > 90 && calm.windows[1].zone.shifts.len() == 1);
-    let When::Once { from, to } = calm.windows[1].when else { panic!("{:?}", calm.windows[1]) };
+    let When::Once { from, to } = calm.windows[1].when else {
+        panic!("{:?}", calm.windows[1])
+    };
     assert_eq!((from, to - from), (1_798_149_600, 6 * 3600));
 }
 

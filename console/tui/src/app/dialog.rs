@@ -283,11 +283,13 @@ pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
     let reason = &proposal.reason;
     let to = world.label(&proposal.to);
     let (word, unit) = (reason.criterion.word(), reason.criterion.unit());
-    if reason.criterion == proto::proposal::Criterion::Manual {
-        return "asked for by staff".to_owned();
-    }
-    if reason.criterion == proto::proposal::Criterion::Revert {
-        return "the switch before did not keep its levels".to_owned();
+    match reason.criterion {
+        proto::proposal::Criterion::Manual => return "asked for by staff".to_owned(),
+        proto::proposal::Criterion::Rule => return "wanted away by a rule or a drain".to_owned(),
+        proto::proposal::Criterion::Revert => {
+            return "the switch before did not keep its levels".to_owned();
+        }
+        _ => {}
     }
     format!(
         "{word} {} {unit} > {} {unit} for {}; {} {unit} by {to}",
@@ -301,7 +303,10 @@ pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
 /// The gain of a proposal as a sentence.
 pub(crate) fn gain(proposal: &Proposal) -> String {
     use proto::proposal::Criterion;
-    if matches!(proposal.reason.criterion, Criterion::Manual | Criterion::Revert) {
+    if matches!(
+        proposal.reason.criterion,
+        Criterion::Manual | Criterion::Revert | Criterion::Rule
+    ) {
         return "none claimed".to_owned();
     }
     let unit = proposal.reason.criterion.unit();

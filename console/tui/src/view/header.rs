@@ -117,6 +117,20 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
     if props.frozen {
         pieces.insert(3, piece(0, Side::Left, "FROZEN".to_owned(), Role::Alarm));
     }
+    if let proto::Arming::Disarmed { how, .. } = &world.policy.arming {
+        let text = format!("DISARMED {how}");
+        pieces.insert(3, piece(0, Side::Left, text, Role::Alarm));
+    }
+    if let Some(budget) = world.policy.budgets.first() {
+        let (moves, radius) = (budget.per_hour, budget.users_seconds);
+        let full = moves.used >= moves.limit || radius.used >= radius.limit;
+        let text = format!(
+            "moves {}/{} h, {}/{} user s",
+            moves.used, moves.limit, radius.used, radius.limit
+        );
+        let role = if full { Role::Warning } else { Role::Quiet };
+        pieces.push(piece(6, Side::Left, text, role));
+    }
     if let Some(skew) = props.skew {
         let text = format!("~ clocks differ by {}", figures::length(skew));
         pieces.insert(6, piece(5, Side::Left, text, Role::Warning));

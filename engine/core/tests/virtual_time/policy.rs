@@ -350,7 +350,9 @@ fn a_world_that_changed_between_proposal_and_approval_is_refused_with_a_reason()
             ProposalState::Superseded { .. }
         );
         assert!(
-            text.contains(why) || text.contains("look again") || (ended && text.contains("can no longer be decided")),
+            text.contains(why)
+                || text.contains("look again")
+                || (ended && text.contains("can no longer be decided")),
             "{why}: {text}"
         );
         assert!(
