@@ -66,14 +66,11 @@ fn when(name: &String, field: &str, given: &RawWhen, doubts: &mut Doubts<'_>) ->
     let every: Vec<String> = DAYS.iter().map(|&day| day.to_owned()).collect();
     let mut begins = BTreeSet::new();
     for (at, day) in days.as_ref().unwrap_or(&every).iter().enumerate() {
-        match DAYS.iter().position(|known| known == day) {
-            Some(day) => {
-                begins.insert(day as u8);
-            }
-            None => {
-                let message = format!("'{day}' is no day: give {}", DAYS.join(", "));
-                doubts.value(at!["policy", "windows", name, field, "days", at], message);
-            }
+        if let Some(day) = DAYS.iter().position(|known| known == day) {
+            begins.insert(day as u8);
+        } else {
+            let message = format!("'{day}' is no day: give {}", DAYS.join(", "));
+            doubts.value(at!["policy", "windows", name, field, "days", at], message);
         }
     }
     if days.as_ref().is_some_and(Vec::is_empty) {
