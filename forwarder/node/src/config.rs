@@ -34,6 +34,16 @@ pub struct Config {
     pub eids: Vec<OwnEid>,
     /// Who may register what here (Map-Server role).
     pub sites: Vec<Site>,
+    /// For which EIDs this node is the authority in a delegation tree (RFC 8111; Map-Server role).
+    pub authority: Vec<EidPrefix>,
+    /// Parts of them that it delegates to others.
+    pub delegations: Vec<Delegation>,
+    /// Where the Map-Resolver begins to walk down delegation trees (RFC 8111); without any it answers from its own sites.
+    pub ddt_roots: Vec<Rloc>,
+    /// Re-encapsulating routers that xTRs behind NATs are told of (Map-Server role).
+    pub nat_rtrs: Vec<Rloc>,
+    /// So many answers to Map-Requests go to one address in a second: a request proves nothing of where it came from.
+    pub answers_per_second: u64,
     /// Subscriptions at this node (RFC 9437; Map-Server role).
     pub pubsub: PubSub,
     /// Those of `map_resolvers` through which this node subscribes instead of just asking (RFC 9437), and the key that
@@ -78,6 +88,10 @@ pub struct MapServer {
     pub keys: KeyRing,
     /// Whether it is to answer Map-Requests itself. It then knows nothing of the views of single clients.
     pub proxy_reply: bool,
+    /// Whether our locators are to stand with those that other xTRs register for the same EIDs (RFC 9301 section 5.6).
+    pub merge: bool,
+    /// Whether it is asked how we are seen from there, because we are behind a NAT.
+    pub behind_nat: bool,
 }
 
 /// A block of EIDs of this site.
@@ -106,6 +120,26 @@ pub struct Site {
     pub nonces: NonceRule,
     /// The key shared with those who may subscribe to its mappings; [`PubSub::key`] where there is none.
     pub pubsub: Option<KeyRing>,
+}
+
+/// A part of the EIDs of a delegation tree that others are the authority for (RFC 8111).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// Which.
+    pub prefix: EidPrefix,
+    /// To whom.
+    pub to: DelegatedTo,
+    /// Where they are.
+    pub nodes: Vec<Rloc>,
+}
+
+/// What stands below a delegation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DelegatedTo {
+    /// Nodes of the tree, which delegate further.
+    Nodes,
+    /// The Map-Servers that the EIDs are registered with.
+    MapServers,
 }
 
 /// Who may subscribe to mappings here (RFC 9437). Without any key nobody can, and Map-Requests that ask for it are
@@ -245,6 +279,12 @@ impl Config {
         self.pubsub.key.is_some() || self.sites.iter().any(|site| site.pubsub.is_some())
     }
 
+    /// The closest delegation around `eid`.
+    pub(crate) fn delegation_of(&self, eid: &EidPrefix) -> Option<&Delegation> {
+        let around = self.delegations.iter().filter(|part| part.prefix.covers(eid));
+        around.max_by_key(|part| part.prefix.length())
+    }
+
     /// Whether the node has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -255,7 +295,7 @@ impl Config {
         if self.rlocs.is_empty() {
             return Err(ConfigError::NoRloc);
         }
-        if self.has(Role::MapResolver) && !self.has(Role::MapServer) {
+        if self.has(Role::MapResolver) && !self.has(Role::MapServer) && self.ddt_roots.is_empty() {
             return Err(ConfigError::ResolverAlone);
         }
         if self.register_every < Span::secs(1) {
@@ -306,6 +346,26 @@ impl Config {
             if site.keys.is_empty() {
                 return Err(ConfigError::NoKey { prefix: site.prefix });
             }
+        }
+        for (at, part) in self.delegations.iter().enumerate() {
+            if self.delegations[..at]
+                .iter()
+                .any(|other| other.prefix == part.prefix)
+            {
+                return Err(ConfigError::Twice {
+                    field: "ddt.delegations",
+                    prefix: part.prefix,
+                });
+            }
+            if part.nodes.is_empty() {
+                return Err(ConfigError::NoNodes { prefix: part.prefix });
+            }
+            if !self.authority.iter().any(|block| block.covers(&part.prefix)) {
+                return Err(ConfigError::Undelegable { prefix: part.prefix });
+            }
+        }
+        if self.answers_per_second == 0 {
+            return Err(ConfigError::NoAnswers);
         }
         let elsewhere = |resolver: &&Rloc| !self.map_resolvers.contains(resolver);
         if let Some(resolver) = self.subscribe.keys().find(elsewhere) {
@@ -359,7 +419,7 @@ pub enum ConfigError {
     #[error("rlocs: at least one locator is needed")]
     NoRloc,
     /// A resolver that is no server would have nobody to ask.
-    #[error("roles: a map-resolver must be a map-server too")]
+    #[error("roles: a map-resolver must be a map-server too, or have ddt_roots")]
     ResolverAlone,
     /// A timer that would flood the network.
     #[error("{field}: must be at least {least}")]
@@ -400,6 +460,21 @@ pub enum ConfigError {
         /// Which site.
         prefix: EidPrefix,
     },
+    /// A delegation to nobody.
+    #[error("ddt.delegations: {prefix} names no nodes")]
+    NoNodes {
+        /// Of which EIDs.
+        prefix: EidPrefix,
+    },
+    /// Only the authority can delegate.
+    #[error("ddt.delegations: {prefix} is not within ddt.authority")]
+    Undelegable {
+        /// Which EIDs.
+        prefix: EidPrefix,
+    },
+    /// Nobody would ever be answered.
+    #[error("answers_per_second: must be at least 1")]
+    NoAnswers,
     /// Nobody would ever be asked there.
     #[error("subscribe: {resolver} is not among the map_resolvers")]
     Subscribe {
@@ -450,6 +525,11 @@ mod tests {
                 register: true,
             }],
             sites: vec![site],
+            authority: Vec::new(),
+            delegations: Vec::new(),
+            ddt_roots: Vec::new(),
+            nat_rtrs: Vec::new(),
+            answers_per_second: 1000,
             pubsub: PubSub::default(),
             subscribe: BTreeMap::new(),
             change_priority: ChangePriority {
@@ -466,7 +546,15 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 11] = [
+        let spoils: [(&str, Spoil); 13] = [
+            ("answers_per_second", |c| c.answers_per_second = 0),
+            ("ddt.delegations", |c| {
+                c.delegations.push(Delegation {
+                    prefix: "10.3.0.0/16".parse().unwrap(),
+                    to: DelegatedTo::Nodes,
+                    nodes: vec![Rloc([192, 0, 2, 9].into())],
+                });
+            }),
             ("roles", |c| c.roles = [Role::MapResolver].into()),
             ("rlocs", |c| c.rlocs.clear()),
             ("register_every", |c| c.register_every = Span::ZERO),

@@ -52,6 +52,8 @@ counters! {
     NoRole = "control.refused.no-role",
     /// More Map-Requests than are answered in a second.
     Rate = "control.refused.rate",
+    /// More answers to one address than it gets in a second.
+    Reflected = "control.refused.reflected",
     /// A table is full.
     Full = "control.refused.full",
     /// Misses of the packet path.
@@ -86,6 +88,36 @@ counters! {
     ServerNegative = "control.map-server.negative",
     /// Map-Requests kept silent about, because the Map-Server is too young to know (Map-Server role).
     ServerSilent = "control.map-server.silent",
+    /// Map-Notifies about merged mappings sent to the other xTRs, repetitions included (Map-Server role).
+    MergeTold = "control.map-server.merge.told",
+    /// Those that an xTR acknowledged (Map-Server role).
+    MergeKnown = "control.map-server.merge.acknowledged",
+    /// Those that an xTR never acknowledged (Map-Server role).
+    MergeUnanswered = "control.map-server.merge.unanswered",
+    /// Map-Notifies taken that tell of locators of other xTRs (xTR).
+    MergeLearned = "control.map-notifies.merged",
+    /// Map-Referrals sent (delegation tree).
+    Referred = "control.referrals.sent",
+    /// Map-Requests sent down a delegation tree (Map-Resolver role).
+    ReferralsAsked = "control.referrals.asked",
+    /// Map-Referrals that led further down (Map-Resolver role).
+    ReferralsFollowed = "control.referrals.followed",
+    /// Map-Requests that a Map-Server has taken on (Map-Resolver role).
+    ReferralsArrived = "control.referrals.arrived",
+    /// Map-Requests answered negatively because a delegation tree has nothing there (Map-Resolver role).
+    ReferralsHoles = "control.referrals.holes",
+    /// Map-Referrals that led in a circle, too far, or nowhere (Map-Resolver role).
+    ReferralsRefused = "control.referrals.refused",
+    /// Map-Requests that no node of a delegation tree answered (Map-Resolver role).
+    ReferralsFailed = "control.referrals.failed",
+    /// Info-Requests sent (xTR behind a NAT).
+    InfoAsked = "control.info.asked",
+    /// Info-Replies taken (xTR behind a NAT).
+    InfoLearned = "control.info.learned",
+    /// Info-Requests that had no answer (xTR behind a NAT).
+    InfoUnanswered = "control.info.unanswered",
+    /// Info-Requests answered (Map-Server role).
+    InfoAnswered = "control.info.answered",
     /// Map-Notifies to subscribers sent, repetitions included (Map-Server role).
     PubsubSent = "control.pubsub.sent",
     /// Changes to be told to a subscriber (Map-Server role).

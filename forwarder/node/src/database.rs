@@ -40,6 +40,10 @@ pub(crate) struct Own {
     requesters: BTreeMap<Rloc, Requester>,
     /// The same by when they asked, so that a flood of askers costs no look at all of them each time.
     by_age: BTreeSet<(Timestamp, Rloc)>,
+    /// Those of them that were known from elsewhere when room was short: a flood of forged askers does not drive them out.
+    proven: BTreeSet<(Timestamp, Rloc)>,
+    /// Locators of other xTRs that serve the EID too, as the Map-Server tells of a merged registration.
+    pub(crate) siblings: Vec<Locator>,
 }
 
 /// Somebody who asked.
@@ -64,6 +68,8 @@ impl Database {
                 standing,
                 requesters: BTreeMap::new(),
                 by_age: BTreeSet::new(),
+                proven: BTreeSet::new(),
+                siblings: Vec::new(),
             };
             (eid.prefix, own)
         });
@@ -186,14 +192,30 @@ impl Database {
             .map(|own| own.record(*eid, own.everyone.clone()))
     }
 
+    /// Takes what the Map-Server says of an EID that others register too.
+    pub(crate) fn set_siblings(&mut self, record: &MappingRecord, config: &Config) {
+        if let Some(own) = self.own.get_mut(&record.eid) {
+            let others = record.locators.iter().filter(|other| !config.is_own(other.rloc));
+            own.siblings = others.map(|other| config.marked(*other)).collect();
+        }
+    }
+
     /// Notes who asked, so that changes can be told (the trace log of thesis section 4.3).
-    pub(crate) fn asked(&mut self, eid: &EidPrefix, client: Rloc, source: Option<Eid>, now: Timestamp) {
+    /// `known` are clients that others vouch for: their locators stand in mappings that we asked for.
+    pub(crate) fn asked(
+        &mut self,
+        eid: &EidPrefix,
+        (client, source): (Rloc, Option<Eid>),
+        known: &dyn Fn(&Rloc) -> bool,
+        now: Timestamp,
+    ) {
         let Some(own) = self.own.get_mut(eid) else { return };
         if let Some(before) = own.requesters.insert(client, Requester { source, at: now }) {
             own.by_age.remove(&(before.at, client));
+            own.proven.remove(&(before.at, client));
         }
         own.by_age.insert((now, client));
-        own.forget_requesters(now);
+        own.forget_requesters(now, known);
     }
 
     /// What of that a table's window shows.
@@ -239,6 +261,18 @@ impl Own {
             .iter()
             .find_map(|rloc| self.views.get(rloc))
             .unwrap_or(&self.everyone)
+    }
+
+    /// What a client that is reached at one of `rlocs` is told by us: for everybody, the locators of other xTRs too.
+    pub(crate) fn answer(&self, rlocs: &[Rloc]) -> Vec<Locator> {
+        let mut told = self.told(rlocs).to_vec();
+        if !rlocs.iter().any(|rloc| self.views.contains_key(rloc)) {
+            let room = usize::from(u8::MAX) - told.len().min(usize::from(u8::MAX));
+            let others = self.siblings.iter();
+            let others = others.filter(|sibling| !self.everyone.iter().any(|own| own.rloc == sibling.rloc));
+            told.extend(others.take(room).copied());
+        }
+        told
     }
 
     /// Gives a client a view of its own; false if there are too many.
@@ -315,13 +349,42 @@ impl Own {
     }
 
     /// Those whose answer has expired, and the oldest where there are too many.
-    fn forget_requesters(&mut self, now: Timestamp) {
+    fn forget_requesters(&mut self, now: Timestamp, known: &dyn Fn(&Rloc) -> bool) {
         let life = Span::secs(u64::from(self.ttl.0) * 60);
-        while let Some((at, client)) = self.by_age.first().copied()
-            && (now.since(at) > life || self.by_age.len() > MOST_REQUESTERS)
-        {
-            self.by_age.pop_first();
+        let lapsed = |at: Timestamp| now.since(at) > life;
+        while self.by_age.first().is_some_and(|(at, _)| lapsed(*at)) {
+            self.forget_first(Row::Unproven);
+        }
+        while self.proven.first().is_some_and(|(at, _)| lapsed(*at)) {
+            self.forget_first(Row::Proven);
+        }
+        while self.by_age.len() + self.proven.len() > MOST_REQUESTERS {
+            match self.by_age.first().copied() {
+                // Looked at once: from now on it stands with the proven ones.
+                Some(oldest) if self.proven.len() < MOST_REQUESTERS / 2 && known(&oldest.1) => {
+                    self.by_age.pop_first();
+                    self.proven.insert(oldest);
+                }
+                Some(_) => self.forget_first(Row::Unproven),
+                None => self.forget_first(Row::Proven),
+            }
+        }
+    }
+
+    fn forget_first(&mut self, row: Row) {
+        let set = match row {
+            Row::Unproven => &mut self.by_age,
+            Row::Proven => &mut self.proven,
+        };
+        if let Some((_, client)) = set.pop_first() {
             self.requesters.remove(&client);
         }
     }
+}
+
+/// Among whom a requester stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    Unproven,
+    Proven,
 }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use lisp_wire::Message;
-use lisp_wire::message::{Encapsulated, MapRequest};
+use lisp_wire::message::{Encapsulated, MapNotify, MapRequest};
+use lisp_wire::{Message, Rloc};
 use proto::Timestamp;
 
 use crate::config::Role;
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::counters::Counter;
 use crate::etr::{self, Arrival};
 use crate::map_resolver;
-use crate::map_server::Query;
+use crate::map_server::{MapServer, Query};
 use crate::node::Machines;
 use crate::subscriber::Knowledge;
 use crate::xtr::Xtr;
@@ -43,7 +43,7 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
             cx.count(Counter::Rate);
         }
         Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),
-        Message::Encapsulated(envelope) => unwrap(&envelope, local, machines, cx),
+        Message::Encapsulated(envelope) => unwrap(&envelope, (from, local), machines, cx),
         Message::MapReply(reply) if reply.probe => machines.probing.reply(reply.nonce, received_at, cx),
         Message::MapReply(reply) => {
             let Xtr {
@@ -60,9 +60,9 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
             machines.server.register(&register, bytes, from, cx);
         }
         Message::MapNotify(notify)
-            if cx.config.subscribe.is_empty() || machines.xtr.registrations.awaits(notify.nonce) =>
+            if cx.config.subscribe.is_empty() || awaited(&notify, from, &machines.xtr, cx) =>
         {
-            machines.xtr.registrations.notify(&notify, bytes, cx);
+            registered(&notify, datagram, machines, cx);
         }
         Message::MapNotify(notify) => {
             let Xtr {
@@ -81,8 +81,51 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         }
         // Map-Notifies of ours to subscribers are acknowledged; those that acknowledge registrations are not.
         Message::MapNotifyAck(ack) => machines.server.acknowledged(&ack, bytes, from, cx),
-        Message::MapRegister(_) | Message::MapReferral(_) | Message::Info(_) => cx.count(Counter::NoRole),
+        Message::MapReferral(referral) if cx.config.has(Role::MapResolver) => {
+            machines.referrals.referred(&referral, from, cx);
+        }
+        Message::Info(info) => match &info.nat {
+            Some(nat) => {
+                let Xtr {
+                    registrations,
+                    database,
+                    ..
+                } = &mut machines.xtr;
+                registrations.informed((&info, nat), bytes, database, cx);
+            }
+            None if cx.config.has(Role::MapServer) && machines.requests.allows(cx.now) => {
+                MapServer::inform(&info, bytes, (from, local), cx);
+            }
+            None => cx.count(Counter::NoRole),
+        },
+        Message::MapRegister(_) | Message::MapReferral(_) => cx.count(Counter::NoRole),
     }
+}
+
+fn awaited(notify: &MapNotify, from: SocketAddr, xtr: &Xtr, cx: &Context<'_>) -> bool {
+    xtr.registrations.awaits(notify, from, (&xtr.database, cx.config))
+}
+
+/// A Map-Notify of a Map-Server that we register with.
+fn registered(notify: &MapNotify, datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Context<'_>) {
+    let Xtr {
+        registrations,
+        database,
+        ..
+    } = &mut machines.xtr;
+    registrations.notify(notify, (datagram.bytes, datagram.from), database, cx);
+}
+
+/// Whether one more answer may go where this request wants it.
+fn may_answer(request: &MapRequest, arrival: Arrival, machines: &mut Machines, cx: &mut Context<'_>) -> bool {
+    let to = etr::reply_address(request, arrival, cx).unwrap_or(arrival.asker);
+    let may = machines
+        .answers
+        .allows(to.ip(), cx.config.answers_per_second, cx.now);
+    if !may {
+        cx.count(Counter::Reflected);
+    }
+    may
 }
 
 /// A Map-Request without an envelope: a probe, a solicitation, or a question from one who knows us.
@@ -95,6 +138,8 @@ fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines,
             .chain(request.source_eid.map(lisp_wire::EidPrefix::host))
             .collect();
         machines.xtr.resolutions.solicited(&eids, &machines.xtr.cache, cx);
+    } else if !may_answer(request, arrival, machines, cx) {
+        // Counted.
     } else if request.probe {
         etr::answer_probe(request, arrival, &machines.xtr.database, cx);
     } else if request.unsubscribes() && cx.config.has(Role::MapServer) {
@@ -113,7 +158,9 @@ fn answer_as_etr(
     if !cx.config.has(Role::Etr) {
         return false;
     }
-    let Some(answered) = etr::answer(request, arrival, &mut machines.xtr.database, cx) else {
+    let Xtr { database, cache, .. } = &mut machines.xtr;
+    let known = |rloc: &Rloc| cache.reached_by(*rloc).is_some();
+    let Some(answered) = etr::answer(request, arrival, (database, &known), cx) else {
         return false;
     };
     machines
@@ -124,7 +171,12 @@ fn answer_as_etr(
 }
 
 /// A Map-Request in an envelope: from an ITR to us as Map-Resolver, or from a Map-Server to us as ETR.
-fn unwrap(envelope: &Encapsulated, local: IpAddr, machines: &mut Machines, cx: &mut Context<'_>) {
+fn unwrap(
+    envelope: &Encapsulated,
+    (from, local): (SocketAddr, IpAddr),
+    machines: &mut Machines,
+    cx: &mut Context<'_>,
+) {
     let request = match map_resolver::unwrap(envelope) {
         Ok(Some(request)) => request,
         Ok(None) => return cx.count(Counter::Unsolicited),
@@ -134,17 +186,30 @@ fn unwrap(envelope: &Encapsulated, local: IpAddr, machines: &mut Machines, cx: &
         asker: envelope.source,
         local,
     };
-    let own = request
-        .eids
-        .first()
-        .is_some_and(|eid| machines.xtr.database.covering(eid).is_some());
+    if !may_answer(&request, arrival, machines, cx) {
+        return;
+    }
+    let asked = request.eids.first();
+    let own = asked.is_some_and(|eid| machines.xtr.database.covering(eid).is_some());
+    let here = asked.is_some_and(|eid| cx.config.sites.iter().any(|site| site.prefix.covers(eid)));
+    let resolves = cx.config.has(Role::MapResolver) && !cx.config.ddt_roots.is_empty();
+    if resolves && !own && !here && !envelope.ddt_originated && !request.unsubscribes() {
+        if let Some(client) = etr::reply_address(&request, arrival, cx) {
+            machines.referrals.ask(&request, envelope, client, cx);
+        }
+        return;
+    }
     if cx.config.has(Role::MapServer) && !own {
         let query = Query {
             request: &request,
             envelope,
             arrival,
         };
-        return machines.server.resolve(&query, cx);
+        return if envelope.ddt_originated {
+            machines.server.refer(&query, from, cx);
+        } else {
+            machines.server.resolve(&query, cx);
+        };
     }
     if !answer_as_etr(&request, arrival, machines, cx) {
         cx.count(Counter::NoRole);

@@ -36,11 +36,12 @@ pub(crate) struct Answered {
     pub(crate) eids: Vec<EidPrefix>,
 }
 
-/// Answers a Map-Request about own EIDs; `None` if none of them is ours.
+/// Answers a Map-Request about own EIDs; `None` if none of them is ours. `known` are locators that others than the asker
+/// vouch for.
 pub(crate) fn answer(
     request: &MapRequest,
     arrival: Arrival,
-    database: &mut Database,
+    (database, known): (&mut Database, &dyn Fn(&Rloc) -> bool),
     cx: &mut Context<'_>,
 ) -> Option<Answered> {
     let to = reply_address(request, arrival, cx)?;
@@ -50,7 +51,7 @@ pub(crate) fn answer(
         let Some((eid, own)) = database.covering(asked) else {
             continue;
         };
-        let told = |own: &Own, eid| own.record(eid, own.told(&request.itr_rlocs).to_vec());
+        let told = |own: &Own, eid| own.record(eid, own.answer(&request.itr_rlocs));
         let block = uncrowded(eid, *asked, database);
         eids.insert(eid);
         records.insert(block, told(own, block));
@@ -64,7 +65,7 @@ pub(crate) fn answer(
     }
     let client = Rloc(to.ip());
     for eid in &eids {
-        database.asked(eid, client, request.source_eid, cx.now);
+        database.asked(eid, (client, request.source_eid), known, cx.now);
         cx.tell(NodeReport::Requested { client, eid: *eid });
     }
     cx.count(Counter::RequestsAnswered);
@@ -107,7 +108,7 @@ pub(crate) fn answer_probe(
                 probed: locator.etr().0 == arrival.local,
                 ..*locator
             };
-            own.record(eid, own.told(&request.itr_rlocs).iter().map(mark).collect())
+            own.record(eid, own.answer(&request.itr_rlocs).iter().map(mark).collect())
         }
         None => MappingRecord {
             ttl: Ttl(1),

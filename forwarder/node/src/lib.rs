@@ -16,6 +16,9 @@
 //! | `etr` | answers to Map-Requests and RLOC-probes |
 //! | `subscriber` | mappings that Map-Servers tell of by themselves (RFC 9437) |
 //! | `map_server`, `map_resolver` | the mapping system's two roles |
+//! | `referrals` | the Map-Resolver's walk down a delegation tree (RFC 8111) |
+//! | `nat` | an xTR behind a NAT asks how it is seen |
+//! | `answers` | how much anybody can have us send to one address |
 //! | `pubsub` | the Map-Server's subscribers, and what they are told (RFC 9437) |
 //! | `probing` | RTT, jitter, loss, availability of locators |
 //! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
@@ -28,6 +31,7 @@
 //! | `context` | what every machine is handed |
 //! | `nonces`, `timers`, `limits`, `counters` | the tools of all |
 
+mod answers;
 mod cache;
 mod commands;
 pub mod config;
@@ -43,10 +47,12 @@ mod limits;
 mod map_resolver;
 mod map_server;
 mod mobility;
+mod nat;
 pub mod node;
 mod nonces;
 mod probing;
 mod pubsub;
+mod referrals;
 mod registration;
 mod relocation;
 mod replay;

@@ -1,5 +1,8 @@
 //! The Map-Server role: takes registrations, and answers or forwards Map-Requests for them (RFC 9301 section 8).
 
+mod addresses;
+mod delegating;
+mod merging;
 mod publishing;
 mod rows;
 
@@ -14,12 +17,16 @@ use crate::config::{NonceRule, Site};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::{Arrival, reply_address};
+use crate::map_server::merging::{MergeNotices, Reach, Standing, spoken};
 use crate::pubsub::Publisher;
 use crate::state::{Registrant, RegistrantNonce};
 use crate::timers::Timers;
 
 /// A registration not repeated this long has ended: three missed repetitions a minute apart (RFC 9301 section 8.2).
 const LIFE: Span = Span::secs(180);
+/// Where an xTR says itself how long (the T bit), it may be from one minute to a day.
+const LEAST_LIFE: Span = Span::secs(60);
+const LONGEST_LIFE: Span = Span::secs(24 * 3600);
 /// So long after the start an EID may be registered without our knowing it yet: one period, and some.
 const LEARNING: Span = Span::secs(75);
 /// DSCP of replies.
@@ -52,6 +59,7 @@ pub(crate) struct MapServer {
     /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
     askers_swept: Timestamp,
     publisher: Publisher,
+    merges: MergeNotices,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +70,9 @@ struct Registration {
     at: Timestamp,
     /// Decides among registrations of one moment.
     nonce: Nonce,
+    standing: Standing,
+    reach: Reach,
+    life: Span,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +82,7 @@ struct Asker {
 }
 
 /// A Map-Request as it came out of its envelope.
+#[derive(Clone, Copy)]
 pub(crate) struct Query<'a> {
     pub(crate) request: &'a MapRequest,
     pub(crate) envelope: &'a Encapsulated,
@@ -87,6 +99,7 @@ impl MapServer {
             askers: BTreeMap::new(),
             askers_swept: now,
             publisher: Publisher::default(),
+            merges: MergeNotices::default(),
         }
     }
 
@@ -120,6 +133,11 @@ impl MapServer {
             self.nonces.insert(registrant, register.nonce);
             cx.remember(Memory::Soon);
         }
+        let standing = if register.merge {
+            Standing::Merged
+        } else {
+            Standing::Alone
+        };
         for record in &register.records {
             let registration = Registration {
                 record: record.clone(),
@@ -127,6 +145,17 @@ impl MapServer {
                 proxy_reply: register.proxy_reply,
                 at: cx.now,
                 nonce: register.nonce,
+                standing,
+                reach: Reach {
+                    to: from,
+                    key_id: key.id,
+                    xtr: register.xtr,
+                },
+                life: if register.use_ttl {
+                    Span::secs(u64::from(record.ttl.0) * 60).clamp(LEAST_LIFE, LONGEST_LIFE)
+                } else {
+                    LIFE
+                },
             };
             self.take(registrant, registration, cx);
         }
@@ -135,7 +164,11 @@ impl MapServer {
             let notify = MapNotify {
                 nonce: register.nonce,
                 auth: unsigned(),
-                records: register.records.clone(),
+                records: register
+                    .records
+                    .iter()
+                    .map(|record| self.confirmed(record, standing))
+                    .collect(),
                 xtr: register.xtr,
             };
             cx.send_signed(&Message::MapNotify(notify), key, from);
@@ -167,12 +200,14 @@ impl MapServer {
             return;
         }
         let before = self.told(&eid);
+        let (whole, life) = (self.whole(&eid), registration.life);
         self.registrations
             .entry(eid)
             .or_default()
             .insert(registrant, registration);
-        self.timers.set(key, cx.now + LIFE);
+        self.timers.set(key, cx.now + life);
         self.publish(eid, before.as_ref(), cx);
+        self.follow_merge(eid, whole.as_deref(), (&registrant, cx));
     }
 
     /// Answers a Map-Request, or sends it on to the ETR (RFC 9301 section 8.3).
@@ -189,7 +224,7 @@ impl MapServer {
         if self.subscribed(query.request, asked, to, cx) {
             return;
         }
-        let Some(registration) = self.newest(&asked).cloned() else {
+        let Some(registration) = self.newest(&asked) else {
             return self.refuse(asked, query.request.nonce, to, cx);
         };
         if registration.proxy_reply && !query.request.authoritative {
@@ -258,14 +293,12 @@ impl MapServer {
         })
     }
 
-    /// The registration of the longest prefix around `asked`; of several xTRs, the last to register speaks.
-    fn newest(&self, asked: &EidPrefix) -> Option<&Registration> {
+    /// The registration of the longest prefix around `asked`; of several xTRs, the last to register speaks, for all of
+    /// them where they are merged.
+    fn newest(&self, asked: &EidPrefix) -> Option<Registration> {
         (0..=asked.length()).rev().find_map(|length| {
             let prefix = EidPrefix::new(asked.iid(), asked.address(), length).ok()?;
-            let registrants = self.registrations.get(&prefix)?;
-            registrants
-                .values()
-                .max_by_key(|registration| (registration.at, registration.nonce))
+            self.registrations.get(&prefix).and_then(spoken)
         })
     }
 
@@ -295,6 +328,7 @@ impl MapServer {
             .next()
             .into_iter()
             .chain(self.publisher.next_deadline())
+            .chain(self.merges_due())
             .min()
     }
 
@@ -304,10 +338,12 @@ impl MapServer {
             self.forget(&key, cx);
         }
         self.publisher.tick(cx);
+        self.tick_merges(cx);
     }
 
     fn forget(&mut self, (eid, registrant): &(EidPrefix, Registrant), cx: &mut Context<'_>) {
         let before = self.told(eid);
+        let whole = self.whole(eid);
         if let Some(registrants) = self.registrations.get_mut(eid) {
             registrants.remove(registrant);
             if registrants.is_empty() {
@@ -315,6 +351,26 @@ impl MapServer {
             }
         }
         self.publish(*eid, before.as_ref(), cx);
+        self.follow_merge(*eid, whole.as_deref(), (registrant, cx));
+    }
+
+    /// The locators that are merged for a prefix, if any are.
+    fn whole(&self, eid: &EidPrefix) -> Option<Vec<Locator>> {
+        let whole = self.registrations.get(eid).and_then(spoken)?;
+        (whole.standing == Standing::Merged).then_some(whole.record.locators)
+    }
+
+    /// Tells all but the one that set it off where merged locators are no longer what they were.
+    fn follow_merge(
+        &mut self,
+        eid: EidPrefix,
+        before: Option<&[Locator]>,
+        (by, cx): (&Registrant, &mut Context<'_>),
+    ) {
+        let now = self.whole(&eid);
+        if now.is_some() && now.as_deref() != before {
+            self.tell_merged(eid, by, cx);
+        }
     }
 
     /// What must outlive the process.

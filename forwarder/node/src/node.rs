@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lisp_wire::Rloc;
 use proto::{NodeReport, Span, Timestamp};
 
+use crate::answers::Answers;
 use crate::commands::{self, Asked};
 use crate::config::{Config, Role};
 use crate::context::{Context, Memory};
@@ -17,6 +18,7 @@ use crate::map_server::MapServer;
 use crate::mobility::Mobility;
 use crate::nonces::Nonces;
 use crate::probing::Probing;
+use crate::referrals::Referrals;
 use crate::relocation;
 use crate::state::State;
 use crate::xtr::Xtr;
@@ -50,6 +52,8 @@ pub(crate) struct Machines {
     pub(crate) mobility: Mobility,
     /// Anyone can ask; a flood must not take the time of probes and switches.
     pub(crate) requests: Rate,
+    pub(crate) answers: Answers,
+    pub(crate) referrals: Referrals,
 }
 
 impl Node {
@@ -63,6 +67,8 @@ impl Node {
             probing: Probing::default(),
             mobility: Mobility::new(&config),
             requests: Rate::per_second(REQUESTS_PER_SECOND, now),
+            answers: Answers::new(now),
+            referrals: Referrals::default(),
         };
         let journal = Journal::new(config.change_priority.legacy.type5());
         let mut node = Self {
@@ -89,7 +95,7 @@ impl Node {
             Input::Configured(newer) => {
                 self.config.adopt(*newer);
                 self.machines.mobility.rekey(&self.config);
-                self.machines.xtr.registrations.start(now);
+                self.machines.xtr.registrations.start(&self.config, now);
                 Input::Tick
             }
             input => input,
@@ -267,6 +273,7 @@ impl Machines {
             self.server.next_deadline(),
             self.probing.next_deadline(),
             self.mobility.deliveries.next_deadline(),
+            self.referrals.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -276,6 +283,7 @@ impl Machines {
     fn tick(&mut self, heard: Timestamp, cx: &mut Context<'_>) {
         self.xtr.tick(cx);
         self.server.tick(cx);
+        self.referrals.tick(cx);
         self.mobility.deliveries.tick(cx);
         if let Some(rlocs) = self
             .xtr

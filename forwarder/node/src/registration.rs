@@ -5,14 +5,15 @@ mod rows;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use lisp_wire::message::{MapNotify, MapRegister};
-use lisp_wire::{CONTROL_PORT, EidPrefix, Key, Message, Nonce, Ttl, verify};
+use lisp_wire::message::{Info, MapNotify, MapRegister, NatTraversal};
+use lisp_wire::{CONTROL_PORT, EidPrefix, Key, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
 use proto::{Span, Timestamp};
 
-use crate::config::MapServer;
+use crate::config::{Config, MapServer};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::database::Database;
+use crate::nat::{Nat, News};
 use crate::timers::Timers;
 
 /// How long each attempt waits for its Map-Notify. After the last, the next round tries again.
@@ -32,6 +33,9 @@ pub(crate) struct Registrations {
     open: BTreeMap<Nonce, Open>,
     /// When each Map-Server, by its number, acknowledged each EID last.
     acknowledged: BTreeMap<(usize, EidPrefix), Timestamp>,
+    /// The last nonce of each Map-Server's Map-Notifies that acknowledge nothing.
+    told: BTreeMap<Rloc, Nonce>,
+    nat: Nat,
     timers: Timers<Due>,
 }
 
@@ -51,7 +55,8 @@ enum Due {
 
 impl Registrations {
     /// Registers everything at the next occasion.
-    pub(crate) fn start(&mut self, now: Timestamp) {
+    pub(crate) fn start(&mut self, config: &Config, now: Timestamp) {
+        self.nat.start(config, now);
         self.timers.set(Due::Round, now);
     }
 
@@ -99,7 +104,10 @@ impl Registrations {
         if eids.is_empty() {
             return;
         }
-        let records = eids.iter().filter_map(|eid| database.record(eid)).collect();
+        let mut records: Vec<_> = eids.iter().filter_map(|eid| database.record(eid)).collect();
+        for record in &mut records {
+            self.nat.as_seen(server.address, &mut record.locators, cx);
+        }
         let Some(key) = server.keys.signing(open.attempts) else {
             return;
         };
@@ -115,16 +123,28 @@ impl Registrations {
         }
     }
 
-    /// Whether a registration with this nonce is to be acknowledged.
-    pub(crate) fn awaits(&self, nonce: Nonce) -> bool {
-        self.open.contains_key(&nonce)
+    /// Whether a Map-Notify is about a registration of ours: it acknowledges one, or tells of one that is merged.
+    pub(crate) fn awaits(
+        &self,
+        notify: &MapNotify,
+        from: SocketAddr,
+        (database, config): (&Database, &Config),
+    ) -> bool {
+        let ours = |record: &MappingRecord| database.registers(&record.eid);
+        let merges = || merging(config, from).is_some() && notify.records.iter().all(ours);
+        self.open.contains_key(&notify.nonce) || merges()
     }
 
     /// A Map-Notify: the Map-Server has our registration.
-    pub(crate) fn notify(&mut self, notify: &MapNotify, datagram: &[u8], cx: &mut Context<'_>) {
+    pub(crate) fn notify(
+        &mut self,
+        notify: &MapNotify,
+        (datagram, from): (&[u8], SocketAddr),
+        database: &mut Database,
+        cx: &mut Context<'_>,
+    ) {
         let Some(open) = self.open.get(&notify.nonce) else {
-            cx.count(Counter::Unsolicited);
-            return;
+            return self.merged(notify, (datagram, from), database, cx);
         };
         let Some(server) = cx.config.map_servers.get(open.server) else {
             return;
@@ -134,10 +154,62 @@ impl Registrations {
                 cx.count(Counter::RegistersAcknowledged);
                 let at = |eid: &EidPrefix| ((open.server, *eid), cx.now);
                 self.acknowledged.extend(open.eids.iter().map(at));
+                if server.merge {
+                    for record in &notify.records {
+                        database.set_siblings(record, cx.config);
+                    }
+                }
                 self.open.remove(&notify.nonce);
                 self.timers.cancel(&Due::Retry(notify.nonce));
             }
             Err(error) => cx.count(error.into()),
+        }
+    }
+
+    /// A Map-Notify that acknowledges nothing: what another xTR registers for the same EIDs has changed (RFC 9301
+    /// section 5.7). It is acknowledged, and each is taken once and in order.
+    fn merged(
+        &mut self,
+        notify: &MapNotify,
+        (datagram, from): (&[u8], SocketAddr),
+        database: &mut Database,
+        cx: &mut Context<'_>,
+    ) {
+        let config = cx.config;
+        let Some(server) = merging(config, from).filter(|_| !notify.records.is_empty()) else {
+            return cx.count(Counter::Unsolicited);
+        };
+        let key = match verify(datagram, server.keys.all()) {
+            Ok(key) => key,
+            Err(error) => return cx.count(error.into()),
+        };
+        if notify.xtr.is_some_and(|(xtr, _)| xtr != config.xtr_id) {
+            return cx.count(Counter::Misdirected);
+        }
+        let last = self.told.get(&server.address).copied();
+        if last.is_some_and(|last| notify.nonce < last) {
+            return cx.count(Counter::Replay);
+        }
+        if last != Some(notify.nonce) {
+            self.told.insert(server.address, notify.nonce);
+            cx.count(Counter::MergeLearned);
+            for record in &notify.records {
+                database.set_siblings(record, config);
+            }
+        }
+        cx.send_signed(&Message::MapNotifyAck(notify.acknowledgement()), key, from);
+    }
+
+    /// How a Map-Server sees us; what is registered there follows.
+    pub(crate) fn informed(
+        &mut self,
+        (info, nat): (&Info, &NatTraversal),
+        datagram: &[u8],
+        database: &Database,
+        cx: &mut Context<'_>,
+    ) {
+        if self.nat.reply((info, nat), datagram, cx) == News::Moved {
+            self.round(database, cx);
         }
     }
 
@@ -160,10 +232,15 @@ impl Registrations {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        self.timers
+            .next()
+            .into_iter()
+            .chain(self.nat.next_deadline())
+            .min()
     }
 
     pub(crate) fn tick(&mut self, database: &Database, cx: &mut Context<'_>) {
+        self.nat.tick(database, cx);
         while let Some(due) = self.timers.pop_due(cx.now) {
             match due {
                 Due::Round => self.round(database, cx),
@@ -177,9 +254,15 @@ impl Registrations {
     }
 }
 
+/// The Map-Server of this address that merges what we register with what others do.
+fn merging(config: &Config, from: SocketAddr) -> Option<&MapServer> {
+    let mut servers = config.map_servers.iter();
+    servers.find(|server| server.merge && server.address.0 == from.ip())
+}
+
 fn send_register(
     (server, key): (&MapServer, &Key),
-    records: Vec<lisp_wire::MappingRecord>,
+    records: Vec<MappingRecord>,
     cx: &mut Context<'_>,
 ) -> Nonce {
     let nonce = cx.nonces.growing(cx.now);
@@ -189,7 +272,7 @@ fn send_register(
         nonce,
         proxy_reply: server.proxy_reply,
         want_notify: true,
-        merge: false,
+        merge: server.merge,
         use_ttl: false,
         auth: unsigned(),
         records,

@@ -42,7 +42,7 @@ impl Xtr {
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         self.cache.publish(cx);
         if cx.config.has(Role::Etr) {
-            self.registrations.start(cx.now);
+            self.registrations.start(cx.config, cx.now);
         }
     }
 

@@ -9,15 +9,15 @@ use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
-    ChangePriority, KeyRing, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope,
-    ScopedKey, Site, TellBy,
+    ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing,
+    PubSub, Role, Scope, ScopedKey, Site, TellBy,
 };
 
 use super::error::Problem;
 use super::keys::Keys;
 use super::raw::{
-    RawChangePriority, RawConfig, RawEid, RawLocator, RawNonces, RawPubSub, RawResolver, RawRole, RawRtr,
-    RawSite, RawTellBy, RawTun, RawTuns,
+    RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator, RawNonces, RawPubSub,
+    RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
 };
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, RoamingRloc, TunConfig};
 
@@ -52,6 +52,8 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
             address: Rloc(server.address),
             keys,
             proxy_reply: server.proxy_reply,
+            merge: server.merge,
+            behind_nat: server.behind_nat,
         })
     });
     let map_servers = map_servers.collect::<Result<_, Problem>>()?;
@@ -68,6 +70,11 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
             .map(|resolver| Rloc(resolver.address))
             .collect(),
         subscribe: subscribe(&raw.map_resolvers, &keys)?,
+        delegations: delegations(&raw.ddt)?,
+        authority: raw.ddt.authority,
+        ddt_roots: raw.ddt.roots.into_iter().map(Rloc).collect(),
+        nat_rtrs: nat_rtrs(&raw.nat_rtrs)?,
+        answers_per_second: raw.answers_per_second,
         pubsub: pubsub(&raw.pubsub, &keys)?,
         map_servers,
         register_every: raw.register_every.0,
@@ -304,6 +311,34 @@ fn subscribe(raw: &[RawResolver], keys: &Keys) -> Result<BTreeMap<Rloc, KeyRing>
         }
     }
     Ok(subscribe)
+}
+
+/// Each part goes to nodes of the tree, or to Map-Servers.
+fn delegations(raw: &RawDdt) -> Result<Vec<Delegation>, Problem> {
+    let delegation = |(at, raw): (usize, &RawDelegation)| {
+        let (to, nodes) = match (raw.nodes.as_slice(), raw.map_servers.as_slice()) {
+            ([], servers) => (DelegatedTo::MapServers, servers),
+            (nodes, []) => (DelegatedTo::Nodes, nodes),
+            _ => {
+                let what = "give either nodes or map_servers, not both";
+                return Err(Problem::new(format!("ddt.delegations[{at}]"), what));
+            }
+        };
+        Ok(Delegation {
+            prefix: raw.prefix,
+            to,
+            nodes: nodes.iter().copied().map(Rloc).collect(),
+        })
+    };
+    raw.delegations.iter().enumerate().map(delegation).collect()
+}
+
+/// As many as an Info-Reply can name.
+fn nat_rtrs(raw: &[IpAddr]) -> Result<Vec<Rloc>, Problem> {
+    if raw.len() > 16 {
+        return Err(Problem::new("nat_rtrs", "an Info-Reply names 16 routers at most"));
+    }
+    Ok(raw.iter().copied().map(Rloc).collect())
 }
 
 fn pubsub(raw: &RawPubSub, keys: &Keys) -> Result<PubSub, Problem> {

@@ -36,6 +36,13 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) sites: Vec<RawSite>,
     #[serde(default)]
+    pub(super) ddt: RawDdt,
+    /// Routers that xTRs behind NATs are told of.
+    #[serde(default)]
+    pub(super) nat_rtrs: Vec<IpAddr>,
+    #[serde(default = "thousand")]
+    pub(super) answers_per_second: u64,
+    #[serde(default)]
     pub(super) pubsub: RawPubSub,
     pub(super) rtr: Option<RawRtr>,
     #[serde(default)]
@@ -172,6 +179,10 @@ pub(super) struct RawMapServer {
     pub(super) key: Names,
     #[serde(default)]
     pub(super) proxy_reply: bool,
+    #[serde(default)]
+    pub(super) merge: bool,
+    #[serde(default)]
+    pub(super) behind_nat: bool,
 }
 
 /// A Map-Resolver: its address alone, or with the wish to subscribe through it.
@@ -394,6 +405,29 @@ impl Names {
             Self::Several(names) => names,
         }
     }
+}
+
+/// A delegation tree (RFC 8111): where the Map-Resolver begins, and this node's own part in it.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDdt {
+    pub(super) roots: Vec<IpAddr>,
+    pub(super) authority: Vec<EidPrefix>,
+    pub(super) delegations: Vec<RawDelegation>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDelegation {
+    pub(super) prefix: EidPrefix,
+    #[serde(default)]
+    pub(super) nodes: Vec<IpAddr>,
+    #[serde(default)]
+    pub(super) map_servers: Vec<IpAddr>,
+}
+
+fn thousand() -> u64 {
+    1000
 }
 
 fn first() -> u8 {

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use datapath::EidSet;
 use lisp_wire::Rloc;
 use lisp_wire::message::XtrId;
-use node::config::{Legacy, NonceRule, Role, Scope, TellBy};
+use node::config::{DelegatedTo, Legacy, NonceRule, Role, Scope, TellBy};
 use proto::Span;
 
 use super::*;
@@ -245,6 +245,29 @@ fn locators_can_be_whatever_an_interface_has() {
     ] {
         let said = refusal(&WHOLE.replace(fixed, wrong));
         assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
+fn a_delegation_goes_to_nodes_or_to_map_servers_within_the_authority() {
+    let text = "name: root\nrlocs: [{ address: 2001:db8::9 }]\nroles: [map-server, map-resolver]\n\
+                ddt: { roots: [2001:db8::1], authority: [10.0.0.0/8], delegations: [\
+                { prefix: 10.1.0.0/16, nodes: [2001:db8::2] }, { prefix: 10.2.0.0/16, map_servers: [2001:db8::3] }] }\n";
+    let node = Config::parse(Path::new("root.yaml"), text).unwrap().node;
+    let to: Vec<_> = node.delegations.iter().map(|part| part.to).collect();
+    assert_eq!(to, [DelegatedTo::Nodes, DelegatedTo::MapServers]);
+    assert_eq!(node.ddt_roots.len(), 1);
+    for (right, wrong) in [
+        ("map_servers: [2001:db8::3]", "map_servers: []"),
+        (
+            "map_servers: [2001:db8::3]",
+            "map_servers: [2001:db8::3], nodes: [2001:db8::2]",
+        ),
+        ("10.2.0.0/16", "11.2.0.0/16"),
+        ("10.2.0.0/16", "10.1.0.0/16"),
+    ] {
+        let refused = refusal(&text.replace(right, wrong));
+        assert!(refused.contains("ddt.delegations"), "{refused}");
     }
 }
 

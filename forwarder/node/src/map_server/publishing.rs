@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lisp_wire::message::{MapNotify, MapRequest};
 use lisp_wire::{Action, EidPrefix, MappingRecord};
 
+use super::merging::spoken;
 use super::{MapServer, UNREGISTERED, proxied, send_reply};
 use crate::context::Context;
 use crate::counters::Counter;
@@ -41,6 +42,9 @@ impl MapServer {
         from: SocketAddr,
         cx: &mut Context<'_>,
     ) {
+        if self.merge_acknowledged(ack, datagram, cx) {
+            return;
+        }
         let Some(proven) = self.publisher.acknowledged(ack, datagram, from, cx) else {
             return;
         };
@@ -123,9 +127,8 @@ impl MapServer {
         if self.publisher.is_empty() {
             return None;
         }
-        let registrants = self.registrations.get(eid)?.values();
-        let newest = registrants.max_by_key(|registration| (registration.at, registration.nonce))?;
-        newest.proxy_reply.then(|| proxied(&newest.record))
+        let whole = self.registrations.get(eid).and_then(spoken)?;
+        whole.proxy_reply.then(|| proxied(&whole.record))
     }
 
     /// Tells all who want to know, if a mapping is no longer what it was `before`.

@@ -5,7 +5,7 @@ use proto::inspect::{SubscriptionRow, hex_xtr};
 use proto::node::RegistrationRow;
 use proto::{Span, Timestamp};
 
-use super::{LIFE, MapServer, Registrant, Registration};
+use super::{MapServer, Registrant, Registration};
 use crate::tables::{Rows, Window};
 
 /// An xTR registers as often (RFC 9301 section 8.2).
@@ -40,7 +40,7 @@ fn row(registrant: &Registrant, registration: &Registration, now: Timestamp) -> 
         eid: registration.record.eid,
         locators: registration.record.locators.clone(),
         from: Rloc(registration.from),
-        expires_in: (registration.at + LIFE).since(now),
+        expires_in: (registration.at + registration.life).since(now),
         age: now.since(registration.at),
         refresh_in: (due > now).then(|| due.since(now)),
         ttl: registration.record.ttl,

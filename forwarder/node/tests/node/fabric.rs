@@ -83,6 +83,11 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
         register_every: Span::secs(60),
         eids: Vec::new(),
         sites: Vec::new(),
+        authority: Vec::new(),
+        delegations: Vec::new(),
+        ddt_roots: Vec::new(),
+        nat_rtrs: Vec::new(),
+        answers_per_second: 1000,
         pubsub: PubSub::default(),
         subscribe: BTreeMap::new(),
         change_priority: ChangePriority {
@@ -118,6 +123,8 @@ fn xtr(name: &str, own: Rloc) -> Config {
             address: server(),
             keys: key(SITE_SECRET).into(),
             proxy_reply: false,
+            merge: false,
+            behind_nat: false,
         }],
         ..bare(name, own)
     }

@@ -14,6 +14,8 @@
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
 //! | `looking` | the message log, tables page by page |
 //! | `rolling` | keys replaced while everything runs |
+//! | `merging` | registrations of several xTRs that make one mapping; xTRs behind NATs |
+//! | `delegating` | delegation trees; how much anybody can have sent to one address |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
 
 // Clippy knows tests by their attribute; the helpers of tests are theirs too.
@@ -21,10 +23,12 @@
 
 mod answering;
 mod arriving;
+mod delegating;
 mod fabric;
 mod forging;
 mod hostile;
 mod looking;
+mod merging;
 mod moving;
 mod network;
 mod probing;
