@@ -27,13 +27,13 @@ fn begun(world: &World) -> Vec<(Timestamp, String, String)> {
     world.effects.iter().filter_map(began).collect()
 }
 
-fn glob(text: &str) -> Option<Vec<Glob>> {
-    Some(vec![Glob::new(text).unwrap()])
+fn glob(text: &str) -> Vec<Glob> {
+    vec![Glob::new(text).unwrap()]
 }
 
 fn users(text: &str) -> Selector {
     Selector {
-        users: glob(text),
+        users: Some(glob(text)),
         ..Selector::default()
     }
 }
