@@ -66,6 +66,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
                 Disarmed::Freeze
             },
         },
+<<<<<<< HEAD
         Ask::Arm => Command::Arm,
         Ask::Drain { dc } => Command::Drain { dc: dc.clone() },
         Ask::Undrain { dc } => Command::Undrain { dc: dc.clone() },
@@ -88,6 +89,13 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             };
             policy::in_spite(break_glass.as_ref(), switch)
         }
+=======
+        Ask::Why { user, vm, to } => Command::Why {
+            user: user.clone(),
+            vm: vm.clone(),
+            to: to.clone(),
+        },
+>>>>>>> 50ba773 (pacao-core, pacao: why an entry is not moved, by how much it misses, and the decision ladder; pacao ctl why)
         Ask::Node(_) => bail!("a forwarder is not asked through an engine"),
     };
     let reply = carry(engine, command).await?;
@@ -96,10 +104,11 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
     } else {
         match &reply {
             Reply::Accepted { what } => println!("o {what}"),
+            Reply::Explained { why } => print!("{}", tui::plain::why(why)),
             Reply::Refused { refusal } => println!("x {refusal}"),
         }
     }
-    Ok(matches!(reply, Reply::Accepted { .. }))
+    Ok(!matches!(reply, Reply::Refused { .. }))
 }
 
 fn log(snapshot: &Snapshot) -> String {

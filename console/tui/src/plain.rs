@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
+use proto::why::{Outlook, Why};
 use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, SiteName, Snapshot};
 
 use crate::figures::clock;
@@ -158,6 +159,57 @@ fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
         ProposalState::Rejected { by, at } => format!("{} by {}", clock(*at, zone), name(by)),
         ProposalState::Expired { at } => clock(*at, zone),
     }
+}
+
+/// The condition that binds, in a line.
+pub fn binding(why: &Why) -> String {
+    let bound = why.checks.iter().find(|check| !check.holds);
+    let (user, from, to) = (&why.user, &why.from, &why.to);
+    match (bound, why.outlook) {
+        (Some(check), _) => format!(
+            "{user} stays with {from}, not {to}: {}: {}",
+            check.name, check.text
+        ),
+        (None, Outlook::Moves) => format!("{user} moves from {from} to {to}"),
+        (None, _) => format!("{user} is proposed to move from {from} to {to}"),
+    }
+}
+
+/// Every condition and every rung, as text.
+pub fn why(why: &Why) -> String {
+    let mut text = binding(why) + "\n\n";
+    for check in &why.checks {
+        let mark = if check.holds { 'o' } else { 'x' };
+        text += &format!("{mark} {:<10} {}\n", check.name, check.text);
+    }
+    text += "\n";
+    for (at, rung) in why.rungs.iter().enumerate() {
+        let mark = if at == why.pick as usize { '>' } else { ' ' };
+        let to = rung
+            .to
+            .as_ref()
+            .map_or_else(String::new, |to| format!(" to {to}"));
+        let enough = match rung.enough {
+            Some(true) => "enough",
+            Some(false) => "not enough",
+            None => "unknown",
+        };
+        let figure = |figure: Option<String>| figure.unwrap_or_else(missing);
+        text += &format!(
+            "{mark} {:<32} {enough:<10} gain {} user-ms, downtime {}, {} bytes, {} users at risk, back in {}",
+            format!("{}{to}", rung.kind.word()),
+            figure(rung.gain_user_ms.map(|gain| format!("{gain:.1}"))),
+            figure(rung.downtime.map(|span| span.to_string())),
+            figure(rung.bytes.map(|bytes| bytes.to_string())),
+            rung.users_at_risk,
+            figure(rung.revert_in.map(|span| span.to_string())),
+        );
+        if let Some(why) = &rung.unavailable {
+            text += &format!("; not available: {why}");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn labels(snapshot: &Snapshot) -> BTreeMap<&SiteName, &str> {

@@ -366,6 +366,22 @@ impl Engine {
         }
     }
 
+    /// What a move to `to` would gain, and in which unit.
+    pub(crate) fn gain_of(
+        &self,
+        ix: PairIx,
+        (to, need): (Dc, Need),
+        now: Timestamp,
+    ) -> Option<(Gain, &'static str)> {
+        let comparison = Comparison {
+            need,
+            present: self.measured(ix, self.pairs[ix.at()].entry(), now),
+            expected: self.measured(ix, to, now)?,
+        };
+        let (reason, gain) = self.reason(ix, &comparison, now);
+        Some((gain, reason.criterion.unit()))
+    }
+
     fn reason(&self, ix: PairIx, comparison: &Comparison, now: Timestamp) -> (Reason, Gain) {
         let &Comparison {
             need,

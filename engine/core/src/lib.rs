@@ -12,6 +12,8 @@
 //! | `approval` | the desk of proposals and of replies given |
 //! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
 //! | `proving` | confirmed commit: a switch proves itself or is taken back |
+//! | [`ladder`] | what could be done about an entry, and the cheapest that is enough |
+//! | `why` | every condition between an entry and its move |
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
 //! | `journal` | the log |
@@ -26,12 +28,14 @@ mod execution;
 mod fabric;
 pub mod input;
 mod journal;
+pub mod ladder;
 mod monitor;
 pub mod optimizer;
 mod outbox;
 mod pair;
 pub mod policy;
 mod proving;
+mod why;
 
 pub use config::Config;
 pub use engine::{Engine, decisions};

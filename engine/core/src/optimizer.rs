@@ -7,6 +7,7 @@
 
 pub mod criteria;
 pub mod group;
+pub mod margin;
 pub mod placement;
 
 use crate::config::OnViolation;

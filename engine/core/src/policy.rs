@@ -164,6 +164,17 @@ impl Gates {
         now < self.quiet_until
     }
 
+    /// Until when the engine keeps quiet.
+    pub(crate) fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.quiet_until).filter(|&until| now < until)
+    }
+
+    /// Until when `to` is not to be proposed.
+    pub(crate) fn barred_until(&self, to: Dc, now: Timestamp) -> Option<Timestamp> {
+        let bars = self.barred.iter().filter(|&&(dc, until)| dc == to && now < until);
+        bars.map(|&(_, until)| until).max()
+    }
+
     /// Whether `to` is not to be proposed.
     pub(crate) fn is_barred(&self, to: Dc, now: Timestamp) -> bool {
         self.barred.iter().any(|&(dc, until)| dc == to && now < until)
@@ -226,8 +237,13 @@ impl Gain {
         }
     }
 
-    fn is_enough(self, policy: &Policy) -> bool {
-        self.value() > 0.0 && self.value() >= policy.gain_min.max(policy.gain_min_share * self.measured)
+    /// The least that is worth a move.
+    pub(crate) fn least(self, policy: &Policy) -> f64 {
+        policy.gain_min.max(policy.gain_min_share * self.measured)
+    }
+
+    pub(crate) fn is_enough(self, policy: &Policy) -> bool {
+        self.value() > 0.0 && self.value() >= self.least(policy)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Hold;
+use crate::why::Why;
 use crate::{Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
 
 /// Chosen by the asker; the same id asked twice gets the same reply and is carried out once.
@@ -79,6 +80,15 @@ pub enum Command {
         /// Of what.
         key: FlapKey,
     },
+    /// Ask why somebody is not moved. Nothing changes by it, and it is answered anew each time.
+    Why {
+        /// Who.
+        user: UserName,
+        /// Which of the user's VMs; the only one, or the first, by default.
+        vm: Option<VmName>,
+        /// Where to; the best other data centre by default.
+        to: Option<SiteName>,
+    },
     /// Carry out a switch or an approval in spite of rules, windows and budgets. The reason goes on the record.
     BreakGlass {
         /// Why; not empty.
@@ -99,13 +109,18 @@ pub enum Verdict {
 }
 
 /// The engine's answer to one command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Reply {
     /// Accepted; notices tell how it goes on.
     Accepted {
         /// What was accepted, in words.
         what: String,
+    },
+    /// The answer to [`Command::Why`].
+    Explained {
+        /// Every condition, and what else could be done.
+        why: Box<Why>,
     },
     /// Refused; nothing changed.
     Refused {

@@ -23,6 +23,7 @@ pub mod policy;
 pub mod proposal;
 pub mod snapshot;
 pub mod time;
+pub mod why;
 
 pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};

@@ -42,6 +42,7 @@ impl App {
                 };
                 match reply {
                     Reply::Accepted { what } => self.say(Severity::Info, what),
+                    Reply::Explained { why } => self.say(Severity::Info, crate::plain::binding(&why)),
                     Reply::Refused { refusal } => {
                         self.say(Severity::Warning, format!("refused ({}): {refusal}", asked.what))
                     }

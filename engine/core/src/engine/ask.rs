@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use proto::proposal::{Criterion, Reason};
+use proto::why::Why;
 use proto::{
     Actor, Command, Hold, LinkState, Mode, Notice, ProposalId, ProposalState, Refusal, Reply, RequestId,
     Severity, SiteName, Span, Timestamp, UserName, Verdict, VmName,
@@ -31,6 +32,14 @@ impl Engine {
                 reply: reply.clone(),
                 request,
             });
+            return;
+        }
+        if let Command::Why { user, vm, to } = &command {
+            let reply = match self.ask_why((user, vm.as_ref(), to.as_ref()), out.now) {
+                Ok(why) => Reply::Explained { why: Box::new(why) },
+                Err(refusal) => Reply::Refused { refusal },
+            };
+            out.push(Effect::Reply { request, reply });
             return;
         }
         let mut done = Outbox::new(out.now);
@@ -72,8 +81,48 @@ impl Engine {
             Command::Drain { dc } => self.ask_drain(&dc, by, done),
             Command::Undrain { dc } => self.ask_undrain(&dc, &by, done),
             Command::Forgive { key } => self.ask_forgive(&key, &by, done),
+            Command::Why { .. } => Err(Refusal::NotSo {
+                why: "a question is asked by itself".to_owned(),
+            }),
             Command::BreakGlass { reason, ask } => self.break_glass(&reason, *ask, by, done),
         }
+    }
+
+    fn ask_why(
+        &self,
+        (user, vm, to): (&UserName, Option<&VmName>, Option<&SiteName>),
+        now: Timestamp,
+    ) -> Result<Why, Refusal> {
+        let Some(at) = self.fabric.user(user) else {
+            let known = self.fabric.users.iter().map(|user| &user.name);
+            return Err(unknown("user", user, known));
+        };
+        let of = |ix: &PairIx| vm.is_none_or(|vm| self.fabric.vm_of(*ix).name == *vm);
+        let Some(ix) = self.fabric.pairs_of(at).find(of) else {
+            let known: Vec<_> = self
+                .fabric
+                .pairs_of(at)
+                .map(|ix| &self.fabric.vm_of(ix).name)
+                .collect();
+            let asked = vm.map_or("", VmName::as_str);
+            return Err(Refusal::UnknownName {
+                what: "VM of this user".to_owned(),
+                name: asked.to_owned(),
+                known: known
+                    .iter()
+                    .take(10)
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            });
+        };
+        let dc = match to {
+            None => None,
+            Some(to) => Some(self.fabric.dc(to).ok_or_else(|| {
+                unknown("data centre", to, self.fabric.sites.iter().map(|site| &site.name))
+            })?),
+        };
+        Ok(self.why(ix, dc, now))
     }
 
     /// A switch or an approval in spite of rules, windows and budgets; never in spite of a freeze by disarming.

@@ -25,13 +25,18 @@ impl Engine {
 
     /// A level must be broken for the hold; who is cut off or ordered away does not wait.
     pub(crate) fn held_long_enough(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Withheld> {
+        match self.hold_ends(ix, need) {
+            Some(at) if now < at => Err(Withheld::Brief),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the level of an entry will have been broken for the hold.
+    pub(crate) fn hold_ends(&self, ix: PairIx, need: Need) -> Option<Timestamp> {
         let slots = u64::from(self.fabric.config.calm.hold);
         let hold = proto::Span(self.limits(ix).decide.micros().saturating_mul(slots));
-        let broken_for = self.broken_since(ix).map(|since| now.since(since));
-        match need {
-            Need::Soft if broken_for.is_some_and(|so_far| so_far < hold) => Err(Withheld::Brief),
-            Need::Hard | Need::Ordered | Need::Soft => Ok(()),
-        }
+        let since = self.broken_since(ix).filter(|_| need == Need::Soft)?;
+        Some(since + hold)
     }
 
     /// What the optimizer may choose from: where rules, damping and doubt leave something. Who is cut off goes to a

@@ -7,6 +7,8 @@ mod calm;
 #[cfg(test)]
 mod disorder;
 #[cfg(test)]
+mod explaining;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod policy;
