@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
-use proto::why::{Outlook, Why};
+use proto::why::{Check, Outlook, Rung, Why};
 use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, SiteName, Snapshot};
 
 use crate::figures::clock;
@@ -177,39 +177,42 @@ pub fn binding(why: &Why) -> String {
 
 /// Every condition and every rung, as text.
 pub fn why(why: &Why) -> String {
-    let mut text = binding(why) + "\n\n";
-    for check in &why.checks {
+    let check = |check: &Check| {
         let mark = if check.holds { 'o' } else { 'x' };
-        text += &format!("{mark} {:<10} {}\n", check.name, check.text);
-    }
-    text += "\n";
-    for (at, rung) in why.rungs.iter().enumerate() {
-        let mark = if at == why.pick as usize { '>' } else { ' ' };
-        let to = rung
-            .to
-            .as_ref()
-            .map_or_else(String::new, |to| format!(" to {to}"));
-        let enough = match rung.enough {
-            Some(true) => "enough",
-            Some(false) => "not enough",
-            None => "unknown",
-        };
-        let figure = |figure: Option<String>| figure.unwrap_or_else(missing);
-        text += &format!(
-            "{mark} {:<32} {enough:<10} gain {} user-ms, downtime {}, {} bytes, {} users at risk, back in {}",
-            format!("{}{to}", rung.kind.word()),
-            figure(rung.gain_user_ms.map(|gain| format!("{gain:.1}"))),
-            figure(rung.downtime.map(|span| span.to_string())),
-            figure(rung.bytes.map(|bytes| bytes.to_string())),
-            rung.users_at_risk,
-            figure(rung.revert_in.map(|span| span.to_string())),
-        );
-        if let Some(why) = &rung.unavailable {
-            text += &format!("; not available: {why}");
-        }
-        text.push('\n');
-    }
-    text
+        format!("{mark} {:<10} {}\n", check.name, check.text)
+    };
+    let checks: String = why.checks.iter().map(check).collect();
+    let rungs = why.rungs.iter().enumerate();
+    let rungs: String = rungs
+        .map(|(at, rung)| line(rung, at == why.pick as usize))
+        .collect();
+    format!("{}\n\n{checks}\n{rungs}", binding(why))
+}
+
+fn line(rung: &Rung, picked: bool) -> String {
+    let mark = if picked { '>' } else { ' ' };
+    let to = rung
+        .to
+        .as_ref()
+        .map_or_else(String::new, |to| format!(" to {to}"));
+    let what = format!("{}{to}", rung.kind.word());
+    let enough = match rung.enough {
+        Some(true) => "enough",
+        Some(false) => "not enough",
+        None => "unknown",
+    };
+    let known = |figure: Option<String>| figure.unwrap_or_else(missing);
+    let gain = known(rung.gain_user_ms.map(|gain| format!("{gain:.1}")));
+    let downtime = known(rung.downtime.map(|span| span.to_string()));
+    let bytes = known(rung.bytes.map(|bytes| bytes.to_string()));
+    let back = known(rung.revert_in.map(|span| span.to_string()));
+    let not = rung.unavailable.as_ref();
+    let not = not.map_or_else(String::new, |why| format!("; not available: {why}"));
+    format!(
+        "{mark} {what:<32} {enough:<10} gain {gain} user-ms, downtime {downtime}, {bytes} bytes, {} users at risk, \
+         back in {back}{not}\n",
+        rung.users_at_risk
+    )
 }
 
 fn labels(snapshot: &Snapshot) -> BTreeMap<&SiteName, &str> {

@@ -110,7 +110,7 @@ impl Engine {
                     .link(link)
                     .and_then(|link| link.slot_end(limits.decide));
                 let text = format!("{label} left a bound {for_s:.1} s ago; S' is {}", limits.decide);
-                shut("level", text, end.and_then(|at| until(at, now)))
+                shut("level", text, end.map(|at| until(at, now)))
             }
             LinkState::Ok => {
                 let margin = self.measured(ix, entry, now).and_then(|measured| {
@@ -156,13 +156,13 @@ impl Engine {
         }
         if let Some(at) = self.pairs[ix.at()].gates.barred_until(to, now) {
             let text = format!("{label} was rejected or tried in vain; {} left", left(at, now));
-            return shut("usable", text, until(at, now));
+            return shut("usable", text, Some(until(at, now)));
         }
         match self.calm.flaps.locator_until(self.link(ix, to), now) {
             Some(at) => shut(
                 "usable",
                 format!("{label} flaps; {} left", left(at, now)),
-                until(at, now),
+                Some(until(at, now)),
             ),
             None => open("usable", format!("{label} answers")),
         }
@@ -261,7 +261,7 @@ impl Engine {
         }
         if let Some(at) = self.hold_ends(ix, need).filter(|&at| at > now) {
             let text = format!("a level must be broken for the hold; {} left", left(at, now));
-            checks.push(shut("hold", text, until(at, now)));
+            checks.push(shut("hold", text, Some(until(at, now))));
         }
         let waits = [
             ("cool-down", gates.cools_until(need, now)),
@@ -269,7 +269,7 @@ impl Engine {
         ];
         for (name, at) in waits {
             checks.push(match at {
-                Some(at) => shut(name, format!("{} left", left(at, now)), until(at, now)),
+                Some(at) => shut(name, format!("{} left", left(at, now)), Some(until(at, now))),
                 None => open(name, "over".to_owned()),
             });
         }
@@ -285,11 +285,7 @@ impl Engine {
         };
         checks.push(match self.admit(&ask, now) {
             Ok(_) => open("policy", "nothing holds it back".to_owned()),
-            Err(hold) => shut(
-                "policy",
-                hold.to_string(),
-                hold.until().and_then(|at| until(at, now)),
-            ),
+            Err(hold) => shut("policy", hold.to_string(), hold.until().map(|at| until(at, now))),
         });
         if self.teller(to).is_none() {
             checks.push(shut(
@@ -341,11 +337,11 @@ fn shut(name: &str, text: String, margin: Option<Margin>) -> Check {
     }
 }
 
-fn until(at: Timestamp, now: Timestamp) -> Option<Margin> {
-    Some(Margin::Until {
+fn until(at: Timestamp, now: Timestamp) -> Margin {
+    Margin::Until {
         at,
         left: at.since(now),
-    })
+    }
 }
 
 /// `4:10`.

@@ -107,7 +107,7 @@ async fn a_killed_engine_comes_back_with_its_proposal_and_the_record_goes_on() {
         };
         match ask(&mut console, &format!("approve-{attempt}"), command).await {
             Reply::Accepted { .. } => break,
-            Reply::Refused { refusal } => assert!(attempt < 200, "{refusal}"),
+            refused => assert!(attempt < 200, "{refused:?}"),
         }
     }
     let done = until_proposal(&mut console, "a confirmed switch", |state| {
