@@ -224,9 +224,6 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "REASON")]
         break_glass: Option<String>,
     },
-<<<<<<< HEAD
-    /// Show the mode, or set it: of everything, or of a part of the fabric. The most specific wins.
-=======
     /// Why a user is not moved: every condition, what would flip it, and what else could be done.
     Why {
         /// The user.
@@ -238,8 +235,7 @@ pub(crate) enum Ask {
         #[arg(long)]
         to: Option<SiteName>,
     },
-    /// Show the mode, or set it.
->>>>>>> 50ba773 (pacao-core, pacao: why an entry is not moved, by how much it misses, and the decision ladder; pacao ctl why)
+    /// Show the mode, or set it: of everything, or of a part of the fabric. The most specific wins.
     Mode {
         /// observe, recommend or auto; `inherit` takes back what was set for a part.
         #[arg(value_parser = mode_or_inherit)]

@@ -66,7 +66,6 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
                 Disarmed::Freeze
             },
         },
-<<<<<<< HEAD
         Ask::Arm => Command::Arm,
         Ask::Drain { dc } => Command::Drain { dc: dc.clone() },
         Ask::Undrain { dc } => Command::Undrain { dc: dc.clone() },
@@ -89,13 +88,11 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             };
             policy::in_spite(break_glass.as_ref(), switch)
         }
-=======
         Ask::Why { user, vm, to } => Command::Why {
             user: user.clone(),
             vm: vm.clone(),
             to: to.clone(),
         },
->>>>>>> 50ba773 (pacao-core, pacao: why an entry is not moved, by how much it misses, and the decision ladder; pacao ctl why)
         Ask::Node(_) => bail!("a forwarder is not asked through an engine"),
     };
     let reply = carry(engine, command).await?;
