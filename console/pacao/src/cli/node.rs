@@ -62,7 +62,7 @@ pub(crate) enum NodeAsk {
 /// Which rows of a table.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct RowArgs {
-    /// Only EIDs within this block, or blocks around it: 10.1.0.0/16, [7]10.1.0.7, 2001:db8::/32.
+    /// Only EIDs within this block, or blocks around it: 10.1.0.0/16, `[7]10.1.0.7`, 2001:db8::/32.
     #[arg(long, value_name = "PREFIX")]
     pub eid: Option<EidPrefix>,
     /// Stop after so many rows.
@@ -103,7 +103,7 @@ pub(crate) struct FilterArgs {
     /// Exchanged with this address.
     #[arg(long, value_name = "ADDRESS")]
     pub peer: Option<IpAddr>,
-    /// About an EID within this block, or a block around it; [IID] before it names the instance-id.
+    /// About an EID within this block, or a block around it; `[IID]` before it names the instance-id.
     #[arg(long, value_name = "PREFIX")]
     pub eid: Option<EidPrefix>,
     /// About EIDs of this instance-id.
