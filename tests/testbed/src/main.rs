@@ -79,13 +79,41 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the line may add to the delay asked for, 99th percentile, microseconds.
+const LINE_ERROR_US: f64 = 300.0;
+
 #[expect(clippy::print_stdout, reason = "the answer")]
 fn measure() -> Result<(), Box<dyn std::error::Error>> {
     testbed::enter()?;
     let measured =
         testbed::measure::delay_error(&std::env::current_exe()?, &testbed::measure::Load::default())?;
-    println!("{}", serde_json::to_string(&measured)?);
-    Ok(())
+    let lost = measured.sent - measured.received;
+    let check = |name: &str, value: f64, unit: &str, bound: f64| serde_json::json!({ "name": name, "value": value, "unit": unit, "bound": bound, "holds": value <= bound });
+    let checks = [
+        check(
+            "p99 of the line's own error, outside",
+            measured.outside.p99_us,
+            "us",
+            LINE_ERROR_US,
+        ),
+        check(
+            "p99 of the line's own error, inside",
+            measured.inside.p99_us,
+            "us",
+            LINE_ERROR_US,
+        ),
+        check("packets lost", lost as f64, "packets", 0.0),
+        check("packets early", measured.early as f64, "packets", 0.0),
+    ];
+    println!(
+        "{}",
+        serde_json::json!({ "measured": measured, "checks": checks })
+    );
+    if checks.iter().all(|check| check["holds"] == true) {
+        Ok(())
+    } else {
+        Err("a check does not hold".into())
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer")]
