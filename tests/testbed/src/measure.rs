@@ -52,6 +52,9 @@ pub struct Measured {
     pub outside: ErrorFigures,
     /// The line's own account: time of sending minus time intended.
     pub inside: ErrorFigures,
+    /// How late the sender's own timer woke in the same seconds, with the same priority: what this machine does to
+    /// anybody, the line or not.
+    pub timer: ErrorFigures,
     /// Packets that came more than a microsecond before their time.
     pub early: u64,
     /// Whether the line ran with real-time priority.
@@ -110,7 +113,7 @@ pub fn delay_error(program: &Path, load: &Load) -> Result<Measured, LabError> {
         let load = *load;
         move || collect(&receiver, &load)
     });
-    let sent = send(&sender, load).map_err(|source| measuring("send", source))?;
+    let (sent, timer) = send(&sender, load).map_err(|source| measuring("send", source))?;
     let collected = collecting
         .join()
         .map_err(|_| measuring("receive", io::Error::other("the receiver panicked")))?;
@@ -121,6 +124,7 @@ pub fn delay_error(program: &Path, load: &Load) -> Result<Measured, LabError> {
         received,
         outside: outside.figures(),
         inside: stats.error,
+        timer: timer.figures(),
         early,
         realtime: stats.realtime,
     })
@@ -155,11 +159,12 @@ fn line_config(load: &Load) -> LineConfig {
     }
 }
 
-/// Sends at even distances; one that is late is sent at once, and the next at its own time.
-fn send(socket: &UdpSocket, load: &Load) -> io::Result<u64> {
+/// Sends at even distances; one that is late is sent at once, and the next at its own time. Tells how late it woke.
+fn send(socket: &UdpSocket, load: &Load) -> io::Result<(u64, Histogram)> {
     // A plain thread is as good a clock as the line itself only if it is not made to wait.
     let _ = raw::realtime();
     nix::sys::prctl::set_timerslack(1)?;
+    let mut lateness = Histogram::default();
     let began = Instant::now();
     let count = u64::from(load.rate) * load.time.micros() / 1_000_000;
     for number in 0..count {
@@ -167,9 +172,10 @@ fn send(socket: &UdpSocket, load: &Load) -> io::Result<u64> {
         if let Some(wait) = due.checked_sub(began.elapsed()) {
             std::thread::sleep(wait);
         }
+        lateness.record(began.elapsed().saturating_sub(due).as_nanos() as u64);
         socket.send(&wall().to_be_bytes())?;
     }
-    Ok(count)
+    Ok((count, lateness))
 }
 
 /// Reads until nothing came for as long as the delay and half a second more.
