@@ -173,6 +173,11 @@ impl DataHeader {
         Some(if self.0 & I == 0 { word } else { word & 0xff })
     }
 
+    /// Whether it says anything but whose packet it is: locator-status bits, a nonce or versions.
+    pub const fn is_marked(self) -> bool {
+        self.0 & (N | L | V) != 0
+    }
+
     /// KK: which key the payload is encrypted with, 1 to 3; 0 for a payload in the clear (RFC 8061).
     pub const fn encryption_key(self) -> u8 {
         ((self.0 & KK) >> KK_SHIFT) as u8
@@ -262,6 +267,40 @@ impl MapVersion {
     pub const fn get(self) -> u16 {
         self.0
     }
+
+    /// 0: the mapping has no version, and nothing is to be concluded from it (RFC 9302 section 6.1).
+    pub const NONE: Self = Self(0);
+
+    /// What follows it: 4095 is followed by 1, since 0 says nothing.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 % 4095 + 1)
+    }
+
+    /// How it stands to another, around the circle (RFC 9302 section 6); `None` where either says nothing, or where they are
+    /// opposites.
+    pub const fn compared_with(self, other: Self) -> Option<Age> {
+        if self.0 == 0 || other.0 == 0 {
+            return None;
+        }
+        match (self.0 + 4096 - other.0) % 4096 {
+            0 => Some(Age::Same),
+            1..2048 => Some(Age::Newer),
+            2048 => None,
+            _ => Some(Age::Older),
+        }
+    }
+}
+
+/// How one version of a mapping stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Age {
+    /// It came after the other.
+    Newer,
+    /// It is the other.
+    Same,
+    /// It came before the other.
+    Older,
 }
 
 #[cfg(test)]
@@ -383,6 +422,73 @@ mod tests {
             flags: 0x90,
         };
         assert_eq!(DataHeader::parse(&[0x90, 0, 0, 0, 0, 0, 0, 0]), Err(both));
+    }
+
+    #[test]
+    fn versions_go_round_and_zero_says_nothing() {
+        let version = |number| MapVersion::new(number).unwrap();
+        let pairs = [
+            (2, 1, Some(Age::Newer)),
+            (1, 4095, Some(Age::Newer)),
+            (4095, 1, Some(Age::Older)),
+            (7, 7, Some(Age::Same)),
+            (2048, 1, Some(Age::Newer)),
+            (2049, 1, None),
+            (2050, 1, Some(Age::Older)),
+            (0, 1, None),
+            (1, 0, None),
+        ];
+        for (one, other, age) in pairs {
+            assert_eq!(version(one).compared_with(version(other)), age, "{one} {other}");
+        }
+        assert_eq!([4095, 1, 0].map(|n| version(n).next().get()), [1, 2, 1]);
+    }
+
+    #[test]
+    fn every_header_that_can_be_said_is_read_as_it_was_said_and_no_other_can() {
+        let marks = [
+            Mark::Absent,
+            nonce(0, EchoRequest::No),
+            nonce(0xff_ffff, EchoRequest::Yes),
+            versions(0, 0),
+            versions(4095, 1),
+        ];
+        let said = |base: DataHeader, status: Option<u32>, mark| {
+            let header = status.map_or(base, |bits| base.with_locator_status(bits));
+            header.with_mark(mark)
+        };
+        for mark in marks {
+            for status in [None, Some(0), Some(0x81), Some(u32::MAX)] {
+                for base in [DataHeader::PLAIN, tenant(0), tenant(7), tenant(0x00ff_ffff)] {
+                    let header = said(base, status, mark);
+                    let bytes = header.emit();
+                    assert_eq!(DataHeader::parse(&bytes), Ok(header));
+                    assert_eq!((header.mark(), header.iid()), (mark, base.iid()));
+                    let width = if base.instance_id().is_some() {
+                        0xff
+                    } else {
+                        u32::MAX
+                    };
+                    assert_eq!(header.locator_status(), status.map(|bits| bits & width));
+                    assert_eq!(header.is_marked(), mark != Mark::Absent || status.is_some());
+                    // N and V exclude each other, E goes with N alone.
+                    let [n, e, v] = [0x80, 0x20, 0x10].map(|bit| bytes[0] & bit != 0);
+                    assert!(!(n && v) && (n || !e), "{header:?}");
+                }
+            }
+        }
+        // All 256 combinations of flags: what is read is what can be said again.
+        for flags in 0..=u8::MAX {
+            let bytes = [flags, 0xab, 0xcd, 0xef, 1, 2, 3, 4];
+            let both = flags & 0x90 == 0x90;
+            match DataHeader::parse(&bytes) {
+                Ok(header) => {
+                    assert!(!both, "{flags:#x}");
+                    assert_eq!(DataHeader::parse(&header.emit()), Ok(header));
+                }
+                Err(_) => assert!(both, "{flags:#x}"),
+            }
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub mod path;
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
 pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
 pub use codec::{CHANGE_PRIORITY_SUB_TYPE, Type5};
-pub use data_header::{DATA_HEADER_LEN, DataHeader};
+pub use data_header::{Age, DATA_HEADER_LEN, DataHeader, DataNonce, EchoRequest, MapVersion, Mark};
 pub use describe::{Description, Field, MessageKind};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};

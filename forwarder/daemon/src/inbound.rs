@@ -93,6 +93,7 @@ impl Passage {
             let outer = Outer {
                 ttl: datagram.ttl.unwrap_or(unsaid.ttl),
                 traffic_class: datagram.traffic_class.unwrap_or(unsaid.traffic_class),
+                source: Some(datagram.from.ip()),
             };
             batch.commit(datagram.length, outer);
         }

@@ -166,7 +166,7 @@ fn tunnel(length: usize) {
                 bytes.len(),
                 Outer {
                     ttl: 60,
-                    traffic_class: 0,
+                    ..Outer::default()
                 },
             );
         }

@@ -1,5 +1,7 @@
 //! Packets in preallocated slots, with room in front of each for a header.
 
+use std::net::IpAddr;
+
 use lisp_wire::InstanceId;
 use lisp_wire::data_header::DATA_HEADER_LEN;
 
@@ -17,6 +19,8 @@ pub struct Outer {
     pub ttl: u8,
     /// DSCP and ECN.
     pub traffic_class: u8,
+    /// Who sent it.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Outer {
@@ -25,6 +29,7 @@ impl Default for Outer {
         Self {
             ttl: u8::MAX,
             traffic_class: 0,
+            source: None,
         }
     }
 }

@@ -91,6 +91,12 @@ fates! {
     WrongInstance = "decap.drop.instance-id",
     /// What was inside is no IP packet.
     DecapMalformed = "decap.drop.malformed",
+    /// A version of one of our mappings that is ahead of ours: whoever sent it does not know it from us (RFC 9302).
+    VersionAhead = "decap.drop.map-version-ahead",
+    /// A version of the sender's mapping that is behind the one its owner has told us (RFC 9302).
+    VersionBehind = "decap.drop.map-version-behind",
+    /// Packets that were forwarded, but whose nonce, versions or locator-status bits nobody here believes.
+    MarksIgnored = "decap.marks-ignored",
     /// Congestion met by a packet whose transport does not understand marks (RFC 6040).
     CongestionDrop = "decap.drop.congestion",
     /// The EID is not at this site, and the node is no RTR.

@@ -1,5 +1,6 @@
 //! Datagrams from the network become packets for the site (RFC 9300 sections 5.3 and 6, the ETR's part).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use lisp_wire::data_header::DATA_HEADER_LEN;
@@ -9,7 +10,8 @@ use crate::batch::{PacketBatch, Slot};
 use crate::counters::{Counters, Fate};
 use crate::ecn;
 use crate::inner::{self, Inner};
-use crate::{EidSet, Entry, Forwarding, MapCache};
+use crate::marks::{Arrival, Heard};
+use crate::{EidSet, Entry, Forwarding, MapCache, Marks};
 
 /// What is done with packets whose EID is not at this site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Ingress {
     pub local: Vec<Slot>,
     /// To be sent on by [`Encapsulator::relay_batch`](crate::Encapsulator::relay_batch), in order.
     pub relayed: Vec<Slot>,
+    /// A peer that is trusted but not known yet; one a batch is enough, for it will come again.
+    pub met: Option<IpAddr>,
 }
 
 impl Ingress {
@@ -47,6 +51,7 @@ impl Ingress {
         Self {
             local: Vec::with_capacity(room),
             relayed: Vec::with_capacity(room),
+            met: None,
         }
     }
 
@@ -54,6 +59,7 @@ impl Ingress {
     pub fn clear(&mut self) {
         self.local.clear();
         self.relayed.clear();
+        self.met = None;
     }
 }
 
@@ -82,7 +88,7 @@ impl Decapsulator {
     /// for the site, or to be sent on, stands in `out`; everything else is counted.
     pub fn decapsulate_batch(&self, cache: &MapCache, batch: &mut PacketBatch, out: &mut Ingress) {
         for slot in batch.slots() {
-            match self.decapsulate(cache, batch, slot) {
+            match self.decapsulate(cache, batch, (slot, &mut out.met)) {
                 Ok(Way::Local { length }) => {
                     self.counters.count(Fate::Decapsulated);
                     self.counters.add(Fate::DecapsulatedBytes, length as u64);
@@ -94,7 +100,12 @@ impl Decapsulator {
         }
     }
 
-    fn decapsulate(&self, cache: &MapCache, batch: &mut PacketBatch, slot: Slot) -> Result<Way, Fate> {
+    fn decapsulate(
+        &self,
+        cache: &MapCache,
+        batch: &mut PacketBatch,
+        (slot, met): (Slot, &mut Option<IpAddr>),
+    ) -> Result<Way, Fate> {
         let header = DataHeader::parse(batch.packet(slot)).map_err(|_| Fate::BadHeader)?;
         if header.encryption_key() != 0 {
             return Err(Fate::Encrypted);
@@ -127,6 +138,18 @@ impl Decapsulator {
                 (false, Relay::Refused) => Fate::WrongInstance,
             });
         }
+        match cache.marks() {
+            Some(marks) if local && marks.looks_at(header) => {
+                let source = Eid {
+                    iid,
+                    address: inner.source,
+                };
+                let ends = (source, eid);
+                self.hear(cache, marks, (header, outer.source, ends), met)?;
+            }
+            _ if header.is_marked() => self.counters.count(Fate::MarksIgnored),
+            _ => {}
+        }
         if class != inner.traffic_class {
             inner::set_traffic_class(packet, class);
         }
@@ -139,6 +162,36 @@ impl Decapsulator {
         } else {
             Way::Elsewhere
         })
+    }
+
+    /// Takes in what the header of a packet for the site says besides whose it is.
+    fn hear(
+        &self,
+        cache: &MapCache,
+        marks: &Marks,
+        (header, from, (source, destination)): (DataHeader, Option<IpAddr>, (Eid, Eid)),
+        met: &mut Option<IpAddr>,
+    ) -> Result<(), Fate> {
+        let Some(from) = from else { return Ok(()) };
+        // Only a locator of the source's own mapping speaks for it.
+        let entry = header.is_marked().then(|| cache.lookup(&source)).flatten();
+        let mapping = entry.and_then(|entry| match &entry.forwarding {
+            Forwarding::Encapsulate(table) if table.names(from) => table.marks(),
+            _ => None,
+        });
+        let heard = marks.hear(&Arrival {
+            header,
+            from,
+            destination,
+            source: mapping,
+        })?;
+        if heard == Heard::Stranger {
+            *met = Some(from);
+        }
+        if heard != Heard::Heeded && header.is_marked() {
+            self.counters.count(Fate::MarksIgnored);
+        }
+        Ok(())
     }
 }
 

@@ -218,7 +218,12 @@ impl Encapsulator {
             traffic_class: inner.traffic_class,
             place,
         };
-        let header = DataHeader::of(iid).emit();
+        let header = match routes.cache.marks() {
+            // A router on the way says nothing of sites that are not its own.
+            Some(marks) if origin == Origin::Site => marks.header(iid, (inner.source, to), table.marks()),
+            _ => DataHeader::of(iid),
+        };
+        let header = header.emit();
         let limit = routes.limits.inner(to);
         let fits = inner.length <= usize::from(limit);
         if fits || is_least_v6(&inner) {

@@ -10,6 +10,7 @@
 //! | [`encap`] | [`Encapsulator`]: packets from the site to datagrams for locators |
 //! | [`decap`] | [`Decapsulator`]: datagrams from the network to packets for the site |
 //! | [`ecn`] | congestion marks through a tunnel (RFC 6040) |
+//! | [`marks`] | [`Marks`]: locator-status bits, echoed nonces and map versions, where peers are trusted with them |
 //! | [`mtu`] | packets too big for the tunnel: told (ICMP) or cut |
 //! | [`counters`] | [`Counters`]: every packet's [`Fate`] |
 //!
@@ -27,6 +28,7 @@ pub mod encap;
 pub mod inner;
 pub mod locator_table;
 pub mod map_cache;
+pub mod marks;
 pub mod mtu;
 mod trie;
 
@@ -38,4 +40,5 @@ pub use encap::{Datagram, Egress, Encapsulator, Envelope, Held, Lane, Routes, To
 pub use inner::{Inner, Malformed};
 pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator, Transit};
 pub use map_cache::{Entry, Forwarding, MapCache};
+pub use marks::{MappingMarks, Marks, Signals};
 pub use mtu::Limits;

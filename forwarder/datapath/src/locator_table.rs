@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lisp_wire::{Locator, Rloc};
 
+use crate::MappingMarks;
+
 /// At most this many buckets: a share is exact to 1/1024, or wholly exact where the weights' sum allows.
 const MOST_BUCKETS: usize = 1024;
 
@@ -72,6 +74,7 @@ pub struct LocatorTable {
     locators: Box<[TableLocator]>,
     /// Indices into `locators`, as many of each as its share; empty if none may be used.
     buckets: Box<[u8]>,
+    marks: Option<Arc<MappingMarks>>,
 }
 
 impl LocatorTable {
@@ -97,7 +100,11 @@ impl LocatorTable {
             })
             .collect();
         let buckets = buckets(&locators);
-        Self { locators, buckets }
+        Self {
+            locators,
+            buckets,
+            marks: None,
+        }
     }
 
     /// Says which locators packets of other sites may not go to.
@@ -107,6 +114,21 @@ impl LocatorTable {
                 entry.transit = Transit::Refused;
             }
         }
+    }
+
+    /// Gives it what data headers say of the mapping.
+    pub fn set_marks(&mut self, marks: Option<Arc<MappingMarks>>) {
+        self.marks = marks;
+    }
+
+    /// What data headers say of the mapping, where somebody is trusted with that.
+    pub fn marks(&self) -> Option<&MappingMarks> {
+        self.marks.as_deref()
+    }
+
+    /// Whether one of its locators is this address.
+    pub(crate) fn names(&self, address: std::net::IpAddr) -> bool {
+        self.locators.iter().any(|entry| entry.locator.rloc.0 == address)
     }
 
     /// The locator for a flow. `None` if the mapping has none that may be used.

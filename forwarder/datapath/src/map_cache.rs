@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lisp_wire::{Eid, EidPrefix};
 
-use crate::LocatorTable;
 use crate::eid_map::EidMap;
+use crate::{LocatorTable, Marks};
 
 /// From EID prefixes to what is done with packets to them; the longest prefix wins.
 ///
@@ -14,6 +14,8 @@ use crate::eid_map::EidMap;
 #[derive(Clone, Debug, Default)]
 pub struct MapCache {
     entries: EidMap<Entry>,
+    /// Boxed away: most nodes have none.
+    marks: Option<Arc<Marks>>,
 }
 
 /// One mapping.
@@ -65,6 +67,16 @@ impl MapCache {
     /// Takes the entry of exactly this prefix away.
     pub fn remove(&mut self, prefix: &EidPrefix) -> Option<Arc<Entry>> {
         self.entries.remove(prefix)
+    }
+
+    /// What data headers say besides whose packets they are; `None` where nobody is trusted with that.
+    pub fn marks(&self) -> Option<&Arc<Marks>> {
+        self.marks.as_ref()
+    }
+
+    /// Says what data headers say from now on.
+    pub fn set_marks(&mut self, marks: Option<Arc<Marks>>) {
+        self.marks = marks;
     }
 
     /// All entries: by tenant, IPv4 before IPv6, by address, a prefix before what it covers.

@@ -98,7 +98,11 @@ impl Tunnel {
 }
 
 fn outer(ttl: u8, traffic_class: u8) -> Outer {
-    Outer { ttl, traffic_class }
+    Outer {
+        ttl,
+        traffic_class,
+        source: None,
+    }
 }
 
 proptest! {
