@@ -2,6 +2,7 @@
 //! what would be right.
 
 mod check;
+mod data_header;
 mod error;
 mod keys;
 mod locate;

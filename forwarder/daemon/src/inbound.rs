@@ -9,7 +9,7 @@ use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketB
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use offload::{Receiver, UdpSocket};
 
-use crate::link::Mouth;
+use crate::link::{Mouth, Word};
 use crate::outbound::{BATCH, tell_refusal, turns};
 use crate::shared::Shared;
 use crate::teller::Teller;
@@ -99,6 +99,9 @@ impl Passage {
         }
         let tables = self.shared.tables.load();
         self.decapsulator.decapsulate_batch(&tables.cache, batch, ingress);
+        if let Some(locator) = ingress.met {
+            self.mouth.say(Word::Met { locator });
+        }
         for slot in &ingress.local {
             let tun = self.tenants.tun(batch.tenant(*slot));
             if tun.is_none_or(|tun| tun.write(batch.packet(*slot)).is_err()) {

@@ -31,6 +31,8 @@ pub(crate) enum Word {
     TooNarrow { locator: IpAddr },
     /// The network refused to carry a packet to a locator.
     Unreachable { locator: IpAddr },
+    /// A peer that is trusted with marks in data headers, and not known yet, has sent some.
+    Met { locator: IpAddr },
 }
 
 /// A packet thread's end.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lisp_wire::data_header::{Age, MapVersion, Mark};
 use lisp_wire::{DataHeader, Eid, EidPrefix, InstanceId};
 
-pub use echo::Echo;
+pub use echo::{Echo, Traffic};
 
 use crate::counters::Fate;
 use crate::eid_map::EidMap;

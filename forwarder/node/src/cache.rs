@@ -4,18 +4,21 @@
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
 mod rows;
+mod said;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use datapath::{Entry, Forwarding, LocatorTable, MapCache, Reach};
+use datapath::{Entry, Forwarding, LocatorTable, MapCache, Marks, Reach};
 use lisp_wire::{Action, Eid, EidPrefix, Locator, Rloc};
 use proto::{Span, Timestamp};
 
 use crate::context::Context;
 use crate::input::Effect;
 use crate::timers::Timers;
+use said::Said;
 use ways::{Families, Known, Ways};
 
 /// Locators of one mapping that are used; the wire allows 255.
@@ -32,6 +35,10 @@ pub(crate) struct Cache {
     /// Which mappings packets may go by to each locator.
     eids: BTreeMap<Rloc, BTreeSet<EidPrefix>>,
     down: BTreeSet<Rloc>,
+    /// Locators that packets do not get to, though their routers answer: no echo comes back.
+    silent: BTreeSet<Rloc>,
+    /// Whether what data headers say of mappings is kept.
+    heeds: bool,
     changed: Changed,
     /// Mappings that were removed, and not replaced, since it was last asked.
     departed: Vec<EidPrefix>,
@@ -57,6 +64,8 @@ pub(crate) struct Mapping {
     /// When its content was told; an update does not extend the life, so this may be later than `learned`.
     told: Timestamp,
     stage: Stage,
+    /// What data headers say of it, where anybody is trusted with that.
+    said: Option<Box<Said>>,
 }
 
 /// What a mapping says.
@@ -145,6 +154,8 @@ impl Cache {
             timers: Timers::default(),
             eids: BTreeMap::new(),
             down: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            heeds: false,
             changed: Changed {
                 table: true,
                 locators: false,
@@ -152,6 +163,22 @@ impl Cache {
             departed: Vec::new(),
             ways: Ways::new(rlocs),
         }
+    }
+
+    /// The same, keeping what data headers say of mappings.
+    pub(crate) fn heeding(self, heeds: bool) -> Self {
+        Self { heeds, ..self }
+    }
+
+    /// Says what data headers say from now on.
+    pub(crate) fn set_marks(&mut self, marks: Arc<Marks>) {
+        self.table.set_marks(Some(marks));
+        self.changed.table = true;
+    }
+
+    /// The locators that packets may go to.
+    pub(crate) fn locators(&self) -> impl Iterator<Item = Rloc> {
+        self.eids.keys().copied()
     }
 
     /// The node has other locators now: it may stand elsewhere on paths, and reach other families.
@@ -240,7 +267,10 @@ impl Cache {
     }
 
     /// Takes a mapping in, in place of the one of the same prefix.
-    pub(crate) fn insert(&mut self, prefix: EidPrefix, mapping: Mapping) {
+    pub(crate) fn insert(&mut self, prefix: EidPrefix, mut mapping: Mapping) {
+        if let (true, None, Content::Locators(locators)) = (self.heeds, &mapping.said, &mapping.content) {
+            mapping.said = Some(Box::new(Said::of_locators(locators)));
+        }
         let full = self.mappings.len() >= MOST_MAPPINGS && !self.mappings.contains_key(&prefix);
         if let Some(oldest) = self.timers.first().filter(|_| full) {
             self.remove(&oldest);
@@ -336,9 +366,23 @@ impl Cache {
             Reach::Up => self.down.remove(&rloc),
             Reach::Down => self.eids.contains_key(&rloc) && self.down.insert(rloc),
         };
-        if !news {
-            return;
+        if news {
+            self.write_all_at(rloc);
         }
+    }
+
+    /// Takes what missing echoes say: packets do not get to the locator, whatever probes find.
+    pub(crate) fn set_silence(&mut self, rloc: Rloc, reach: Reach) {
+        let news = match reach {
+            Reach::Up => self.silent.remove(&rloc),
+            Reach::Down => self.eids.contains_key(&rloc) && self.silent.insert(rloc),
+        };
+        if news {
+            self.write_all_at(rloc);
+        }
+    }
+
+    fn write_all_at(&mut self, rloc: Rloc) {
         let touched: Vec<EidPrefix> = self.eids.get(&rloc).into_iter().flatten().copied().collect();
         for prefix in &touched {
             self.write(prefix);
@@ -352,9 +396,9 @@ impl Cache {
         }
     }
 
-    /// The locators that packets may go to, if they are not the same as when last asked.
-    pub(crate) fn changed_locators(&mut self) -> Option<BTreeSet<Rloc>> {
-        std::mem::take(&mut self.changed.locators).then(|| self.eids.keys().copied().collect())
+    /// Whether the locators that packets may go to are not the same as when last asked.
+    pub(crate) const fn changed_locators(&mut self) -> bool {
+        std::mem::replace(&mut self.changed.locators, false)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
@@ -416,7 +460,7 @@ impl Cache {
             Content::Locators(locators) => {
                 let known = Known {
                     table: &self.table,
-                    down: &self.down,
+                    down: [&self.down, &self.silent, mapping.said_down()],
                 };
                 let ways = &mut self.ways;
                 let found: Vec<_> = locators
@@ -429,6 +473,7 @@ impl Cache {
                 };
                 let mut table = LocatorTable::new(found, before);
                 table.refuse_transit(|locator| !ways.leads_by_us(locator));
+                table.set_marks(mapping.said.as_ref().map(|said| said.marks()));
                 Forwarding::Encapsulate(table)
             }
         };
@@ -457,6 +502,7 @@ impl Cache {
                 self.eids.remove(&rloc);
                 // Nobody probes it from now on; an old belief must not wait for its return.
                 self.down.remove(&rloc);
+                self.silent.remove(&rloc);
                 self.changed.locators = true;
             }
         }
@@ -473,6 +519,7 @@ impl Mapping {
             expires: life.from + life.span,
             told: life.from,
             stage: Stage::Fresh,
+            said: None,
         }
     }
 

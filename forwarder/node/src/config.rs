@@ -1,6 +1,7 @@
 //! What a node is told of itself and of its peers. [`Config::check`] refuses what cannot work; the machines take it as true.
 
 mod adopt;
+mod data_header;
 mod key_ring;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Type5, Weight};
 use proto::{SiteName, Span};
 
+pub use data_header::{DataHeader, TrustedPeer};
 pub use key_ring::KeyRing;
 
 /// Everything a node is told when it takes up.
@@ -53,6 +55,8 @@ pub struct Config {
     pub change_priority: ChangePriority,
     /// Probing of the locators in the own map cache.
     pub probing: Probing,
+    /// What is said in data headers, and believed of whom (RFC 9300 section 4.1).
+    pub data_header: DataHeader,
 }
 
 /// Something a node does.
@@ -316,6 +320,17 @@ impl Config {
                 });
             }
         }
+        for (field, span) in [
+            ("data_header.echo_every", self.data_header.echo_every),
+            ("data_header.echo_wait", self.data_header.echo_wait),
+        ] {
+            if span < Span::millis(100) {
+                return Err(ConfigError::TooShort {
+                    field,
+                    least: Span::millis(100),
+                });
+            }
+        }
         if probing.down_after == 0 {
             return Err(ConfigError::DownAfter);
         }
@@ -540,13 +555,15 @@ mod tests {
                 ..ChangePriority::default()
             },
             probing: Probing::default(),
+            data_header: DataHeader::default(),
         }
     }
 
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 13] = [
+        let spoils: [(&str, Spoil); 14] = [
+            ("data_header.echo_wait", |c| c.data_header.echo_wait = Span(1)),
             ("answers_per_second", |c| c.answers_per_second = 0),
             ("ddt.delegations", |c| {
                 c.delegations.push(Delegation {

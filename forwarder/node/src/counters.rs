@@ -154,6 +154,20 @@ counters! {
     PubsubFarewells = "control.pubsub.farewells",
     /// Requests to subscribe that had a plain answer, or were denied and asked again plainly (xTR).
     PubsubFallbacks = "control.pubsub.fallbacks",
+    /// Packets of peers that used an old version of a mapping of ours; each time the peer was solicited (RFC 9302).
+    VersionsOld = "control.data-header.old-versions",
+    /// Newer versions of others' mappings that packets told of; each time the mapping was asked for (RFC 9302).
+    VersionsNew = "control.data-header.new-versions",
+    /// Locators that a peer's status bits say are down, each time anew.
+    StatusDown = "control.data-header.status-down",
+    /// Questions for an echo (RFC 9300 section 10.1).
+    EchoAsked = "control.data-header.echo.asked",
+    /// Echoes that came.
+    EchoCame = "control.data-header.echo.came",
+    /// Echoes that did not come though the peer sent packets: the way to it is closed.
+    EchoMissed = "control.data-header.echo.missed",
+    /// Locators without an echo that were given another chance.
+    EchoTriedAgain = "control.data-header.echo.tried-again",
     /// Change-Priority messages sent, repetitions included.
     ChangesSent = "control.change-priority.sent",
     /// Change-Priority messages that a peer acknowledged.

@@ -4,6 +4,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lisp_wire::data_header::MapVersion;
 use lisp_wire::{Action, Eid, EidPrefix, Locator, MappingRecord, Priority, Rloc, Ttl};
 use proto::{Span, Timestamp};
 
@@ -27,6 +28,8 @@ pub(crate) struct Database {
     own: BTreeMap<EidPrefix, Own>,
     /// What is no longer as configured.
     changed: BTreeSet<EidPrefix>,
+    /// Whether anything has changed since it was last asked.
+    touched: bool,
 }
 
 /// One own mapping.
@@ -44,6 +47,8 @@ pub(crate) struct Own {
     proven: BTreeSet<(Timestamp, Rloc)>,
     /// Locators of other xTRs that serve the EID too, as the Map-Server tells of a merged registration.
     pub(crate) siblings: Vec<Locator>,
+    /// Goes up with each change; [`MapVersion::NONE`] where mappings have no versions (RFC 9302).
+    pub(crate) version: MapVersion,
 }
 
 /// Somebody who asked.
@@ -54,7 +59,12 @@ struct Requester {
 }
 
 impl Database {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, now: Timestamp) -> Self {
+        let version = if config.data_header.versions() {
+            first_version(now)
+        } else {
+            MapVersion::NONE
+        };
         let own = config.eids.iter().map(|eid| {
             let standing = if eid.register {
                 Standing::Registered
@@ -70,12 +80,14 @@ impl Database {
                 by_age: BTreeSet::new(),
                 proven: BTreeSet::new(),
                 siblings: Vec::new(),
+                version,
             };
             (eid.prefix, own)
         });
         Self {
             own: own.collect(),
             changed: BTreeSet::new(),
+            touched: true,
         }
     }
 
@@ -105,7 +117,41 @@ impl Database {
             self.own.insert(eid, split);
         }
         self.changed.insert(eid);
-        self.own.get_mut(&eid)
+        self.touched = true;
+        let own = self.own.get_mut(&eid)?;
+        own.becomes_newer();
+        Some(own)
+    }
+
+    /// Whether anything has changed since the last call.
+    pub(crate) const fn take_touched(&mut self) -> bool {
+        std::mem::replace(&mut self.touched, false)
+    }
+
+    /// All own mappings.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&EidPrefix, &Own)> {
+        self.own.iter()
+    }
+
+    /// The versions, to outlive the process.
+    pub(crate) fn versions(&self) -> Vec<(EidPrefix, u16)> {
+        let versioned = self.own.iter().filter(|(_, own)| own.version != MapVersion::NONE);
+        versioned.map(|(eid, own)| (*eid, own.version.get())).collect()
+    }
+
+    /// Goes on from the versions of an earlier process. The restart itself counts as a change: what the configuration
+    /// says may be another thing now.
+    pub(crate) fn resume_versions(&mut self, versions: &[(EidPrefix, u16)]) {
+        for (eid, number) in versions {
+            let own = self
+                .own
+                .get_mut(eid)
+                .filter(|own| own.version != MapVersion::NONE);
+            if let (Some(own), Some(last)) = (own, MapVersion::new(*number)) {
+                own.version = last.next();
+                self.touched = true;
+            }
+        }
     }
 
     /// What must outlive the process.
@@ -156,6 +202,8 @@ impl Database {
             if block.locators.is_empty() && own.standing == Standing::Registered {
                 own.everyone = config.default_locators(block);
                 own.views.clear();
+                own.becomes_newer();
+                self.touched = true;
                 changed.push(*eid);
             }
         }
@@ -196,7 +244,12 @@ impl Database {
     pub(crate) fn set_siblings(&mut self, record: &MappingRecord, config: &Config) {
         if let Some(own) = self.own.get_mut(&record.eid) {
             let others = record.locators.iter().filter(|other| !config.is_own(other.rloc));
-            own.siblings = others.map(|other| config.marked(*other)).collect();
+            let siblings: Vec<Locator> = others.map(|other| config.marked(*other)).collect();
+            if siblings != own.siblings {
+                own.siblings = siblings;
+                own.becomes_newer();
+                self.touched = true;
+            }
         }
     }
 
@@ -227,6 +280,20 @@ impl Database {
     }
 }
 
+/// The locators as a record has them: in the order of their addresses, IPv4 before IPv6, by which the locator-status bits
+/// count (RFC 9301 section 6).
+pub(crate) fn in_order(mut locators: Vec<Locator>) -> Vec<Locator> {
+    locators.sort_by_key(|locator| (locator.path.is_some(), locator.rloc));
+    locators
+}
+
+/// Where versions begin without a memory: at the minute of the clock, so that a restart is newer than what went before,
+/// which did not change once a minute.
+fn first_version(now: Timestamp) -> MapVersion {
+    let minute = now.0 / 60_000_000;
+    MapVersion::new((minute % 4095) as u16).map_or(MapVersion::NONE, MapVersion::next)
+}
+
 /// What the configuration says of an EID.
 fn configured(eid: &EidPrefix, config: &Config) -> Option<Terms> {
     let around = config.eids.iter().filter(|own| own.prefix.covers(eid));
@@ -250,8 +317,14 @@ impl Own {
             eid,
             action: Action::NoAction,
             authoritative: true,
-            map_version: 0,
-            locators,
+            map_version: self.version.get(),
+            locators: in_order(locators),
+        }
+    }
+
+    fn becomes_newer(&mut self) {
+        if self.version != MapVersion::NONE {
+            self.version = self.version.next();
         }
     }
 

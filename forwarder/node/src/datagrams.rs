@@ -44,7 +44,12 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         }
         Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),
         Message::Encapsulated(envelope) => unwrap(&envelope, (from, local), machines, cx),
-        Message::MapReply(reply) if reply.probe => machines.probing.reply(reply.nonce, received_at, cx),
+        Message::MapReply(reply) if reply.probe => {
+            if let Some(rloc) = machines.probing.asked(reply.nonce) {
+                machines.signals.says(rloc, reply.echo_nonce);
+            }
+            machines.probing.reply(reply.nonce, received_at, cx);
+        }
         Message::MapReply(reply) => {
             let Xtr {
                 resolutions,

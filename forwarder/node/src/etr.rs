@@ -72,7 +72,7 @@ pub(crate) fn answer(
     let reply = MapReply {
         nonce: request.nonce,
         probe: false,
-        echo_nonce: false,
+        echo_nonce: cx.config.data_header.toward(client).echo_nonce,
         records: records.into_values().collect(),
     };
     cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
@@ -123,7 +123,7 @@ pub(crate) fn answer_probe(
     let reply = MapReply {
         nonce: request.nonce,
         probe: true,
-        echo_nonce: false,
+        echo_nonce: cx.config.data_header.toward(Rloc(to.ip())).echo_nonce,
         records: vec![record],
     };
     cx.send_to(&Message::MapReply(reply), to, PROBE_REPLY_DSCP);

@@ -62,6 +62,11 @@ pub enum Input {
         /// Which.
         rloc: Rloc,
     },
+    /// A peer that is trusted with marks in data headers, and that the packet path does not know, has sent some.
+    Met {
+        /// Where from.
+        rloc: Rloc,
+    },
     /// The configuration was read anew: [`Config::fixed`](crate::Config::fixed) says what of it does not count. Everything
     /// is registered at once, by the new keys.
     Configured(Box<Config>),

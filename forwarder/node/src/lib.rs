@@ -18,6 +18,7 @@
 //! | `map_server`, `map_resolver` | the mapping system's two roles |
 //! | `referrals` | the Map-Resolver's walk down a delegation tree (RFC 8111) |
 //! | `nat` | an xTR behind a NAT asks how it is seen |
+//! | `signals` | what data headers say and teach: locators down, paths closed one way, mappings that are old |
 //! | `answers` | how much anybody can have us send to one address |
 //! | `pubsub` | the Map-Server's subscribers, and what they are told (RFC 9437) |
 //! | `probing` | RTT, jitter, loss, availability of locators |
@@ -57,6 +58,7 @@ mod registration;
 mod relocation;
 mod replay;
 mod resolution;
+mod signals;
 pub mod state;
 mod subscriber;
 mod tables;

@@ -20,6 +20,7 @@ use crate::nonces::Nonces;
 use crate::probing::Probing;
 use crate::referrals::Referrals;
 use crate::relocation;
+use crate::signals::Signals;
 use crate::state::State;
 use crate::xtr::Xtr;
 
@@ -54,6 +55,7 @@ pub(crate) struct Machines {
     pub(crate) requests: Rate,
     pub(crate) answers: Answers,
     pub(crate) referrals: Referrals,
+    pub(crate) signals: Signals,
 }
 
 impl Node {
@@ -69,6 +71,7 @@ impl Node {
             requests: Rate::per_second(REQUESTS_PER_SECOND, now),
             answers: Answers::new(now),
             referrals: Referrals::default(),
+            signals: Signals::default(),
         };
         let journal = Journal::new(config.change_priority.legacy.type5());
         let mut node = Self {
@@ -168,6 +171,7 @@ impl Node {
                     subscribers.remove(&client);
                 }
                 Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
+                Input::Met { rloc } => machines.signals.met(rloc, cx),
                 Input::Relocated { rlocs } if rlocs.is_empty() => {}
                 Input::Relocated { .. } => relocation::follow(machines, cx),
                 Input::Shutdown => {
@@ -248,6 +252,7 @@ impl Node {
             senders: mobility.guard.nonces(),
             registrants: server.nonces(),
             changes: xtr.database.changes(&self.config),
+            versions: xtr.database.versions(),
         })
     }
 
@@ -263,6 +268,7 @@ impl Node {
         mobility.guard.resume(&state.senders);
         server.resume(&state.registrants);
         xtr.database.resume(&state.changes, &self.config);
+        xtr.database.resume_versions(&state.versions);
     }
 }
 
@@ -274,6 +280,7 @@ impl Machines {
             self.probing.next_deadline(),
             self.mobility.deliveries.next_deadline(),
             self.referrals.next_deadline(),
+            self.signals.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -285,17 +292,20 @@ impl Machines {
         self.server.tick(cx);
         self.referrals.tick(cx);
         self.mobility.deliveries.tick(cx);
-        if let Some(rlocs) = self
-            .xtr
-            .cache
-            .changed_locators()
-            .filter(|_| cx.config.has(Role::Itr))
-        {
+        let changed = self.xtr.cache.changed_locators();
+        if changed {
+            self.signals.outdated();
+        }
+        self.signals.tick(&mut self.xtr, cx);
+        if (self.signals.changed_siblings() | changed) && cx.config.has(Role::Itr) {
+            let siblings = self.signals.siblings().iter().copied();
+            let rlocs = self.xtr.cache.locators().chain(siblings).collect();
             self.probing.follow_cache(&rlocs, cx);
         }
         self.probing.tick(heard, &self.xtr.cache, cx);
         for (rloc, reach) in self.probing.take_reaches() {
             self.xtr.cache.set_reach(rloc, reach);
+            self.signals.set_reach(rloc, reach);
         }
         self.xtr.cache.publish(cx);
         self.probing.report(cx);

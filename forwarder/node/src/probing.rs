@@ -122,6 +122,11 @@ impl Probing {
         });
     }
 
+    /// The locator that a probe under way was sent to.
+    pub(crate) fn asked(&self, nonce: Nonce) -> Option<Rloc> {
+        self.sent.get(&nonce).map(|sent| sent.rloc)
+    }
+
     /// A Map-Reply with the probe bit. What mapping it carries is not looked at: a probe asks whether, not where.
     pub(crate) fn reply(&mut self, nonce: Nonce, received_at: Timestamp, cx: &mut Context<'_>) {
         let Some(sent) = self.sent.get(&nonce).copied() else {

@@ -77,6 +77,8 @@ pub(crate) enum Why {
     Refresh,
     /// The mapping's owner says that it changed (SMR).
     Solicited,
+    /// Packets of the mapping's owner say so, by its version (RFC 9302 section 7.2).
+    Outdated,
 }
 
 impl Resolutions {
@@ -151,17 +153,29 @@ impl Resolutions {
             cx.count(Counter::SolicitsIgnored);
         }
         for eid in asked {
-            self.ask_solicited(eid, cx);
+            self.ask_limited(eid, Why::Solicited, cx);
         }
     }
 
-    fn ask_solicited(&mut self, eid: Eid, cx: &mut Context<'_>) {
+    /// Packets carry a newer version of a mapping than the one that was told. They prove nothing either, and come in
+    /// numbers: the same limits hold.
+    pub(crate) fn outdated(&mut self, eid: Eid, cx: &mut Context<'_>) {
+        self.ask_limited(eid, Why::Outdated, cx);
+    }
+
+    fn ask_limited(&mut self, eid: Eid, why: Why, cx: &mut Context<'_>) {
+        let (followed, ignored) = match why {
+            Why::Outdated => (Counter::VersionsNew, None),
+            _ => (Counter::SolicitsFollowed, Some(Counter::SolicitsIgnored)),
+        };
         let busy = self.open.contains_key(&eid) || self.open.len() >= MOST_OPEN;
         if busy || !self.solicited_rate.allows(cx.now) {
-            cx.count(Counter::SolicitsIgnored);
+            if let Some(ignored) = ignored {
+                cx.count(ignored);
+            }
             return;
         }
-        cx.count(Counter::SolicitsFollowed);
+        cx.count(followed);
         self.solicited.retain(|_, at| cx.now.since(*at) < SOLICITED_EVERY);
         if let Some(last) = self.solicited.get(&eid) {
             // Too soon after the last, but not lost: this may have been the last change.
@@ -169,7 +183,7 @@ impl Resolutions {
                 eid,
                 Open {
                     source: None,
-                    why: Why::Solicited,
+                    why,
                     nonces: Vec::new(),
                     manner: Manner::Subscribe,
                 },
@@ -177,7 +191,7 @@ impl Resolutions {
             self.timers.set(eid, *last + SOLICITED_EVERY);
         } else {
             self.solicited.insert(eid, cx.now);
-            self.ask(eid, None, Why::Solicited, cx);
+            self.ask(eid, None, why, cx);
         }
     }
 
@@ -344,7 +358,7 @@ impl Resolutions {
             from: cx.now,
             span: life_of(record),
         };
-        let mapping = Mapping::new(content, origin, asked, life);
+        let mapping = Mapping::new(content, origin, asked, life).said_by(record, cx.config);
         let passes = match &mapping.content {
             Content::Negative(action) => is_native(*action),
             Content::Locators(_) | Content::Pending => true,

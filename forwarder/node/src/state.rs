@@ -20,6 +20,9 @@ pub struct State {
     /// What was changed in the database since it was configured.
     #[serde(default)]
     pub(crate) changes: Vec<EidChange>,
+    /// The versions of the own mappings (RFC 9302), where they have any.
+    #[serde(default)]
+    pub(crate) versions: Vec<(EidPrefix, u16)>,
 }
 
 /// An own mapping that is no longer as configured.

@@ -28,9 +28,10 @@ impl Xtr {
             cache: Cache::new(
                 config.eids.iter().map(|own| own.prefix),
                 config.rlocs.iter().map(|own| own.rloc),
-            ),
+            )
+            .heeding(config.data_header.any()),
             resolutions: Resolutions::new(now),
-            database: Database::new(config),
+            database: Database::new(config, now),
             registrations: Registrations::default(),
             subscriber: Subscriber::default(),
             relocation: Relocation::default(),

@@ -86,6 +86,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
             timeout: raw.probing.timeout.0,
             down_after: raw.probing.down_after,
         },
+        data_header: raw.data_header.checked()?,
         name: raw.name,
         rlocs,
     };

@@ -12,6 +12,8 @@ use proto::{SiteName, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::data_header::RawDataHeader;
+
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
@@ -49,6 +51,8 @@ pub(super) struct RawConfig {
     pub(super) change_priority: RawChangePriority,
     #[serde(default)]
     pub(super) probing: RawProbing,
+    #[serde(default)]
+    pub(super) data_header: RawDataHeader,
     pub(super) control: Option<RawControl>,
     pub(super) state_dir: Option<PathBuf>,
 }

@@ -105,6 +105,49 @@ fn subscriptions_are_off_until_a_key_is_named_for_them() {
 }
 
 #[test]
+fn data_headers_say_and_believe_nothing_until_peers_are_trusted() {
+    let toward = |said: &str, rloc: &str| {
+        let text = format!("{WHOLE}data_header: {said}\n");
+        let config = Config::parse(Path::new("telco.yaml"), &text).unwrap();
+        let signals = config.node.data_header.toward(Rloc(rloc.parse().unwrap()));
+        [signals.locator_status, signals.echo_nonce, signals.map_version]
+    };
+    let peers = "peers: [172.16.0.0/16, { rlocs: 172.16.9.0/24, echo_nonce: false, map_version: true }]";
+    let said = format!("{{ locator_status: true, echo_nonce: true, {peers} }}");
+    assert_eq!(toward(&said, "172.16.0.2"), [true, true, false]);
+    assert_eq!(toward(&said, "172.16.9.2"), [true, false, true]);
+    assert_eq!(toward(&said, "192.0.2.1"), [false; 3]);
+    let bare = Config::parse(Path::new("telco.yaml"), WHOLE).unwrap();
+    assert!(!bare.node.data_header.any());
+    let refused = |said: &str| refusal(&format!("{WHOLE}data_header: {said}\n"));
+    let wrong = [
+        (
+            "{ echo_nonce: true }",
+            "data_header.peers: say which peers are trusted",
+        ),
+        (
+            "{ peers: [172.16.0.0/16] }",
+            "data_header.peers[0]: nothing is switched on",
+        ),
+        (
+            "{ map_version: true, peers: ['[7]172.16.0.0/16'] }",
+            "data_header.peers[0]: locators have no",
+        ),
+        (
+            "{ echo_nonce: true, echo_wait: 1ms, peers: [172.16.0.0/16] }",
+            "data_header.echo_wait: must be at least 100ms",
+        ),
+    ];
+    for (said, why) in wrong {
+        let refused = refused(said);
+        assert!(
+            refused.starts_with("/etc/pacao/telco.yaml:21:") && refused.contains(why),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn tenants_have_an_interface_and_a_table_each() {
     let path = Path::new("/etc/pacao/telco.yaml");
     let one = "tun: { name: lisp0, uplink_mtu: 1500, routes: [10.2.0.0/16] }";

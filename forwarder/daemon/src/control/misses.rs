@@ -23,6 +23,7 @@ impl Control {
                     self.missed(eid, source, &packet);
                     self.ear.give_back(pool, packet);
                 }
+                Word::Met { locator } => self.desk.inputs.push_back(Input::Met { rloc: Rloc(locator) }),
                 Word::TooNarrow { locator } => self.refused(Refusal::TooNarrow(locator)),
                 Word::Unreachable { locator } => self.refused(Refusal::Unreachable(locator)),
             }

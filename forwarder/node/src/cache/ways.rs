@@ -33,12 +33,13 @@ pub(super) enum Families {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
     pub(super) table: &'a MapCache,
-    pub(super) down: &'a BTreeSet<Rloc>,
+    /// Who is down: by probes, for want of an echo, by the word of the mapping's owner.
+    pub(super) down: [&'a BTreeSet<Rloc>; 3],
 }
 
 impl Known<'_> {
     fn reach(&self, rloc: Rloc) -> Reach {
-        if self.down.contains(&rloc) {
+        if self.down.iter().any(|down| down.contains(&rloc)) {
             Reach::Down
         } else {
             Reach::Up
@@ -203,7 +204,11 @@ mod tests {
         let locator = over(&[Hop::loose(rloc(1)), middle, Hop::loose(rloc(3))]);
         let known = Known {
             table: &MapCache::new(),
-            down: &down.iter().copied().map(rloc).collect(),
+            down: [
+                &down.iter().copied().map(rloc).collect(),
+                &BTreeSet::new(),
+                &BTreeSet::new(),
+            ],
         };
         let mut ways = Ways::new([rloc(own)].into_iter());
         let (way, _) = ways.next(&locator, mapping(), known);
@@ -256,7 +261,7 @@ mod tests {
         let mut table = MapCache::new();
         let known = Known {
             table: &table,
-            down: &down,
+            down: [&down; 3],
         };
         let (way, _) = ways.next(&locator, mapping(), known);
         assert!(!way.priority.usable(), "{way:?}");
@@ -271,7 +276,7 @@ mod tests {
         });
         let known = Known {
             table: &table,
-            down: &down,
+            down: [&down; 3],
         };
         let (way, reach) = ways.next(&locator, mapping(), known);
         assert_eq!((way.rloc, reach, way.path), (rloc(7), Reach::Up, locator.path));

@@ -14,6 +14,7 @@ impl Config {
             roles,
             eids,
             probing,
+            data_header,
             ..
         } = newer;
         let fields = [
@@ -24,6 +25,7 @@ impl Config {
             ("roles", *roles != self.roles),
             ("eids", *eids != self.eids),
             ("probing", *probing != self.probing),
+            ("data_header", *data_header != self.data_header),
         ];
         let differing = fields.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(field, _)| field).collect()
@@ -40,5 +42,6 @@ impl Config {
         self.roles = running.roles;
         self.eids = running.eids;
         self.probing = running.probing;
+        self.data_header = running.data_header;
     }
 }

@@ -7,7 +7,8 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use node::Config;
 use node::config::{
-    ChangePriority, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site,
+    ChangePriority, DataHeader, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope,
+    ScopedKey, Site,
 };
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
@@ -98,6 +99,7 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
             ..ChangePriority::default()
         },
         probing: Probing::default(),
+        data_header: DataHeader::default(),
     }
 }
 

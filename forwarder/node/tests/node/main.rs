@@ -14,6 +14,7 @@
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
 //! | `looking` | the message log, tables page by page |
 //! | `rolling` | keys replaced while everything runs |
+//! | `signalling` | data headers: locators down, paths closed one way, versions of mappings |
 //! | `merging` | registrations of several xTRs that make one mapping; xTRs behind NATs |
 //! | `delegating` | delegation trees; how much anybody can have sent to one address |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
@@ -36,3 +37,4 @@ mod publishing;
 mod registering;
 mod resolving;
 mod rolling;
+mod signalling;

@@ -128,6 +128,20 @@ impl Network {
         self.delays.insert((b, a), one_way);
     }
 
+    /// The member with this address, if it is alive.
+    pub(crate) fn index_of(&self, address: IpAddr) -> Option<usize> {
+        let alive = |member: &Member| member.node.is_some();
+        let holds = |member: &Member| member.config.rlocs.iter().any(|own| own.rloc.0 == address);
+        self.members
+            .iter()
+            .position(|member| alive(member) && holds(member))
+    }
+
+    /// A member's first address.
+    pub(crate) fn address_of(&self, index: usize) -> IpAddr {
+        self.members[index].config.rlocs[0].rloc.0
+    }
+
     pub(crate) fn member(&self, index: usize) -> &Member {
         &self.members[index]
     }
