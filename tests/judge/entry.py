@@ -10,6 +10,7 @@ import json
 import math
 import sys
 
+from answer import answer
 import highspy
 
 
@@ -51,7 +52,7 @@ def solve(case):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         cases = json.load(file)
-    json.dump([solve(case) for case in cases], sys.stdout)
+    answer([solve(case) for case in cases])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ proved no plan can go below.
 import json
 import sys
 
+from answer import answer
 import highspy
 
 from country import late, read_counts
@@ -100,4 +101,4 @@ def at_loads(country, loads):
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as file:
         given = json.load(file)
-    print(json.dumps(solve(given, *map(float, sys.argv[2:3]))))
+    answer(solve(given, *map(float, sys.argv[2:3])))

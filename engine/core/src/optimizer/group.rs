@@ -17,6 +17,7 @@
 //! | `paths` | chains and circles of moves on the graph of sites |
 //! | `ruin` | leaves local optima |
 //! | `dual`, `offer` | prices, and the bound they prove |
+//! | `tree` | the bound of all plans: parted by loads where prices cannot choose |
 //! | `bundle` | which prices to try next, and a plan in outline |
 //! | `solver` | search and proof in turn; changes while it runs |
 //! | `plan` | what comes out |
@@ -32,6 +33,7 @@ mod plan;
 mod problem;
 mod ruin;
 mod solver;
+mod tree;
 
 pub use plan::{Badge, LeftOut, Plan};
 pub use problem::{Area, LoadLatency, Problem, ProblemError, Site, UNREACHABLE};

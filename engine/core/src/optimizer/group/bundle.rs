@@ -5,7 +5,11 @@
 //! known (Lemarechal's proximal bundle method, one bundle a site). The charge's dual is a plan in shares of choices:
 //! each site's shares sum to one, and where it serves areas short or over, prices go up or down in proportion.
 
-use super::offer::Take;
+use std::sync::Arc;
+
+use super::dual::FINE;
+use super::offer::{Levels, Take};
+use super::problem::Problem;
 
 /// Choices of one site at most.
 const CHOICES: usize = 40;
@@ -30,7 +34,9 @@ const NEAR: u32 = 64;
 #[derive(Clone, Debug)]
 struct Choice {
     /// Whom it takes.
-    users: Vec<(u32, u32)>,
+    users: Arc<[(u32, u32)]>,
+    /// The load they see.
+    level: u32,
     /// What they cost there, price fractions.
     cost: f64,
     /// Its share.
@@ -70,6 +76,11 @@ impl Bundle {
         self.nulls = 0;
     }
 
+    /// The best prices now prove `bound`.
+    pub(super) fn raise(&mut self, bound: i64) {
+        self.bound = bound as f64;
+    }
+
     /// A plan in outline: for each site, whom the choices of one load that has a share take on average. `draw` picks
     /// the load: 0 to 1 along the shares, `None` for the load of most.
     pub(super) fn outline(&self, mut draw: impl FnMut() -> Option<f64>) -> Vec<Vec<(u32, f64)>> {
@@ -79,31 +90,76 @@ impl Bundle {
             .collect()
     }
 
+    /// The load of each site with most of its shares.
+    pub(super) fn levels(&self) -> Vec<u32> {
+        let most = |choices: &Vec<Choice>| {
+            let share = |level: u32| -> f64 {
+                let at = choices.iter().filter(|choice| choice.level == level);
+                at.map(|choice| choice.share).sum()
+            };
+            let levels = choices.iter().map(|choice| choice.level);
+            levels.max_by(|&a, &b| share(a).total_cmp(&share(b))).unwrap_or(0)
+        };
+        self.sites.iter().map(most).collect()
+    }
+
     /// What sites chose at `prices`.
     pub(super) fn learn(&mut self, prices: &[i64], takes: &[Take]) {
         self.sites.resize_with(takes.len(), Vec::new);
         for (choices, take) in self.sites.iter_mut().zip(takes) {
-            let income: i64 = take
-                .users
-                .iter()
-                .map(|&(area, n)| prices[area as usize] * i64::from(n))
-                .sum();
-            let cost = (income - take.earned) as f64;
-            if choices
-                .iter()
-                .any(|known| known.users == take.users && known.cost <= cost)
-            {
-                continue;
-            }
-            let share = if choices.is_empty() { 1.0 } else { 0.0 };
-            choices.push(Choice {
-                users: take.users.clone(),
-                cost,
-                share,
-                age: 0,
-                worth: 0.0,
-            });
+            learn(choices, prices, take);
         }
+    }
+
+    /// From now on `site` may only have `levels`; `take` is its best of these at `prices`.
+    pub(super) fn restrict(&mut self, (site, levels): (usize, Levels), prices: &[i64], take: &Take) {
+        let Some(choices) = self.sites.get_mut(site) else {
+            return;
+        };
+        choices.retain(|choice| levels.have(choice.level));
+        learn(choices, prices, take);
+        let all: f64 = choices.iter().map(|choice| choice.share).sum();
+        if all > 0.0 {
+            for choice in choices.iter_mut() {
+                choice.share /= all;
+            }
+        } else if let Some(choice) = choices.last_mut() {
+            choice.share = 1.0;
+        }
+        self.nulls = 0;
+    }
+
+    /// The site whose shares of choices promise most that no load can keep, and the load between its choices.
+    pub(super) fn torn(&self, problem: &Problem) -> Option<(usize, u32)> {
+        let torn = |(site, choices): (usize, &Vec<Choice>)| {
+            let held = || choices.iter().filter(|choice| choice.share > 0.0);
+            let (least, most) = held().fold((u32::MAX, 0), |(least, most), choice| {
+                (least.min(choice.level), most.max(choice.level))
+            });
+            if least >= most {
+                return None;
+            }
+            let mean: f64 = held().map(|choice| choice.share * f64::from(choice.level)).sum();
+            let split = (mean as u32).clamp(least, most - 1);
+            let (below, above) = (problem.delay(site, split), problem.delay(site, split + 1));
+            let delay = f64::from(below) + f64::from(above - below) * (mean - f64::from(split));
+            let column = problem.column(site);
+            let truth = held().flat_map(|choice| choice.users.iter().map(|user| (choice.share, user)));
+            let truth: f64 = truth
+                .map(|(share, &(area, users))| {
+                    share * f64::from(users) * (f64::from(column[area as usize]) + delay).max(0.0)
+                })
+                .sum();
+            let promise: f64 = held().map(|choice| choice.share * choice.cost).sum();
+            let spread = f64::from(most - least) * 1e-6;
+            Some(((truth * FINE as f64 - promise).max(0.0) + spread, site, split))
+        };
+        self.sites
+            .iter()
+            .enumerate()
+            .filter_map(torn)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, site, split)| (site, split))
     }
 
     /// The next prices to try, towards `target`.
@@ -146,7 +202,7 @@ impl Bundle {
     fn short(&self) -> Vec<f64> {
         let mut short = self.users.clone();
         for choice in self.sites.iter().flatten().filter(|choice| choice.share > 0.0) {
-            for &(area, users) in &choice.users {
+            for &(area, users) in choice.users.iter() {
                 short[area as usize] -= choice.share * f64::from(users);
             }
         }
@@ -199,6 +255,26 @@ impl Bundle {
             }
         }
     }
+}
+
+fn learn(choices: &mut Vec<Choice>, prices: &[i64], take: &Take) {
+    let income = |&(area, users): &(u32, u32)| prices[area as usize] * i64::from(users);
+    let cost = (take.users.iter().map(income).sum::<i64>() - take.earned) as f64;
+    if choices
+        .iter()
+        .any(|known| *known.users == *take.users && known.cost <= cost)
+    {
+        return;
+    }
+    let share = if choices.is_empty() { 1.0 } else { 0.0 };
+    choices.push(Choice {
+        users: take.users.as_slice().into(),
+        level: take.level,
+        cost,
+        share,
+        age: 0,
+        worth: 0.0,
+    });
 }
 
 fn outline(choices: &[Choice], drawn: Option<f64>) -> Vec<(u32, f64)> {

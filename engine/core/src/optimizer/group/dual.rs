@@ -2,128 +2,212 @@
 //!
 //! For any price pi_j of serving a user of area j, no plan costs less than
 //! `sum_j w_j pi_j - sum_d max_k g_d(k)`, where `g_d(k)` is the most that site d can earn with at most k users
-//! who all see the load of k: the k best of `pi_j - max(0, lateness_jd + f_d(k))`. [`Market::quote`] finds the
-//! maximum over all k exactly, in whole numbers, so the bound holds to the last unit.
+//! who all see the load of k: the k best of `pi_j - max(0, lateness_jd + f_d(k))`. [`Exchange::quote`] finds the
+//! maximum over all k that the site may have exactly, in whole numbers, so the bound holds to the last unit.
+
+use std::sync::{Mutex, PoisonError};
 
 use super::bundle::Bundle;
-use super::offer::{Offer, Take};
+use super::offer::{Levels, Offer, Prices, Take};
 use super::problem::{LEFT_OUT, Problem};
 
 /// Prices are in fractions of a microsecond.
 pub(super) const FINE: i64 = 256;
+/// Fewer areas than this at all sites together are not worth a second thread.
+const WORTH_THREADS: usize = 50_000;
 
-/// Prices, what they prove, and how they are improved.
+/// Where sites say what they would take, several at a time.
 #[derive(Debug)]
-pub(super) struct Market {
+pub(super) struct Exchange {
+    desks: Vec<Offer>,
+    takes: Vec<Take>,
+}
+
+impl Exchange {
+    /// With so many threads at most; what is quoted does not depend on them.
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            desks: (0..threads.max(1)).map(|_| Offer::default()).collect(),
+            takes: Vec::new(),
+        }
+    }
+
+    /// The bound at `prices`, [`FINE`] fractions of a microsecond.
+    fn quote(&mut self, problem: &Problem, prices: &[i64], levels: &[Levels]) -> i64 {
+        self.takes.resize_with(problem.sites().len(), Take::default);
+        let income = prices.iter().zip(problem.areas());
+        let income: i64 = income.map(|(price, area)| price * i64::from(area.users)).sum();
+        let prices = Prices::new(problem, prices);
+        let work = problem.areas().len() * problem.sites().len();
+        let desks = if work < WORTH_THREADS { 1 } else { self.desks.len() };
+        let queue = Mutex::new(self.takes.iter_mut().zip(levels).enumerate());
+        let serve = |desk: &mut Offer| {
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((site, (take, &levels))) = next else {
+                    return;
+                };
+                desk.best(problem, &prices, (site, levels), take);
+            }
+        };
+        if let [own, others @ ..] = &mut self.desks[..desks] {
+            std::thread::scope(|scope| {
+                for desk in others {
+                    scope.spawn(|| serve(desk));
+                }
+                serve(own);
+            });
+        }
+        income - self.takes.iter().map(|take| take.earned).sum::<i64>()
+    }
+}
+
+/// Part of all plans, those in which each site has one of its levels; prices, what they prove of these plans, and how
+/// they are improved.
+#[derive(Clone, Debug)]
+pub(super) struct Branch {
+    levels: Vec<Levels>,
     /// pi_j of the best bound so far.
     best: Vec<i64>,
     /// The bound, [`FINE`] fractions of a microsecond.
     bound: i64,
-    /// The prices tried.
-    at: Vec<f64>,
+    /// What each site earns at the best prices.
+    earned: Vec<i64>,
     bundle: Bundle,
-    offer: Offer,
-    takes: Vec<Take>,
+    /// Steps since the bound was looked at, and what it was then.
+    steps: u32,
+    mark: i64,
 }
 
-impl Market {
-    pub(super) fn new(problem: &Problem) -> Self {
+impl Branch {
+    /// All plans.
+    pub(super) fn whole(problem: &Problem) -> Self {
+        let all = |site| Levels {
+            least: 0,
+            most: problem.room(site),
+        };
         Self {
+            levels: (0..problem.sites().len()).map(all).collect(),
             best: Vec::new(),
             bound: i64::MIN,
-            at: Vec::new(),
+            earned: Vec::new(),
             bundle: Bundle::default(),
-            offer: Offer::default(),
-            takes: vec![Take::default(); problem.sites().len()],
+            steps: 0,
+            mark: i64::MIN,
         }
     }
 
-    /// What is proven of the excess, whole microseconds.
-    pub(super) fn bound_us(&self) -> i64 {
-        if self.bound == i64::MIN {
-            return 0;
-        }
-        // Costs are whole microseconds, so the bound may be rounded up.
-        self.bound.div_euclid(FINE) + i64::from(self.bound.rem_euclid(FINE) > 0)
+    /// What is proven of its plans.
+    pub(super) fn bound(&self) -> i64 {
+        self.bound
     }
 
-    /// A plan in outline: whom each site would have, in part, by the shares of what was tried (see [`Bundle::outline`]).
-    pub(super) fn outline(&self, draw: impl FnMut() -> Option<f64>) -> Vec<Vec<(u32, f64)>> {
-        self.bundle.outline(draw)
+    /// The prices that proved it.
+    pub(super) fn best(&self) -> &Vec<i64> {
+        &self.best
     }
 
-    /// What is proven no longer holds: the problem changed. The prices are kept as a start.
-    pub(super) fn doubt(&mut self) {
-        self.bound = i64::MIN;
-        self.bundle = Bundle::default();
+    pub(super) fn bundle(&self) -> &Bundle {
+        &self.bundle
     }
 
-    /// Tries the prices that slots at each column, `worth` microseconds, lead to.
-    pub(super) fn try_worth(&mut self, problem: &Problem, delays: &[i32], worth: &[i64]) {
-        let prices: Vec<f64> = (0..problem.areas().len())
-            .map(|area| {
-                let each = problem.row(area).iter().zip(delays).zip(worth);
-                let price = each.map(|((late, delay), worth)| i64::from((late + delay).max(0)) + worth);
-                (price.min().unwrap_or(0) * FINE) as f64
-            })
-            .collect();
-        self.try_prices(problem, prices);
-    }
-
-    /// Tries the best prices known once more, for a problem that has changed.
-    pub(super) fn try_best(&mut self, problem: &Problem) {
-        let mut prices: Vec<f64> = self.best.iter().map(|&price| price as f64).collect();
-        prices.resize(problem.areas().len(), 0.0);
-        self.try_prices(problem, prices);
-    }
-
-    fn try_prices(&mut self, problem: &Problem, prices: Vec<f64>) {
-        self.at = prices;
-        self.quote(problem);
-        let tried = self.prices();
-        self.bundle.learn(&tried, &self.takes);
-        let users = problem.areas().iter().map(|area| f64::from(area.users)).collect();
-        self.bundle.start(&self.best, self.bound, users);
-    }
-
-    /// Tries the prices that all tried before lead to. Whether the bound rose.
-    pub(super) fn step(&mut self, problem: &Problem, target: i64) -> bool {
-        let target = target.saturating_mul(FINE) as f64;
-        self.at = self.bundle.next(target);
-        let prices = self.prices();
+    /// Tries prices from elsewhere, [`FINE`] fractions of a microsecond.
+    pub(super) fn try_prices(&mut self, problem: &Problem, exchange: &mut Exchange, prices: &[f64]) {
         let before = self.bound;
-        let bound = self.quote(problem);
-        self.bundle.told(&prices, bound);
-        self.bundle.learn(&prices, &self.takes);
-        self.bound > before
-    }
-
-    fn prices(&self) -> Vec<i64> {
-        let most = i64::from(LEFT_OUT) * FINE;
-        self.at
-            .iter()
-            .map(|&price| (price.round() as i64).clamp(0, most))
-            .collect()
-    }
-
-    /// The bound at the present prices, exactly. Kept if it is the best.
-    fn quote(&mut self, problem: &Problem) -> i64 {
-        let prices = self.prices();
-        self.offer.price(problem, &prices);
-        let mut bound: i64 = prices
-            .iter()
-            .zip(problem.areas())
-            .map(|(price, area)| price * i64::from(area.users))
-            .sum();
-        self.takes.resize_with(problem.sites().len(), Take::default);
-        for (site, take) in self.takes.iter_mut().enumerate() {
-            self.offer.best(problem, site, take);
-            bound -= take.earned;
+        self.quote(problem, exchange, &whole(prices));
+        if self.bound > before {
+            let users = problem.areas().iter().map(|area| f64::from(area.users)).collect();
+            self.bundle.start(&self.best, self.bound, users);
         }
+    }
+
+    /// Tries the prices that all tried before lead to.
+    pub(super) fn step(&mut self, problem: &Problem, exchange: &mut Exchange, target: i64) {
+        let target = target.saturating_mul(FINE) as f64;
+        let prices = whole(&self.bundle.next(target));
+        let bound = self.quote(problem, exchange, &prices);
+        self.bundle.told(&prices, bound);
+        self.steps += 1;
+    }
+
+    /// Whether the last `steps` of prices raised the bound by less than `share` of what is missing of `target`.
+    pub(super) fn stuck(&mut self, target: i64, (steps, share): (u32, f64)) -> bool {
+        if self.steps < steps {
+            return false;
+        }
+        let gain = self.bound.saturating_sub(self.mark) as f64;
+        let missing = target.saturating_mul(FINE).saturating_sub(self.bound) as f64;
+        (self.steps, self.mark) = (0, self.bound);
+        gain < share * missing
+    }
+
+    /// Its plans in two parts, by the load of the site that prices do least for; `None` if that is no help.
+    pub(super) fn parts(&self, problem: &Problem, exchange: &mut Exchange) -> Option<[Self; 2]> {
+        let (site, split) = self.bundle.torn(problem).or_else(|| self.open())?;
+        let Levels { least, most } = self.levels[site];
+        let low = Levels { least, most: split };
+        let high = Levels {
+            least: split + 1,
+            most,
+        };
+        let prices = Prices::new(problem, &self.best);
+        Some([low, high].map(|levels| {
+            let mut take = Take::default();
+            exchange.desks[0].best(problem, &prices, (site, levels), &mut take);
+            let mut part = self.clone();
+            part.levels[site] = levels;
+            part.bound += part.earned[site] - take.earned;
+            part.earned[site] = take.earned;
+            part.bundle.restrict((site, levels), &self.best, &take);
+            part.bundle.raise(part.bound);
+            part.bound = part.bound.max(part.without_prices(problem));
+            (part.steps, part.mark) = (0, part.bound);
+            part
+        }))
+    }
+
+    /// The site with most loads to choose from, and its present load as the end of a part.
+    fn open(&self) -> Option<(usize, u32)> {
+        let range = |site: &usize| self.levels[*site].most - self.levels[*site].least;
+        let site = (0..self.levels.len())
+            .max_by_key(range)
+            .filter(|site| range(site) > 0)?;
+        let Levels { least, most } = self.levels[site];
+        let now = *self.bundle.levels().get(site)?;
+        Some((
+            site,
+            if now > least { now - 1 } else { now }.clamp(least, most - 1),
+        ))
+    }
+
+    /// What room and loads alone prove.
+    fn without_prices(&self, problem: &Problem) -> i64 {
+        let users = problem.users().cast_signed();
+        let most: i64 = self.levels.iter().map(|levels| i64::from(levels.most)).sum();
+        let least: i64 = self.levels.iter().map(|levels| i64::from(levels.least)).sum();
+        if least > users {
+            // There are no such plans.
+            return i64::MAX;
+        }
+        (users - most).max(0) * i64::from(LEFT_OUT) * FINE
+    }
+
+    fn quote(&mut self, problem: &Problem, exchange: &mut Exchange, prices: &[i64]) -> i64 {
+        let bound = exchange.quote(problem, prices, &self.levels);
+        self.bundle.learn(prices, &exchange.takes);
         if bound > self.bound {
             self.bound = bound;
-            self.best = prices;
+            self.best = prices.to_vec();
+            self.earned = exchange.takes.iter().map(|take| take.earned).collect();
         }
         bound
     }
+}
+
+fn whole(prices: &[f64]) -> Vec<i64> {
+    let most = i64::from(LEFT_OUT) * FINE;
+    prices
+        .iter()
+        .map(|&price| (price.round() as i64).clamp(0, most))
+        .collect()
 }

@@ -7,21 +7,42 @@
 use super::dual::FINE;
 use super::problem::Problem;
 
+/// Users that a site may have: its load is one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Levels {
+    pub(super) least: u32,
+    pub(super) most: u32,
+}
+
+impl Levels {
+    pub(super) fn have(self, level: u32) -> bool {
+        (self.least..=self.most).contains(&level)
+    }
+}
+
 /// What a site earns and whom it takes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Take {
     /// [`FINE`] fractions of a microsecond.
     pub(super) earned: i64,
+    /// Users at most, all of whom see the load of so many.
+    pub(super) level: u32,
     /// Area, users.
     pub(super) users: Vec<(u32, u32)>,
 }
 
-/// Prices, and room to work in.
+/// What serving a user of each area earns.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
-    prices: Vec<i64>,
+pub(super) struct Prices {
+    /// [`FINE`] fractions of a microsecond.
+    each: Vec<i64>,
     /// Areas by price, the dearest first.
     order: Vec<u32>,
+}
+
+/// Room to work in.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
     wanted: Vec<Wanted>,
     in_time: Line,
     late: Line,
@@ -51,29 +72,43 @@ struct Line {
     value: i64,
 }
 
-impl Offer {
-    /// Sets the prices, [`FINE`] fractions of a microsecond.
-    pub(super) fn price(&mut self, problem: &Problem, prices: &[i64]) {
-        self.prices.clear();
-        self.prices.extend_from_slice(prices);
-        self.order.clear();
+impl Prices {
+    /// Prices, [`FINE`] fractions of a microsecond.
+    pub(super) fn new(problem: &Problem, prices: &[i64]) -> Self {
         let areas = problem.areas();
         let worthy = |&area: &u32| prices[area as usize] > 0 && areas[area as usize].users > 0;
-        self.order.extend((0..areas.len() as u32).filter(worthy));
-        self.order
-            .sort_unstable_by_key(|&area| std::cmp::Reverse(prices[area as usize]));
+        let mut order: Vec<u32> = (0..areas.len() as u32).filter(worthy).collect();
+        order.sort_unstable_by_key(|&area| std::cmp::Reverse(prices[area as usize]));
+        Self {
+            each: prices.to_vec(),
+            order,
+        }
     }
+}
 
-    /// The best choice of `site`.
-    pub(super) fn best(&mut self, problem: &Problem, site: usize, take: &mut Take) {
+impl Offer {
+    /// The best choice of `site` at one of `levels`.
+    pub(super) fn best(
+        &mut self,
+        problem: &Problem,
+        prices: &Prices,
+        (site, levels): (usize, Levels),
+        take: &mut Take,
+    ) {
         take.earned = 0;
+        take.level = levels.least;
         take.users.clear();
         let delays = problem.delays(site);
-        if delays.len() < 2 || !self.line_up(problem, site, delays[1]) {
+        let first = levels.least.max(1) as usize;
+        let Some(&least_delay) = delays.get(first) else {
+            return;
+        };
+        if !self.line_up(problem, prices, site, least_delay) {
             return;
         }
         let mut best = (0, 0, 0);
-        for (k, &delay) in (0_i64..).zip(delays).skip(1) {
+        let within = (levels.most as usize + 1).saturating_sub(first);
+        for (k, &delay) in (0_i64..).zip(delays).skip(first).take(within) {
             self.turn(delay);
             let delay = i64::from(delay) * FINE;
             let worst = self.settle(k, delay);
@@ -92,17 +127,18 @@ impl Offer {
         let (earned, k, least) = best;
         if earned > 0 {
             take.earned = earned;
+            take.level = k as u32;
             self.write_down(take, delays[k as usize], k, least);
         }
     }
 
     /// Puts those whom the site could earn from in both lines; whether there are any.
-    fn line_up(&mut self, problem: &Problem, site: usize, least_delay: i32) -> bool {
+    fn line_up(&mut self, problem: &Problem, prices: &Prices, site: usize, least_delay: i32) -> bool {
         let column = problem.column(site);
         self.wanted.clear();
-        for &area in &self.order {
+        for &area in &prices.order {
             let late = column[area as usize];
-            let price = self.prices[area as usize];
+            let price = prices.each[area as usize];
             if price > i64::from((late + least_delay).max(0)) * FINE {
                 let users = i64::from(problem.areas()[area as usize].users);
                 self.wanted.push(Wanted {

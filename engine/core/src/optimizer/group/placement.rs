@@ -62,6 +62,18 @@ impl Placement {
         placement
     }
 
+    /// Those who have a place in `counts`, where there is room for them.
+    pub(super) fn like(problem: &Problem, counts: &[u32]) -> Self {
+        let mut placement = Self::empty(problem);
+        for (area, row) in counts.chunks_exact(problem.columns()).enumerate() {
+            for (site, &users) in row[..problem.nowhere()].iter().enumerate() {
+                let users = users.min(placement.free(problem, site));
+                placement.add(problem, site, Batch { area, users });
+            }
+        }
+        placement
+    }
+
     /// Takes in that the column's load, users or room changed.
     pub(super) fn weigh(&mut self, problem: &Problem, column: usize) {
         let host = &self.hosts[column];

@@ -42,6 +42,8 @@ pub struct Badge {
     pub lower_bound: f64,
     /// (F - bound) / F.
     pub gap: f64,
+    /// Whether no plan is better, to the microsecond.
+    pub optimal: bool,
     /// What finding and proving it took, as the caller measured: this crate has no clock.
     pub spent: Duration,
     /// Users who would be served just as well at another site, F unchanged: how free the choice was.
@@ -52,6 +54,11 @@ impl Plan {
     /// The excess in units of T.
     pub fn excess(&self, problem: &Problem) -> f64 {
         self.excess_us as f64 / f64::from(problem.bound_us())
+    }
+
+    /// Whether the bound meets it: no plan is better, to the microsecond.
+    pub fn is_optimal(&self) -> bool {
+        self.excess_us == self.excess_bound_us
     }
 
     /// (excess - its bound) / excess; 0 where there is no excess.

@@ -346,6 +346,18 @@ impl Problem {
         problem
     }
 
+    /// The same areas and sites, each of which takes as many as `levels` say at most and is as slow as with so many: a
+    /// transportation problem.
+    pub(super) fn at_levels(&self, levels: &[u32]) -> Self {
+        let mut problem = self.clone();
+        for (site, &level) in levels.iter().enumerate() {
+            problem.delay[site] = vec![self.delay(site, level); level as usize + 1];
+            problem.sites[site].capacity = level;
+            problem.sites[site].load = 0;
+        }
+        problem
+    }
+
     pub(super) fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
         know("area", area, self.areas.len())?;
         let before = std::mem::replace(&mut self.areas[area].users, users);

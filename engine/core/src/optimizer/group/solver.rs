@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::coarse::Groups;
-use super::dual::Market;
 use super::placement::{Batch, Placement};
 use super::plan::{Badge, Plan};
 use super::problem::{LEFT_OUT, Problem, ProblemError, know};
+use super::tree::Tree;
 use super::{greedy, paths, ruin};
 
 /// Steps of prices between two looks for a better plan.
@@ -21,7 +21,7 @@ const SWEEPS: u32 = 4;
 pub struct Solver {
     problem: Problem,
     placement: Placement,
-    market: Market,
+    proof: Tree,
     cost: i64,
     chance: u64,
     /// Users who arrived since it was settled, and so have no home.
@@ -33,7 +33,7 @@ impl Solver {
     pub fn new(problem: Problem) -> Self {
         Self {
             placement: Placement::empty(&problem),
-            market: Market::new(&problem),
+            proof: Tree::new(&problem, 1),
             cost: 0,
             chance: 0x9E37_79B9_7F4A_7C15,
             arrived: 0,
@@ -52,7 +52,7 @@ impl Solver {
         Plan::new(
             &self.problem,
             self.placement.counts(),
-            (cost, self.market.bound_us()),
+            (cost, self.proof.bound_us()),
         )
     }
 
@@ -63,6 +63,7 @@ impl Solver {
             objective: plan.objective,
             lower_bound: plan.lower_bound,
             gap: plan.gap,
+            optimal: plan.is_optimal(),
             spent,
             ties: self.ties(),
         }
@@ -110,11 +111,13 @@ impl Solver {
         if self.good_enough(gap) {
             return;
         }
-        self.price(stop);
+        if self.proof.is_whole() {
+            self.price(stop);
+        }
         let mut round = 0_u32;
         while !self.good_enough(gap) && !stop() {
             for _ in 0..STEPS {
-                self.market.step(&self.problem, self.cost);
+                self.proof.step(&self.problem, self.cost);
                 if self.good_enough(gap) || stop() {
                     return;
                 }
@@ -123,10 +126,10 @@ impl Solver {
                 // Another plan altogether would move too many; only the bound is worked on.
                 continue;
             }
-            if round.is_multiple_of(2) {
-                self.follow_outline(round, stop);
-            } else {
-                self.rebuild_parts(stop);
+            match round % 5 {
+                0 | 2 => self.follow_outline(round, stop),
+                1 | 3 => self.rebuild_parts(stop),
+                _ => self.follow_levels(stop),
             }
             round += 1;
         }
@@ -134,7 +137,7 @@ impl Solver {
 
     /// One quote of the prices known and one of those the plan leads to: a quick proof after a change.
     pub fn price(&mut self, stop: &mut dyn FnMut() -> bool) {
-        self.market.try_best(&self.problem);
+        self.proof.try_best(&self.problem);
         if self.placement.priced() {
             // While moves have a price, a plan is not at rest, and prices read from it mean little: they are read
             // from the plan that free moves would lead to.
@@ -150,13 +153,13 @@ impl Solver {
 
     fn read_prices(&mut self, placement: &Placement) {
         let worth = paths::prices(&self.problem, placement);
-        self.market.try_worth(&self.problem, placement.delays(), &worth);
+        self.proof.try_worth(&self.problem, placement.delays(), &worth);
     }
 
     fn good_enough(&self, gap: f64) -> bool {
         let unit = f64::from(self.problem.bound_us());
         let objective = self.problem.users() as f64 + self.cost as f64 / unit;
-        let apart = (self.cost - self.market.bound_us().max(0)) as f64 / unit;
+        let apart = (self.cost - self.proof.bound_us().max(0)) as f64 / unit;
         apart <= gap * objective
     }
 
@@ -164,7 +167,7 @@ impl Solver {
     fn follow_outline(&mut self, round: u32, stop: &mut dyn FnMut() -> bool) {
         let chance = &mut self.chance;
         let outline = self
-            .market
+            .proof
             .outline(|| (round > 0).then(|| ruin::below(chance, 1 << 20) as f64 / f64::from(1 << 20)));
         let mut other = Placement::empty(&self.problem);
         let mut wish: Vec<(f64, u32, usize, u32)> = Vec::new();
@@ -182,6 +185,26 @@ impl Solver {
             rest[area] -= users;
             other.add(&self.problem, site, Batch { area, users });
         }
+        self.try_start(other, stop);
+    }
+
+    /// Starts a plan from the best one at the loads that most speaks for, which also has prices.
+    fn follow_levels(&mut self, stop: &mut dyn FnMut() -> bool) {
+        let Some(levels) = self.proof.levels().filter(|levels| !levels.is_empty()) else {
+            return;
+        };
+        let fixed = self.problem.at_levels(&levels);
+        let mut there = Placement::like(&fixed, self.placement.counts());
+        greedy::place_all(&fixed, &mut there);
+        paths::improve(&fixed, &mut there, stop);
+        let worth = paths::prices(&fixed, &there);
+        self.proof.try_worth(&self.problem, there.delays(), &worth);
+        self.try_start(Placement::like(&self.problem, there.counts()), stop);
+    }
+
+    /// Takes the plan that `start` leads to if it is better.
+    fn try_start(&mut self, start: Placement, stop: &mut dyn FnMut() -> bool) {
+        let mut other = start;
         greedy::place_all(&self.problem, &mut other);
         polish(&self.problem, &mut other, stop);
         let cost = other.excess(&self.problem);
@@ -215,7 +238,7 @@ impl Solver {
     pub fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
         let before = self.problem.areas().get(area).map_or(0, |area| area.users);
         self.problem.set_users(area, users)?;
-        self.market.doubt();
+        self.proof.doubt(&self.problem);
         if users >= before {
             let users = users - before;
             self.arrived += u64::from(users);
@@ -253,7 +276,7 @@ impl Solver {
         if from == to {
             return self.problem.set_users(to, come);
         }
-        self.market.doubt();
+        self.proof.doubt(&self.problem);
         self.placement
             .remove(&self.problem, site, Batch { area: from, users });
         self.placement.disown(site, Batch { area: from, users });
@@ -272,7 +295,7 @@ impl Solver {
     pub fn set_latency(&mut self, area: usize, site: usize, us: u32) -> Result<(), ProblemError> {
         know("area", area, self.problem.areas().len())?;
         know("site", site, self.problem.sites().len())?;
-        self.market.doubt();
+        self.proof.doubt(&self.problem);
         self.placement
             .relate(&mut self.problem, (area, site), |problem| {
                 problem.set_latency(area, site, us)
@@ -289,7 +312,7 @@ impl Solver {
     pub fn set_site(&mut self, site: usize, capacity: u32, load: u32) -> Result<(), ProblemError> {
         self.problem.set_site(site, capacity, load)?;
         self.placement.weigh(&self.problem, site);
-        self.market.doubt();
+        self.proof.doubt(&self.problem);
         let mut over = self
             .placement
             .host(site)

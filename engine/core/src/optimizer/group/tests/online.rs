@@ -97,7 +97,7 @@ fn a_badge_tells_the_proof_and_counts_those_who_could_be_elsewhere() {
     assert_eq!(badge.spent, spent);
     assert_eq!(badge.ties, 4);
     assert!((badge.objective - plan.objective).abs() < 1e-12 && badge.objective > 10.0);
-    assert!(badge.gap <= 1e-6 && badge.lower_bound <= badge.objective);
+    assert!(badge.optimal && badge.gap == 0.0 && badge.lower_bound <= badge.objective);
 }
 
 #[test]
