@@ -102,7 +102,9 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
         match &reply {
             Reply::Accepted { what } => println!("o {what}"),
             Reply::Explained { why } => print!("{}", tui::plain::why(why)),
-            Reply::Refused { refusal } => println!("x {refusal}"),
+            Reply::Refused { refusal } => {
+                println!("x {}", tui::plain::refusal(refusal, crate::traffic::now()));
+            }
         }
     }
     Ok(!matches!(reply, Reply::Refused { .. }))

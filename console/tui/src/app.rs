@@ -11,16 +11,22 @@ use crate::terminal::OnLost;
 use crate::theme::Theme;
 use crate::{Effect, Ending, Input};
 
+pub(crate) mod card;
+pub(crate) mod choice;
 pub(crate) mod dialog;
 mod engine;
+pub(crate) mod field;
 mod keys;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod world;
 
-use dialog::Dialog;
-use table::{Filter, Table};
+use card::Card;
+use choice::PolicyItem;
+use dialog::{Clocks, Dialog};
+use field::Field;
+use table::Table;
 use world::World;
 
 /// All that the screen is drawn from.
@@ -32,6 +38,7 @@ pub(crate) struct App {
     layouts: Vec<Layout>,
     /// `None`: by width.
     chosen: Option<usize>,
+    visit: Visit,
     pub(crate) size: (u16, u16),
     pub(crate) zone: FixedOffset,
     pub(crate) now: Timestamp,
@@ -52,9 +59,12 @@ pub(crate) struct App {
     /// Lines that log and locators are scrolled by.
     pub(crate) log_back: usize,
     pub(crate) rlocs_down: usize,
+    /// The line of the policy pane under the cursor; `None`: the first.
+    policy_at: Option<PolicyItem>,
     pub(crate) help: Option<usize>,
+    pub(crate) card: Option<Card>,
     pub(crate) dialog: Option<Dialog>,
-    /// The filter as it is being typed, and as it was before.
+    /// A line of text as it is being typed.
     pub(crate) field: Option<Field>,
 
     pub(crate) status: Option<Status>,
@@ -87,6 +97,14 @@ pub(crate) struct Frozen {
     pub(crate) at: Timestamp,
 }
 
+/// Whether the layout is one that was gone to by its own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visit {
+    None,
+    /// And which was chosen before; `None`: by width.
+    From(Option<usize>),
+}
+
 /// How it stands with the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Connection {
@@ -98,13 +116,6 @@ pub(crate) enum Connection {
     Lost { since: Timestamp, why: String },
     /// There, but it speaks another version.
     Foreign { protocol: u32 },
-}
-
-/// A filter being typed.
-#[derive(Clone, Debug)]
-pub(crate) struct Field {
-    pub(crate) text: String,
-    before: Filter,
 }
 
 /// The status line.
@@ -181,6 +192,7 @@ impl App {
             on_lost: setup.on_lost,
             layouts,
             chosen,
+            visit: Visit::None,
             size: setup.size,
             zone: setup.zone,
             now,
@@ -194,7 +206,9 @@ impl App {
             proposal: None,
             log_back: 0,
             rlocs_down: 0,
+            policy_at: None,
             help: None,
+            card: None,
             dialog: None,
             field: None,
             status: None,
@@ -260,13 +274,43 @@ impl App {
 
     /// Whether there is a cursor on this screen; a wall has none.
     pub(crate) fn has_hands(&self) -> bool {
-        self.has_pane(PaneKind::Links)
+        [PaneKind::Links, PaneKind::Policy]
+            .into_iter()
+            .any(|kind| self.has_pane(kind))
+    }
+
+    /// Whether the engine is disarmed, as far as it is known.
+    pub(crate) fn is_disarmed(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|world| world.policy.arming != proto::Arming::Armed)
+    }
+
+    /// What moments are told by.
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks {
+            ours: self.now,
+            engine: self.engine_now(),
+            zone: self.zone,
+        }
+    }
+
+    /// What a card is written with; `None` without anything to hold it against.
+    pub(crate) fn card_frame(&self) -> Option<card::Frame<'_>> {
+        let (width, _) = crate::view::card_room(self.screen());
+        Some(card::Frame {
+            world: self.live.as_ref()?,
+            width: usize::from(width).saturating_sub(4),
+            now: self.live_now(),
+            zone: self.zone,
+        })
     }
 
     /// Panes that can have the focus, in reading order.
     fn focusable(&self) -> Vec<PaneKind> {
-        const CAN: [PaneKind; 4] = [
+        const CAN: [PaneKind; 5] = [
             PaneKind::Links,
+            PaneKind::Policy,
             PaneKind::Rlocs,
             PaneKind::Proposals,
             PaneKind::Log,
@@ -309,10 +353,15 @@ impl App {
         vec![Effect::Draw]
     }
 
+    /// An id that no other request has.
+    fn request(&mut self) -> RequestId {
+        self.asked += 1;
+        RequestId(format!("{}-{}", self.request_prefix, self.asked))
+    }
+
     /// Asks the engine.
     fn ask(&mut self, command: Command, what: &str) -> Vec<Effect> {
-        self.asked += 1;
-        let request = RequestId(format!("{}-{}", self.request_prefix, self.asked));
+        let request = self.request();
         let asked = Asked {
             what: what.to_owned(),
             at: self.now,

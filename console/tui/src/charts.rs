@@ -76,7 +76,8 @@ impl Share {
     }
 }
 
-fn level(share: f64) -> char {
+/// A column of this share of the full height.
+pub(crate) fn level(share: f64) -> char {
     let index = (share.clamp(0.0, 1.0) * (LEVELS.len() - 1) as f64).round() as usize;
     LEVELS.get(index).copied().unwrap_or(LEVELS[0])
 }

@@ -125,6 +125,24 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// `1 entry`, `3 entries`.
+pub(crate) fn entries(number: usize) -> String {
+    match number {
+        1 => "1 entry".to_owned(),
+        _ => format!("{number} entries"),
+    }
+}
+
+/// `288 B`, `410 MB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(size, name)| format!("{} {name}", short(bytes as f64 / *size as f64)),
+    )
+}
+
 /// Text in at most `width` cells; what is cut off leaves an ellipsis.
 pub(crate) fn fit(text: &str, width: usize) -> String {
     if cells(text) <= width {

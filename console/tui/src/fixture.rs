@@ -3,12 +3,14 @@
 use chrono::FixedOffset;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lisp_wire::{Priority, Rloc, Weight};
+use proto::policy::{BudgetRow, Damping, DrainRow, FlapRow, Gauge, ModeRow, Source, WindowRow};
 use proto::proposal::{Criterion, Reason, Receipt};
 use proto::snapshot::{HistoryPoint, LinkHistory, RttFigures};
+use proto::why::{Check, Margin, Outlook, Rung, RungKind, Why};
 use proto::{
-    Actor, EngineFrame, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PROTOCOL, Proposal,
-    ProposalId, ProposalState, RlocRow, Severity, SiteName, SlaName, Snapshot, Span, Timestamp, UserName,
-    VmName,
+    Actor, Arming, Command, EngineFrame, FlapKey, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow,
+    Notice, PROTOCOL, PolicyRow, Proposal, ProposalId, ProposalState, Reply, RlocRow, Scope, Severity,
+    SiteName, SlaName, Snapshot, Span, Timestamp, UserName, VmName,
 };
 
 use crate::headless::Headless;
@@ -223,7 +225,7 @@ pub(crate) fn open() -> Proposal {
     }
 }
 
-fn ana() -> Actor {
+pub(crate) fn ana() -> Actor {
     Actor::Operator {
         name: "ana".to_owned(),
     }
@@ -370,6 +372,185 @@ pub(crate) fn snapshot() -> Snapshot {
         log: log().into(),
         policy: proto::PolicyRow::default(),
     }
+}
+
+/// Policy with something on every line: a suppressed locator, an entry that flapped once, a drain, modes of parts.
+pub(crate) fn policy() -> PolicyRow {
+    let gauge = |used, limit| Gauge { used, limit };
+    let flap = |key, penalty, ago, flaps, release: Option<u64>| FlapRow {
+        key,
+        penalty,
+        at: NOW - Span::secs(ago),
+        flaps,
+        release_at: release.map(|after| NOW + Span::secs(after)),
+    };
+    PolicyRow {
+        arming: Arming::Armed,
+        modes: vec![
+            ModeRow {
+                scope: Scope::Vm { vm: vm() },
+                mode: Mode::Auto,
+                source: Source::Runtime,
+            },
+            ModeRow {
+                scope: Scope::User { user: user("campus") },
+                mode: Mode::Observe,
+                source: Source::Session,
+            },
+        ],
+        budgets: vec![BudgetRow {
+            name: "all".to_owned(),
+            concurrent: gauge(1, 2),
+            per_hour: gauge(10, 12),
+            users_per_hour: gauge(10, 10_000),
+            users_seconds: gauge(600, 600),
+        }],
+        flaps: vec![
+            flap(
+                FlapKey::Locator {
+                    user: user("paris-001"),
+                    dc: site("telco"),
+                },
+                3_400.0,
+                40,
+                4,
+                Some(614),
+            ),
+            flap(
+                FlapKey::Entry {
+                    user: user("paris-001"),
+                    vm: vm(),
+                },
+                1_000.0,
+                130,
+                1,
+                None,
+            ),
+        ],
+        damping: Damping {
+            penalty: 1_000,
+            half_life: Span::secs(300),
+            suppress: 3_000,
+            reuse: 750,
+        },
+        drains: vec![DrainRow {
+            dc: site("lip6"),
+            by: Some(ana()),
+            left: 1,
+        }],
+        windows: vec![WindowRow {
+            name: "nights".to_owned(),
+            denies: true,
+            on: false,
+            changes_at: Some(NOW + Span::secs(7_200)),
+        }],
+    }
+}
+
+/// Why paris-001 does not go to Marilyn: the gain is short, and policy says no besides.
+pub(crate) fn why() -> Why {
+    let check = |name: &str, holds, text: &str, margin| Check {
+        name: name.to_owned(),
+        holds,
+        text: text.to_owned(),
+        margin,
+    };
+    let rung = |kind, to: Option<&str>, enough, gain, unavailable: Option<&str>| Rung {
+        kind,
+        to: to.map(site),
+        enough,
+        gain_user_ms: gain,
+        downtime: (kind != RungKind::Migrate).then_some(Span::ZERO),
+        bytes: match kind {
+            RungKind::Nothing => Some(0),
+            RungKind::Switch => Some(288),
+            RungKind::Subflow => None,
+            RungKind::Migrate => Some(512_000_000),
+        },
+        users_at_risk: match kind {
+            RungKind::Nothing | RungKind::Subflow => 0,
+            RungKind::Switch => 1,
+            RungKind::Migrate => 3,
+        },
+        revert_in: (kind != RungKind::Migrate).then_some(Span(35_284)),
+        unavailable: unavailable.map(str::to_owned),
+    };
+    Why {
+        user: user("paris-001"),
+        vm: vm(),
+        from: site("telco"),
+        to: site("marilyn"),
+        at: NOW,
+        outlook: Outlook::Stays,
+        checks: vec![
+            check("place", true, "it enters by TelcoCenter", None),
+            check("level", true, "TelcoCenter is out of its bounds for 12.0 s", None),
+            check("usable", true, "Marilyn answers", None),
+            check("rules", true, "Marilyn may be entered", None),
+            check("best", true, "Marilyn is best: penalty 0.80", None),
+            check("violation", true, "its class leaves for it", None),
+            check(
+                "gain",
+                false,
+                "moves at gain >= 43.7 ms; now 9.3",
+                Some(Margin::Gain {
+                    unit: "ms".to_owned(),
+                    now: 9.3,
+                    flips_at: 43.7,
+                }),
+            ),
+            check(
+                "cool-down",
+                false,
+                "4:10 left",
+                Some(Margin::Until {
+                    at: NOW + Span::secs(250),
+                    left: Span::secs(250),
+                }),
+            ),
+            check("quiet", true, "over", None),
+            check(
+                "policy",
+                false,
+                "budget 'all' has no room: 600 of 600 users x seconds an hour, which is as much as this session lets \
+                 people move in an hour",
+                None,
+            ),
+        ],
+        rungs: vec![
+            rung(RungKind::Nothing, None, Some(false), Some(0.0), None),
+            rung(RungKind::Switch, Some("marilyn"), Some(true), Some(402.1), None),
+            rung(
+                RungKind::Subflow,
+                None,
+                Some(true),
+                Some(402.1),
+                Some("no MPTCP daemon is connected at the user's host"),
+            ),
+            rung(
+                RungKind::Migrate,
+                Some("marilyn"),
+                Some(true),
+                Some(380.0),
+                Some("no hypervisor is connected to this engine"),
+            ),
+        ],
+        pick: 1,
+    }
+}
+
+/// Presses a key that asks why, and answers.
+pub(crate) fn answer_why(console: &mut Headless, key: &str, at: Timestamp) {
+    let effects = press(console, key, at);
+    let request = effects.iter().find_map(|effect| match effect {
+        Effect::Ask(request, Command::Why { .. }) => Some(request.clone()),
+        _ => None,
+    });
+    let reply = EngineFrame::Reply {
+        request: request.expect("the key asks why"),
+        reply: Reply::Explained { why: Box::new(why()) },
+    };
+    console.update(Input::frame(reply), at + Span::millis(300));
 }
 
 /// A session that has just begun: nothing was heard.

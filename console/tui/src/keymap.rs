@@ -10,8 +10,20 @@ use crate::layout::PaneKind;
 pub(crate) enum Intent {
     Approve,
     Reject,
+    /// Why the row is not moved.
+    Why,
     Switch,
+    /// Disarm, or arm again.
+    Arming,
     Mode,
+    /// The mode of the row's user, VM or data centre.
+    ModePart,
+    Drain,
+    Forgive,
+    /// Approve or switch in spite of rules, windows and budgets.
+    Glass,
+    /// What policy allows now.
+    Policy,
     Up,
     Down,
     PageUp,
@@ -57,6 +69,8 @@ pub(crate) enum Context {
     Screen,
     /// In a dialog.
     Dialog,
+    /// On the card that says why.
+    Card,
     /// On the help page.
     Help,
     /// In a text field.
@@ -106,8 +120,15 @@ macro_rules! bindings {
 pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [letter('a')] Approve "approve" "approve the selected proposal; a dialog asks first";
     Screen [letter('r')] Reject "reject" "reject the selected proposal; a dialog asks first";
-    Screen [letter('w')] Switch "switch" "make the selected user enter by a data centre of your choice";
+    Screen [letter('w')] Why "why" "why the selected row is not moved: conditions, margin, ladder";
+    Screen [letter('e')] Switch "switch" "make the selected user enter by a data centre of your choice";
+    Screen [letter('d')] Arming "disarm" "disarm: nothing moves until it is armed; once more: arm";
     Screen [letter('m')] Mode "mode" "choose the mode: observe, recommend or auto";
+    Screen [letter('M')] ModePart "" "choose the mode of the row's user, VM or data centre";
+    Screen [letter('D')] Drain "" "drain the row's data centre, or take its drain back";
+    Screen [letter('F')] Forgive "" "forgive flaps of the row's user, so that it may be moved again";
+    Screen [letter('B')] Glass "" "break the glass: approve or switch in spite of policy, with a reason";
+    Screen [letter('p')] Policy "policy" "what policy allows now: budgets, flaps, drains, modes; once more: back";
     Screen [letter('/')] Filter "filter" "show rows that match a regular expression; after ! hide them";
     Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; then, back to the first pane";
     Screen [letter('s')] Sort "sort" "sort anew; if nothing moves, by the next column";
@@ -133,13 +154,19 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Dialog [key(KeyCode::Enter)] Press "press" "press the button with the focus; Cancel has it at first";
     Dialog [letter('y')] Confirm "yes" "press the other button, if there is just one";
     Dialog [key(KeyCode::Esc), letter('n'), letter('q')] Cancel "cancel" "close the dialog; nothing happens";
+    Card [key(KeyCode::Esc), letter('q'), key(KeyCode::Enter)] Cancel "close" "close the card";
+    Card [letter('w')] Why "ask again" "ask the engine again";
+    Card [letter('k'), key(KeyCode::Up)] Up "" "line up";
+    Card [letter('j'), key(KeyCode::Down)] Down "scroll" "line down";
+    Card [key(KeyCode::PageUp), control('b')] PageUp "" "page up";
+    Card [key(KeyCode::PageDown), control('f'), letter(' ')] PageDown "" "page down";
     Help [key(KeyCode::Esc), letter('?'), letter('q'), key(KeyCode::Enter)] Cancel "close" "close this page";
     Help [letter('k'), key(KeyCode::Up)] Up "" "line up";
     Help [letter('j'), key(KeyCode::Down)] Down "scroll" "line down";
     Help [key(KeyCode::PageUp)] PageUp "" "page up";
     Help [key(KeyCode::PageDown), letter(' ')] PageDown "" "page down";
-    Field [key(KeyCode::Enter)] Keep "keep" "keep the filter";
-    Field [key(KeyCode::Esc)] Cancel "as before" "the filter as it was before";
+    Field [key(KeyCode::Enter)] Keep "done" "keep the filter, go on with the reason";
+    Field [key(KeyCode::Esc)] Cancel "as before" "as it was before: nothing happens";
     Field [key(KeyCode::Backspace), control('h')] Erase "" "erase the last letter";
     Field [control('u')] EraseAll "" "erase all";
 };
@@ -188,8 +215,17 @@ fn name((modifiers, code): &(KeyModifiers, KeyCode)) -> String {
 pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
     match intent {
         Intent::Approve | Intent::Reject => hands_tied(app).or_else(|| no_proposal(app)),
+        Intent::Why => app
+            .unreachable()
+            .or_else(|| too_small(app))
+            .or_else(|| app.why_of_row().err()),
         Intent::Switch => hands_tied(app).or_else(|| no_user(app)),
+        Intent::Arming => disarming(app),
         Intent::Mode => hands_tied(app),
+        Intent::ModePart | Intent::Drain => hands_tied(app).or_else(|| app.row_of_choice().err()),
+        Intent::Forgive => hands_tied(app).or_else(|| app.flaps_of_row().err()),
+        Intent::Glass => hands_tied(app).or_else(|| app.glass_of_row().err()),
+        Intent::Policy if app.live.is_none() => Some("the engine has not said anything yet".to_owned()),
         Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => Some(format!(
             "there is no links table on this screen; {} changes the layout",
             key_of(Intent::Layout)
@@ -221,10 +257,22 @@ fn hands_tied(app: &App) -> Option<String> {
             "this layout is for looking only; {} changes it",
             key_of(Intent::Layout)
         ))
-    } else if app.is_tiny() {
-        Some("the window is too small to show what would be done".to_owned())
     } else {
-        None
+        too_small(app)
+    }
+}
+
+fn too_small(app: &App) -> Option<String> {
+    app.is_tiny()
+        .then(|| "the window is too small to show what would be done".to_owned())
+}
+
+/// Taking hands off is allowed from any screen, also a frozen one: it is never wrong because of what is shown.
+fn disarming(app: &App) -> Option<String> {
+    if app.is_disarmed() {
+        hands_tied(app)
+    } else {
+        app.unreachable().or_else(|| too_small(app))
     }
 }
 
@@ -269,11 +317,12 @@ pub(crate) enum Hindered {
     No,
 }
 
-const CONTEXTS: [(Context, &str); 4] = [
+const CONTEXTS: [(Context, &str); 5] = [
     (Context::Screen, "On the screen"),
     (Context::Always, "Anywhere"),
     (Context::Dialog, "In a dialog"),
-    (Context::Field, "While typing a filter"),
+    (Context::Card, "On the card that says why"),
+    (Context::Field, "While typing"),
 ];
 
 const MARKS: [HelpLine; 4] = [
@@ -303,6 +352,20 @@ pub(crate) fn help(app: &App) -> Vec<HelpLine> {
     lines.push(HelpLine::Title("Marks"));
     lines.extend(MARKS);
     lines
+}
+
+/// The word for the footer: some keys do the opposite once they have done their work.
+pub(crate) fn hint(app: &App, binding: &Binding) -> &'static str {
+    match binding.intent {
+        Intent::Arming if binding.context == Context::Screen && app.is_disarmed() => "arm",
+        _ => binding.hint,
+    }
+}
+
+/// The key of an intent in one place.
+pub(crate) fn key_in(context: Context, intent: Intent) -> String {
+    let here = |binding: &&Binding| binding.context == context && binding.intent == intent;
+    BINDINGS.iter().find(here).map(Binding::key).unwrap_or_default()
 }
 
 /// The key of an intent on the panes, for sentences.

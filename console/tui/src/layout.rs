@@ -89,6 +89,8 @@ words!(
         Log = "log",
         /// Forwarders.
         Nodes = "nodes",
+        /// Budgets, flap ledger, drains, modes of parts.
+        Policy = "policy",
         /// Big counters.
         Counters = "counters",
         /// Users of each data centre.
@@ -107,6 +109,7 @@ impl PaneKind {
             Self::Header => (60, 1),
             Self::Footer => (40, 1),
             Self::Links => (58, 4),
+            Self::Policy => (60, 6),
             Self::Rlocs => (34, 4),
             Self::Proposals => (36, 2),
             Self::Log => (30, 2),
@@ -166,7 +169,7 @@ pub enum Arrangement {
 }
 
 impl Arrangement {
-    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `compact`), or the path of a layout file.
+    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `compact`, `policy`), or the path of a layout file.
     pub fn parse(text: &str) -> Result<Self, Vec<Finding>> {
         if text == "auto" {
             return Ok(Self::Auto);
@@ -210,7 +213,7 @@ impl fmt::Display for Finding {
 pub fn load(path: &Path) -> Result<Layout, Vec<Finding>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("{error}; built-in layouts are noc, wall and compact");
+        let message = format!("{error}; built-in layouts are noc, wall, compact and policy");
         vec![Finding {
             file: file.clone(),
             line: 0,
@@ -227,7 +230,7 @@ pub fn check(path: &Path) -> Vec<Finding> {
     load(path).err().unwrap_or_default()
 }
 
-/// The layouts every console has: `noc`, `wall`, `compact`. A test reads all three.
+/// The layouts every console has: `noc`, `wall`, `compact`, `policy`. A test reads all of them.
 pub(crate) fn built_in() -> Vec<Layout> {
     BUILT_IN
         .iter()
@@ -235,10 +238,11 @@ pub(crate) fn built_in() -> Vec<Layout> {
         .collect()
 }
 
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("noc.yaml", include_str!("../../../layouts/noc.yaml")),
     ("wall.yaml", include_str!("../../../layouts/wall.yaml")),
     ("compact.yaml", include_str!("../../../layouts/compact.yaml")),
+    ("policy.yaml", include_str!("../../../layouts/policy.yaml")),
 ];
 
 impl Layout {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
 use proto::why::{Check, Outlook, Rung, Why};
-use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, SiteName, Snapshot};
+use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, Refusal, SiteName, Snapshot, Span, Timestamp};
 
-use crate::figures::clock;
+use crate::figures::{self, clock};
 
 /// The links: user, data centre, state, what is carried, and the figures of the window.
 pub fn links(snapshot: &Snapshot) -> String {
@@ -161,6 +161,21 @@ fn then(proposal: &Proposal, snapshot: &Snapshot, zone: FixedOffset) -> String {
     }
 }
 
+/// A refusal, what would change it, and how long that takes if time alone does.
+pub fn refusal(refusal: &Refusal, now: Timestamp) -> String {
+    let Refusal::Held { hold } = refusal else {
+        return refusal.to_string();
+    };
+    let left = hold
+        .until()
+        .map(|at| at.since(now))
+        .filter(|left| *left > Span::ZERO);
+    let left = left.map_or_else(String::new, |left| {
+        format!(" (opens in {})", figures::length(left))
+    });
+    format!("{hold}{left}; {}", hold.remedy())
+}
+
 /// The condition that binds, in a line.
 pub fn binding(why: &Why) -> String {
     let bound = why.checks.iter().find(|check| !check.holds);
@@ -203,15 +218,15 @@ fn line(rung: &Rung, picked: bool) -> String {
     };
     let known = |figure: Option<String>| figure.unwrap_or_else(missing);
     let gain = known(rung.gain_user_ms.map(|gain| format!("{gain:.1}")));
-    let downtime = known(rung.downtime.map(|span| span.to_string()));
-    let bytes = known(rung.bytes.map(|bytes| bytes.to_string()));
-    let back = known(rung.revert_in.map(|span| span.to_string()));
+    let downtime = known(rung.downtime.map(figures::length));
+    let bytes = known(rung.bytes.map(figures::bytes));
+    let back = known(rung.revert_in.map(figures::length));
+    let risk = figures::count(usize::try_from(rung.users_at_risk).unwrap_or(usize::MAX), "user");
     let not = rung.unavailable.as_ref();
     let not = not.map_or_else(String::new, |why| format!("; not available: {why}"));
     format!(
-        "{mark} {what:<32} {enough:<10} gain {gain} user-ms, downtime {downtime}, {bytes} bytes, {} users at risk, \
-         back in {back}{not}\n",
-        rung.users_at_risk
+        "{mark} {what:<32} {enough:<10} gain {gain} user-ms, downtime {downtime}, {bytes} moved, {risk} at risk, \
+         back in {back}{not}\n"
     )
 }
 

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::layout::{PaneKind, Placed};
 
 mod banner;
+mod card;
 mod chrome;
 mod counters;
 mod dialog;
@@ -17,6 +18,7 @@ mod links;
 mod load;
 mod log;
 mod nodes;
+mod policy;
 mod proposals;
 mod rlocs;
 mod row;
@@ -26,11 +28,14 @@ mod tests;
 mod waiting;
 mod worst;
 
+pub(crate) use card::room as card_room;
+
 /// Where tables are scrolled to: first row or block shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scroll {
     links: usize,
     proposals: usize,
+    policy: usize,
 }
 
 /// Draws the whole screen.
@@ -44,6 +49,9 @@ pub(crate) fn draw(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>) {
                 pane(app, scroll, frame, &placed);
             }
         }
+    }
+    if let Some(props) = app.card.as_ref().and_then(|card| card::props(app, card)) {
+        card::draw(frame, props);
     }
     if let Some(line) = app.help {
         help::draw(frame, frame.area(), &help::props(app, line));
@@ -83,6 +91,11 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
             let props = nodes::props(app);
             set_off(&props.title());
             nodes::draw(frame, inside, &props);
+        }
+        PaneKind::Policy => {
+            let props = policy::props(app);
+            set_off(&props.title());
+            policy::draw(frame, inside, &props, &mut scroll.policy);
         }
         PaneKind::Counters => {
             set_off(&chrome::Title::of("Counters"));

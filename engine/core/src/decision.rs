@@ -418,17 +418,12 @@ impl Engine {
     fn open(&mut self, ix: PairIx, plan: &Plan, out: &mut Outbox) -> ProposalId {
         let now = out.now;
         let card = self.card(ix, plan, now);
-        let unit = plan.reason.criterion.unit();
         let text = format!(
-            "{} {} -> {}: {} {:.0} {unit}, bound {:.0}, for {:.1} s; {:.0} {unit} expected",
+            "{} {} -> {}: {}",
             card.user,
             self.fabric.label(self.pairs[ix.at()].entry()),
             self.fabric.label(plan.to),
-            plan.reason.criterion.word(),
-            plan.reason.measured,
-            plan.reason.bound,
-            plan.reason.broken_for.as_secs_f64(),
-            plan.reason.expected,
+            plan.reason.words(),
         );
         let id = self.desk.open(card, out);
         self.pairs[ix.at()].proposal = Some(id);

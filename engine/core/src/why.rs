@@ -1,6 +1,7 @@
 //! "Why not?": every condition between an entry and its move, in the order in which the engine looks at them, with the
 //! figure that would flip the first one that does not hold.
 
+use proto::proposal::Criterion;
 use proto::why::{Check, Margin, Outlook, Why};
 use proto::{Actor, LinkState, Timestamp};
 
@@ -213,7 +214,9 @@ impl Engine {
             ));
         } else {
             let others = std::cell::RefCell::new(wins);
-            let found = flip(class, &own, |m| (others.borrow_mut())(m) == Some(to));
+            // No link answers in no time: that would be no figure to wait for.
+            let found = flip(class, &own, |m| (others.borrow_mut())(m) == Some(to))
+                .filter(|found| found.at > 0 || CRITERIA[found.k] != Criterion::Rtt);
             let better = winner.map_or("nothing", |winner| self.fabric.label(winner));
             let lead = format!("{better} is better by (5.1)");
             let text = found.map_or_else(

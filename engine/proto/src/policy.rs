@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Mode, SiteName, TenantName, Timestamp, UserName, VmName};
+use crate::{Actor, Mode, SiteName, Span, TenantName, Timestamp, UserName, VmName};
 
 /// A part of the fabric, from the widest to the narrowest: of two that fit, the later one wins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -195,6 +195,20 @@ impl Hold {
         }
     }
 
+    /// What would open the gate, besides waiting for [`Self::until`].
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Disarmed { .. } => "arm the engine first",
+            Self::Mode { .. } => "set the mode there to recommend, or to auto for moves without hands",
+            Self::InFlight { .. } => "wait for that move to end",
+            Self::Rule { .. } | Self::Window { .. } | Self::Budget { .. } => {
+                "break the glass, with a reason, to do it all the same"
+            }
+            Self::Damped { .. } => "forgive its flaps, or wait",
+            Self::Warming { .. } | Self::CoolDown { .. } => "move it by hand, or wait",
+        }
+    }
+
     /// When the gate opens by itself, if time alone opens it.
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
@@ -280,6 +294,8 @@ pub struct PolicyRow {
     pub budgets: Vec<BudgetRow>,
     /// The flap ledger: the largest penalties first, at most a hundred.
     pub flaps: Vec<FlapRow>,
+    /// How their penalties grow and fall.
+    pub damping: Damping,
     /// Data centres being emptied.
     pub drains: Vec<DrainRow>,
     /// Freeze and maintenance windows.
@@ -329,6 +345,31 @@ pub struct BudgetRow {
     pub users_per_hour: Gauge,
     /// Users times seconds of moves in the last hour; what is under way counts in full.
     pub users_seconds: Gauge,
+}
+
+/// Flap damping after RFC 2439, as the session sets it. Penalties are in points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Damping {
+    /// Added by every flap.
+    pub penalty: u32,
+    /// A penalty halves within this long.
+    pub half_life: Span,
+    /// Above this a thing is suppressed.
+    pub suppress: u32,
+    /// At or below this it is let go.
+    pub reuse: u32,
+}
+
+impl FlapRow {
+    /// The penalty at `now`, in points.
+    pub fn penalty_at(&self, damping: &Damping, now: Timestamp) -> f64 {
+        let half_life = damping.half_life.micros();
+        if half_life == 0 {
+            return self.penalty;
+        }
+        self.penalty * (-(now.since(self.at).micros() as f64) / half_life as f64).exp2()
+    }
 }
 
 /// One line of the flap ledger.

@@ -57,6 +57,27 @@ pub struct Reason {
     pub broken_for: Span,
 }
 
+impl Reason {
+    /// As a line of the log; what nothing was broken for has no figures.
+    pub fn words(&self) -> String {
+        match self.criterion {
+            Criterion::Manual => "asked for by staff".to_owned(),
+            Criterion::Rule => "a rule or a drain wants it away".to_owned(),
+            Criterion::Revert => "the switch before did not keep its levels".to_owned(),
+            criterion => {
+                let (word, unit) = (criterion.word(), criterion.unit());
+                format!(
+                    "{word} {:.0} {unit}, bound {:.0}, for {:.1} s; {:.0} {unit} expected",
+                    self.measured,
+                    self.bound,
+                    self.broken_for.as_secs_f64(),
+                    self.expected
+                )
+            }
+        }
+    }
+}
+
 /// What is measured of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,10 @@
 //! Questions before deeds. *Cancel* has the focus at first, and no key counts until the keys have been still for a moment:
 //! neither a paste storm nor a fat finger does anything.
 
+mod policy;
+
+pub(crate) use policy::{Clocks, curve, meaning, part, source, standing, subject};
+
 use proto::{Command, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict};
 
 use super::world::World;
@@ -42,6 +46,8 @@ pub(crate) enum Deed {
     Cancel,
     /// Asks the engine; the text is for the status line.
     Ask(Command, String),
+    /// Asks which mode this part is to have.
+    ModeOf(proto::Scope),
     /// Ends the console.
     Quit,
 }

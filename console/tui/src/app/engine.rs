@@ -2,6 +2,7 @@
 
 use proto::{EngineFrame, Notice, PROTOCOL, Proposal, ProposalState, Reply, Severity, Span};
 
+use super::card::Answer;
 use super::world::World;
 use super::{App, Connection, foreign};
 use crate::terminal::OnLost;
@@ -36,6 +37,14 @@ impl App {
             }
             EngineFrame::Notices { notices } => self.notices(notices),
             EngineFrame::Reply { request, reply } => {
+                if let Some(card) = self.card.as_mut().filter(|card| card.request == request) {
+                    card.answer = match reply {
+                        Reply::Explained { why } => Answer::Told(why),
+                        Reply::Refused { refusal } => Answer::Refused(refusal.to_string()),
+                        Reply::Accepted { what } => Answer::Refused(what),
+                    };
+                    return vec![Effect::Draw];
+                }
                 // Replies to commands of an earlier connection are no news.
                 let Some(asked) = self.pending.remove(&request) else {
                     return Vec::new();
@@ -44,7 +53,8 @@ impl App {
                     Reply::Accepted { what } => self.say(Severity::Info, what),
                     Reply::Explained { why } => self.say(Severity::Info, crate::plain::binding(&why)),
                     Reply::Refused { refusal } => {
-                        self.say(Severity::Warning, format!("refused ({}): {refusal}", asked.what))
+                        let why = crate::plain::refusal(&refusal, self.live_now());
+                        self.say(Severity::Warning, format!("refused ({}): {why}", asked.what))
                     }
                 }
             }
@@ -102,6 +112,11 @@ impl App {
         }
         if let Some(dialog) = &mut self.dialog {
             dialog.close_off("the engine is lost".to_owned());
+        }
+        if let Some(card) = &mut self.card
+            && card.answer == Answer::Waiting
+        {
+            card.answer = Answer::Lost;
         }
         let unanswered = std::mem::take(&mut self.pending);
         match unanswered.into_values().next_back() {

@@ -1,17 +1,18 @@
 //! What the operator does.
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use proto::{Severity, Timestamp, Verdict};
+use proto::{Command, Severity, Timestamp, Verdict};
 
+use super::card::{Answer, Card};
 use super::dialog::{Choice, Deed, Dialog};
 use super::table::Filter;
-use super::{App, Field, Frozen};
+use super::{App, Frozen, Visit};
 use crate::keymap::{Context, Intent, help, hindrance, intent};
 use crate::layout::PaneKind;
 use crate::{Effect, Ending};
 
-/// A filter is not longer than this, in characters.
-const FILTER: usize = 200;
+/// Layouts with a key of their own; the key for the next layout passes them by.
+const VISITED: [&str; 1] = ["policy"];
 
 impl App {
     pub(super) fn key(&mut self, key: &KeyEvent) -> Vec<Effect> {
@@ -27,6 +28,7 @@ impl App {
             (meant, Context::Field) => self.field_key(meant, key),
             (meant, Context::Dialog) => self.dialog_key(meant),
             (Some(meant), Context::Help) => self.help_key(meant),
+            (Some(meant), Context::Card) => self.card_key(meant),
             (Some(meant), _) => self.act(meant),
             (None, _) => Vec::new(),
         }
@@ -38,6 +40,8 @@ impl App {
             Context::Dialog
         } else if self.help.is_some() {
             Context::Help
+        } else if self.card.is_some() {
+            Context::Card
         } else if self.field.is_some() {
             Context::Field
         } else {
@@ -60,6 +64,46 @@ impl App {
                     .map(|(user, world)| Dialog::switch(&user, world, clocks));
             }
             Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
+            Intent::Why => {
+                if let Ok(question) = self.why_of_row() {
+                    return self.ask_why(question);
+                }
+            }
+            Intent::Arming => {
+                let clocks = self.clocks();
+                self.dialog = self.live.as_ref().map(|world| Dialog::arming(world, clocks));
+            }
+            Intent::ModePart => {
+                let parts = self.parts_of_row().unwrap_or_default();
+                let now = self.now;
+                self.dialog = self.live.as_ref().map(|world| match parts.as_slice() {
+                    [only] => Dialog::mode_of(only, world, now),
+                    _ => Dialog::parts(parts, world, now),
+                });
+            }
+            Intent::Drain => {
+                let clocks = self.clocks();
+                let dc = self.dc_of_row();
+                match (dc, &self.live) {
+                    (Ok(dc), Some(world)) => self.dialog = Some(Dialog::drain(&dc, world, clocks)),
+                    (Err(why), _) => return self.say(Severity::Warning, why),
+                    (Ok(_), None) => {}
+                }
+            }
+            Intent::Forgive => {
+                let clocks = self.clocks();
+                let dialog = match (self.flaps_of_row(), &self.live) {
+                    (Ok(flaps), Some(world)) => Some(Dialog::forgive(&flaps, world, clocks)),
+                    _ => None,
+                };
+                self.dialog = dialog;
+            }
+            Intent::Glass => {
+                if let Ok(glass) = self.glass_of_row() {
+                    self.type_reason(glass);
+                }
+            }
+            Intent::Policy => return self.visit("policy"),
             Intent::Up => self.scroll(Movement::Up(1)),
             Intent::Down => self.scroll(Movement::Down(1)),
             Intent::PageUp => self.scroll(Movement::Up(self.page())),
@@ -68,14 +112,7 @@ impl App {
             Intent::Last => self.scroll(Movement::Last),
             Intent::FocusNext => self.focus(1),
             Intent::FocusPrevious => self.focus(-1),
-            Intent::Filter => {
-                let before = self.table.filter.clone();
-                self.focus = PaneKind::Links;
-                self.field = Some(Field {
-                    text: before.text().to_owned(),
-                    before,
-                });
-            }
+            Intent::Filter => self.type_filter(),
             Intent::ClearFilter if self.table.filter.text().is_empty() => self.home(),
             Intent::ClearFilter => self.filter(Filter::All),
             Intent::Sort => self.sort(),
@@ -135,7 +172,7 @@ impl App {
         }
     }
 
-    fn filter(&mut self, filter: Filter) {
+    pub(super) fn filter(&mut self, filter: Filter) {
         self.table.filter = filter;
         self.rebuild();
     }
@@ -153,8 +190,49 @@ impl App {
 
     /// Back to the first pane, at its live end.
     fn home(&mut self) {
-        self.focus = PaneKind::Links;
+        self.focus = self.focusable().first().copied().unwrap_or(PaneKind::Links);
         (self.log_back, self.rlocs_down, self.proposal) = (0, 0, None);
+        self.policy_at = None;
+    }
+
+    /// Goes to a layout by its name, or back from it.
+    fn visit(&mut self, name: &str) -> Vec<Effect> {
+        if self.layout().is_some_and(|layout| layout.name == name) {
+            self.chosen = match std::mem::replace(&mut self.visit, Visit::None) {
+                Visit::From(chosen) => chosen,
+                // Begun with: there is nothing to go back to but what fits.
+                Visit::None => None,
+            };
+            return self.laid_out();
+        }
+        let screen = self.screen();
+        let found = self
+            .layouts
+            .iter()
+            .position(|layout| layout.name == name && layout.fits(screen));
+        let Some(found) = found else {
+            let text = format!("the layout '{name}' does not fit into this window; it needs 80x24");
+            return self.say(Severity::Warning, text);
+        };
+        if self.visit == Visit::None {
+            self.visit = Visit::From(self.chosen);
+        }
+        self.chosen = Some(found);
+        self.laid_out()
+    }
+
+    /// The focus goes to a pane that is there.
+    fn laid_out(&mut self) -> Vec<Effect> {
+        let panes = self.focusable();
+        if !panes.contains(&self.focus) {
+            self.focus = panes.first().copied().unwrap_or(PaneKind::Links);
+        }
+        let name = self
+            .layout()
+            .map(|layout| layout.name.clone())
+            .unwrap_or_default();
+        self.say(Severity::Info, format!("layout {name}"));
+        vec![Effect::Redraw]
     }
 
     fn next_layout(&mut self) -> Vec<Effect> {
@@ -165,21 +243,19 @@ impl App {
         let count = self.layouts.len();
         let next = (1..count)
             .map(|step| (current.unwrap_or(0) + step) % count.max(1))
-            .find(|index| self.layouts.get(*index).is_some_and(|layout| layout.fits(screen)));
-        let Some((index, name)) =
-            next.and_then(|index| self.layouts.get(index).map(|layout| (index, layout.name.clone())))
-        else {
+            .find(|index| {
+                let layout = self.layouts.get(*index);
+                layout.is_some_and(|layout| layout.fits(screen) && !VISITED.contains(&layout.name.as_str()))
+            });
+        let Some(index) = next else {
             return self.say(
                 Severity::Warning,
                 "no other layout fits into this window".to_owned(),
             );
         };
         self.chosen = Some(index);
-        if !self.focusable().contains(&self.focus) {
-            self.focus = PaneKind::Links;
-        }
-        self.say(Severity::Info, format!("layout {name}"));
-        vec![Effect::Redraw]
+        self.visit = Visit::None;
+        self.laid_out()
     }
 
     fn focus(&mut self, by: isize) {
@@ -230,6 +306,17 @@ impl App {
                 let last = self.shown().map_or(0, |world| world.log.len().saturating_sub(1));
                 self.log_back = movement.from(self.log_back, last);
             }
+            PaneKind::Policy => {
+                let items = self.policy_items();
+                let at = self.policy_item();
+                let at = items
+                    .iter()
+                    .position(|item| Some(item) == at.as_ref())
+                    .unwrap_or(0);
+                self.policy_at = items
+                    .get(movement.from(at, items.len().saturating_sub(1)))
+                    .cloned();
+            }
             PaneKind::Rlocs => {
                 let user = self.table.selected().map(|link| link.user.clone());
                 let rows = user
@@ -253,6 +340,56 @@ impl App {
             Intent::PageDown => Some(Movement::Down(page).from(line, last)),
             _ => None,
         };
+        vec![Effect::Draw]
+    }
+
+    /// Asks why, and opens the card that the answer goes on.
+    pub(super) fn ask_why(&mut self, question: Command) -> Vec<Effect> {
+        let Command::Why { user, .. } = &question else {
+            return Vec::new();
+        };
+        let about = user.to_string();
+        let request = self.request();
+        self.card = Some(Card {
+            about,
+            question: question.clone(),
+            request: request.clone(),
+            answer: Answer::Waiting,
+            down: 0,
+        });
+        vec![Effect::Ask(request, question), Effect::Draw]
+    }
+
+    fn card_key(&mut self, meant: Intent) -> Vec<Effect> {
+        let (_, height) = crate::view::card_room(self.screen());
+        let page = usize::from(height).saturating_sub(2).max(1);
+        let lines = self
+            .card
+            .as_ref()
+            .zip(self.card_frame())
+            .map_or(0, |(card, frame)| card.lines(frame).len());
+        let last = lines.saturating_sub(page);
+        let Some(card) = &mut self.card else {
+            return Vec::new();
+        };
+        let movement = match meant {
+            Intent::Up => Movement::Up(1),
+            Intent::Down => Movement::Down(1),
+            Intent::PageUp => Movement::Up(page),
+            Intent::PageDown => Movement::Down(page),
+            Intent::Why => {
+                let question = card.question.clone();
+                if let Some(why) = self.unreachable() {
+                    return self.say(Severity::Warning, why);
+                }
+                return self.ask_why(question);
+            }
+            _ => {
+                self.card = None;
+                return vec![Effect::Draw];
+            }
+        };
+        card.down = movement.from(card.down, last);
         vec![Effect::Draw]
     }
 
@@ -293,64 +430,16 @@ impl App {
         match choice.deed {
             Deed::Cancel => vec![Effect::Draw],
             Deed::Ask(command, what) => self.ask(command, &what),
+            Deed::ModeOf(scope) => {
+                let now = self.now;
+                self.dialog = self
+                    .live
+                    .as_ref()
+                    .map(|world| Dialog::mode_of(&scope, world, now));
+                vec![Effect::Draw]
+            }
             Deed::Quit => vec![Effect::Quit(Ending::Quit)],
         }
-    }
-
-    fn field_key(&mut self, meant: Option<Intent>, key: &KeyEvent) -> Vec<Effect> {
-        let Some(field) = &mut self.field else {
-            return Vec::new();
-        };
-        match meant {
-            Some(Intent::Keep) => {
-                self.field = None;
-                if let Filter::Bad { why, .. } = &self.table.filter {
-                    let text = format!("all rows are shown: {why}");
-                    self.filter(Filter::All);
-                    return self.say(Severity::Warning, text);
-                }
-                return vec![Effect::Draw];
-            }
-            Some(Intent::Cancel) => {
-                let before = field.before.clone();
-                self.field = None;
-                self.filter(before);
-                return vec![Effect::Draw];
-            }
-            Some(Intent::Erase) => {
-                field.text.pop();
-            }
-            Some(Intent::EraseAll) => field.text.clear(),
-            _ => {
-                let plain = crossterm::event::KeyModifiers::SHIFT;
-                match key.code {
-                    crossterm::event::KeyCode::Char(letter) if plain.contains(key.modifiers) => {
-                        return self.paste(letter.encode_utf8(&mut [0; 4]));
-                    }
-                    _ => return Vec::new(),
-                }
-            }
-        }
-        self.refilter()
-    }
-
-    /// Text goes into a text field and nowhere else.
-    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
-        let Some(field) = &mut self.field else {
-            return Vec::new();
-        };
-        let room = FILTER.saturating_sub(field.text.chars().count());
-        field
-            .text
-            .extend(text.chars().filter(|letter| !letter.is_control()).take(room));
-        self.refilter()
-    }
-
-    fn refilter(&mut self) -> Vec<Effect> {
-        if let Some(field) = &self.field {
-            self.filter(Filter::parse(&field.text));
-        }
-        vec![Effect::Draw]
     }
 }
 

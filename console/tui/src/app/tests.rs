@@ -7,6 +7,7 @@ use crate::headless::Headless;
 
 mod decisions;
 mod engine;
+mod policy;
 mod rows;
 
 const SIZE: (u16, u16) = (120, 40);

@@ -235,6 +235,13 @@ impl World {
     }
 }
 
+/// Locators in the order in which their user is to use them.
+pub(crate) fn by_use(rows: &[RlocRow]) -> Vec<&RlocRow> {
+    let mut rows: Vec<&RlocRow> = rows.iter().collect();
+    rows.sort_by_key(|row| (&row.vm, row.priority.0, &row.dc));
+    rows
+}
+
 /// Links by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {

@@ -6,16 +6,17 @@ use ratatui::layout::Rect;
 
 use super::line;
 use super::row::Row;
+use crate::app::field::{Field, FieldOf};
 use crate::app::table::Filter;
 use crate::app::{App, Status};
 use crate::figures;
-use crate::keymap::{BINDINGS, Binding, Context, Intent, hindrance};
+use crate::keymap::{BINDINGS, Binding, Context, Intent, hindrance, hint};
 use crate::theme::Role;
 
 pub(super) struct Props<'a> {
     status: Option<&'a Status>,
-    /// The filter being typed, and what is wrong with it.
-    field: Option<(&'a str, Option<&'a str>)>,
+    /// What is being typed, and what is wrong with it.
+    field: Option<(&'a Field, Option<&'a str>)>,
     hints: Vec<Hint>,
 }
 
@@ -28,9 +29,9 @@ struct Hint {
 
 pub(super) fn props(app: &App) -> Props<'_> {
     let context = app.context();
-    let hint = |binding: &Binding| Hint {
+    let shown_as = |binding: &Binding| Hint {
         key: binding.key(),
-        word: binding.hint,
+        word: hint(app, binding),
         intent: binding.intent,
         role: if hindrance(app, binding.intent).is_some() {
             Role::Quiet
@@ -48,8 +49,8 @@ pub(super) fn props(app: &App) -> Props<'_> {
     };
     Props {
         status: app.status.as_ref(),
-        field: app.field.as_ref().map(|field| (field.text.as_str(), trouble)),
-        hints: BINDINGS.iter().filter(shown).map(hint).collect(),
+        field: app.field.as_ref().map(|field| (field, trouble)),
+        hints: BINDINGS.iter().filter(shown).map(shown_as).collect(),
     }
 }
 
@@ -68,15 +69,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 
 /// What is being typed, or else the last word.
 fn top(props: &Props<'_>, width: usize) -> Option<Row> {
-    if let Some((text, trouble)) = props.field {
-        let row = Row::new()
-            .add(" filter /", Role::Key)
-            .add(text.to_owned(), Role::Strong)
-            .add(" ", Role::Selected);
-        return Some(match trouble {
-            Some(why) => row.add(format!("  x {why}"), Role::Bad),
-            None => row.add("  a regular expression; ! before it hides", Role::Quiet),
-        });
+    if let Some((field, trouble)) = props.field {
+        return Some(typed(field, trouble));
     }
     let status = props.status?;
     let role = match status.severity {
@@ -90,6 +84,22 @@ fn top(props: &Props<'_>, width: usize) -> Option<Row> {
             .add(format!(" {} ", status.severity.mark()), role)
             .add(text, Role::Strong),
     )
+}
+
+/// A line as it is being typed, and a word on what it may be.
+fn typed(field: &Field, trouble: Option<&str>) -> Row {
+    let (lead, about) = match field.of {
+        FieldOf::Filter { .. } => (" filter /", "a regular expression; ! before it hides"),
+        FieldOf::Reason(_) => (" reason for breaking the glass: ", "goes on the record"),
+    };
+    let row = Row::new()
+        .add(lead, Role::Key)
+        .add(field.text.clone(), Role::Strong)
+        .add(" ", Role::Selected);
+    match (&field.of, trouble) {
+        (FieldOf::Filter { .. }, Some(why)) => row.add(format!("  x {why}"), Role::Bad),
+        _ => row.add(format!("  {about}"), Role::Quiet),
+    }
 }
 
 /// As many keys as fit; the way to help and the way out are always among them.

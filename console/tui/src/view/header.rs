@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::row::Row;
 use crate::app::App;
+use crate::app::dialog::meaning;
 use crate::app::world::World;
 use crate::figures;
 use crate::theme::Role;
@@ -118,8 +119,9 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
         pieces.insert(3, piece(0, Side::Left, "FROZEN".to_owned(), Role::Alarm));
     }
     if let proto::Arming::Disarmed { how, .. } = &world.policy.arming {
-        let text = format!("DISARMED {how}");
+        let text = format!("DISARMED ({how})");
         pieces.insert(3, piece(0, Side::Left, text, Role::Alarm));
+        pieces.insert(4, piece(4, Side::Left, meaning(*how).to_owned(), Role::Warning));
     }
     if let Some(budget) = world.policy.budgets.first() {
         let (moves, radius) = (budget.per_hour, budget.users_seconds);

@@ -60,7 +60,11 @@ pub(super) fn props(app: &App) -> Props<'_> {
         },
         cursor: if hands { Cursor::Shown } else { Cursor::Hidden },
         keys: if hands {
-            vec![key(Intent::Approve, "approve"), key(Intent::Reject, "reject")]
+            vec![
+                key(Intent::Approve, "approve"),
+                key(Intent::Reject, "reject"),
+                key(Intent::Why, "why not migrate"),
+            ]
         } else {
             Vec::new()
         },

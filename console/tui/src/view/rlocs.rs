@@ -9,7 +9,7 @@ use super::line;
 use super::links::role;
 use super::row::Row;
 use crate::app::App;
-use crate::app::world::World;
+use crate::app::world::{World, by_use};
 use crate::figures::{aligned, cells, left};
 use crate::layout::PaneKind;
 use crate::theme::Role;
@@ -30,8 +30,7 @@ pub(super) fn props(app: &App) -> Props<'_> {
         .and_then(|user| world?.rlocs.get(user))
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let mut rows: Vec<&RlocRow> = rows.iter().collect();
-    rows.sort_by_key(|row| (&row.vm, row.priority.0, &row.dc));
+    let rows = by_use(rows);
     let focus = if app.focus == PaneKind::Rlocs {
         Focus::Here
     } else {
@@ -90,7 +89,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 
     let mut lines = Vec::new();
     let mut vm = None;
-    for row in &props.rows {
+    let mut cursor = 0;
+    for (index, row) in props.rows.iter().enumerate() {
         if vm != Some(&row.vm) {
             vm = Some(&row.vm);
             lines.push(
@@ -100,6 +100,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
             );
             lines.push(head(label, address));
         }
+        if index == props.down {
+            cursor = lines.len();
+        }
         lines.push(body(row, world, props.now, (label, address)));
     }
     let height = usize::from(area.height);
@@ -107,9 +110,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         lines.push(Row::new());
         lines.push(Row::new().add("   * home of the VM   ▶ in use", Role::Quiet));
     }
-    let first = props.down.min(lines.len().saturating_sub(height));
-    for (index, row) in lines.into_iter().skip(first).take(height).enumerate() {
-        row.draw(frame, line(area, index));
+    let first = (cursor + 1).saturating_sub(height);
+    for (index, row) in lines.into_iter().enumerate().skip(first).take(height) {
+        let here = index == cursor && props.focus == Focus::Here;
+        row.draw_over(frame, line(area, index - first), here.then_some(Role::Selected));
     }
 }
 

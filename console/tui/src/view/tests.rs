@@ -3,7 +3,9 @@
 use proto::{Mode, Span, Timestamp};
 use ratatui::style::{Color, Modifier};
 
-use crate::fixture::{NOW, blank, console, console_with, empty, options, press, snapshot, typed, zone};
+use crate::fixture::{
+    NOW, ana, answer_why, blank, console, console_with, empty, options, policy, press, snapshot, typed, zone,
+};
 use crate::headless::Headless;
 use crate::{Colour, Glyphs, Input};
 
@@ -40,7 +42,7 @@ screen!(waiting_80x24, blank("auto", (80, 24)));
 
 screen!(dialog_approve_80x24, after("a", "compact", (80, 24)));
 screen!(dialog_reject_120x40, after("r", "noc", (120, 40)));
-screen!(dialog_switch_80x24, after("w Tab", "compact", (80, 24)));
+screen!(dialog_switch_80x24, after("e Tab", "compact", (80, 24)));
 screen!(dialog_mode_80x24, after("m Tab Tab", "compact", (80, 24)));
 screen!(dialog_quit_80x24, after("q", "compact", (80, 24)));
 screen!(dialog_40x10, after("q", "compact", (40, 10)));
@@ -60,6 +62,31 @@ screen!(receipt_120x40, after("Tab Tab j j", "noc", (120, 40)));
 screen!(failed_120x40, after("Tab Tab j j j", "noc", (120, 40)));
 screen!(scrolled_log_80x24, after("BackTab j j", "compact", (80, 24)));
 screen!(refused_80x24, after("a Esc f a", "compact", (80, 24)));
+
+screen!(dialog_disarm_80x24, with_policy("d", "compact", (80, 24)));
+screen!(dialog_disarm_160x50, with_policy("d", "noc", (160, 50)));
+screen!(dialog_arm_80x24, disarmed("d", (80, 24)));
+screen!(disarmed_80x24, disarmed("", (80, 24)));
+screen!(disarmed_160x50, disarmed("", (160, 50)));
+screen!(dialog_drain_80x24, with_policy("D", "compact", (80, 24)));
+screen!(dialog_undrain_80x24, with_policy("j D", "compact", (80, 24)));
+screen!(dialog_forgive_80x24, with_policy("F", "compact", (80, 24)));
+screen!(dialog_forgive_one_160x50, with_policy("p j F", "noc", (160, 50)));
+screen!(dialog_mode_of_parts_80x24, with_policy("M", "compact", (80, 24)));
+screen!(
+    dialog_mode_of_user_80x24,
+    with_policy("M Down Enter", "compact", (80, 24))
+);
+screen!(
+    dialog_glass_80x24,
+    with_policy("Tab B t e s t Enter", "compact", (80, 24))
+);
+screen!(policy_80x24, with_policy("p", "compact", (80, 24)));
+screen!(policy_160x50, with_policy("p j j", "noc", (160, 50)));
+screen!(why_80x24, explained("", (80, 24)));
+screen!(why_scrolled_80x24, explained("PgDn", (80, 24)));
+screen!(why_160x50, explained("", (160, 50)));
+screen!(why_waiting_80x24, after("w", "compact", (80, 24)));
 
 screen!(lost_80x24, {
     let mut console = console("compact", (80, 24));
@@ -103,14 +130,45 @@ screen!(ascii_120x40, {
     console
 });
 
+/// A console with flaps, drains, budgets and modes of parts, after these keys.
+fn with_policy(keys: &str, layout: &str, size: (u16, u16)) -> Headless {
+    let mut snapshot = snapshot();
+    snapshot.policy = policy();
+    let mut console = console_with(snapshot, layout, size);
+    press(&mut console, keys, NOW);
+    console
+}
+
+fn disarmed(keys: &str, size: (u16, u16)) -> Headless {
+    let mut snapshot = snapshot();
+    snapshot.policy.arming = proto::Arming::Disarmed {
+        how: proto::Disarmed::Freeze,
+        by: ana(),
+        since: NOW - Span::secs(75),
+    };
+    let mut console = console_with(snapshot, "auto", size);
+    press(&mut console, keys, NOW);
+    console
+}
+
+/// A console that asked why and was told, after these keys.
+fn explained(keys: &str, size: (u16, u16)) -> Headless {
+    let mut console = console("auto", size);
+    answer_why(&mut console, "w", NOW);
+    press(&mut console, keys, NOW + Span::secs(1));
+    console
+}
+
 /// Every state of the console, for tests of all of them.
 fn states() -> Vec<(&'static str, Headless)> {
     let keys = [
         "",
         "a",
         "r",
-        "w",
+        "e",
         "m",
+        "d",
+        "p",
         "q",
         "?",
         "/ (",

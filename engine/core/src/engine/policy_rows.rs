@@ -1,6 +1,6 @@
 //! What consoles are shown of policy.
 
-use proto::policy::{BudgetRow, DrainRow, FlapKey, FlapRow, ModeRow, PolicyRow, Source, WindowRow};
+use proto::policy::{BudgetRow, Damping, DrainRow, FlapKey, FlapRow, ModeRow, PolicyRow, Source, WindowRow};
 use proto::{Notice, Span, Timestamp};
 
 use super::Engine;
@@ -57,6 +57,7 @@ impl Engine {
             modes: self.mode_rows(),
             budgets: self.budget_rows(now),
             flaps: self.flap_rows(now),
+            damping: self.damping(),
             drains: self.drain_rows(),
             windows: self.window_rows(now),
         }
@@ -94,6 +95,16 @@ impl Engine {
             }
         };
         budgets.map(row).collect()
+    }
+
+    fn damping(&self) -> Damping {
+        let damp = &self.fabric.config.calm.damp;
+        Damping {
+            penalty: damp.penalty,
+            half_life: damp.half_life,
+            suppress: damp.suppress,
+            reuse: damp.reuse,
+        }
     }
 
     fn flap_rows(&self, now: Timestamp) -> Vec<FlapRow> {

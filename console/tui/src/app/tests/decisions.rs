@@ -39,7 +39,7 @@ fn cancel_has_the_focus_so_enter_alone_does_nothing() {
         "a Enter",
         "r Enter",
         "m Enter",
-        "w Enter",
+        "e Enter",
         "q Enter",
         "a Esc",
         "a n",
@@ -189,7 +189,7 @@ fn what_is_over_cannot_be_decided_and_the_reason_is_told() {
 #[test]
 fn nothing_is_asked_while_the_display_is_frozen() {
     let mut console = noc();
-    for key in ["a", "r", "m", "w"] {
+    for key in ["a", "r", "m", "e"] {
         press(&mut console, "f", later(1_000));
         press(&mut console, key, later(2_000));
         assert!(console.app.dialog.is_none(), "{key}");
@@ -233,7 +233,7 @@ fn the_mode_is_chosen_and_the_present_one_cannot_be() {
 #[test]
 fn a_manual_switch_asks_for_the_data_centre_chosen() {
     let mut console = noc();
-    let effects = press(&mut console, "w Down Down Enter", NOW);
+    let effects = press(&mut console, "e Down Down Enter", NOW);
     let command = Command::Switch {
         user: user("paris-001"),
         vm: vm(),
@@ -241,7 +241,7 @@ fn a_manual_switch_asks_for_the_data_centre_chosen() {
     };
     assert_eq!(asked(&effects), [&command]);
     // Where the user enters already is listed, and cannot be pressed.
-    assert!(asked(&press(&mut console, "w Down Enter", later(5_000))).is_empty());
+    assert!(asked(&press(&mut console, "e Down Enter", later(5_000))).is_empty());
     assert_eq!(status(&console), "paris-001 already enters by TelcoCenter");
 }
 

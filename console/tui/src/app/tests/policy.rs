@@ -1,0 +1,276 @@
+//! Policy by keys: each asks once, with Cancel first; the card that says why.
+
+use proto::policy::Hold;
+use proto::{
+    Arming, Command, Disarmed, EngineFrame, FlapKey, Mode, Notice, PolicyRow, Refusal, Reply, Scope,
+};
+
+use super::{SIZE, later, noc, status};
+use crate::fixture::{
+    NOW, ana, answer_why, asked, console_with, notice, policy, press, site, snapshot, user, vm, why,
+};
+use crate::headless::Headless;
+use crate::{Effect, Input};
+
+fn with_policy() -> Headless {
+    let mut snapshot = snapshot();
+    snapshot.policy = policy();
+    console_with(snapshot, "noc", SIZE)
+}
+
+fn disarmed() -> Notice {
+    Notice::Policy {
+        row: PolicyRow {
+            arming: Arming::Disarmed {
+                how: Disarmed::Freeze,
+                by: ana(),
+                since: NOW,
+            },
+            ..PolicyRow::default()
+        },
+    }
+}
+
+#[test]
+fn every_question_about_policy_has_cancel_first() {
+    for keys in [
+        "d Enter",
+        "D Enter",
+        "F Enter",
+        "M Enter",
+        "M Down Enter Enter",
+        "B x Enter Enter",
+    ] {
+        let mut console = with_policy();
+        let effects = press(&mut console, keys, NOW);
+        assert!(asked(&effects).is_empty(), "{keys}: {effects:?}");
+        assert!(console.app.dialog.is_none(), "{keys}");
+    }
+}
+
+#[test]
+fn d_disarms_and_then_arms() {
+    let mut console = noc();
+    let effects = press(&mut console, "d Down Enter", NOW);
+    let freeze = Command::Disarm {
+        how: Disarmed::Freeze,
+    };
+    assert_eq!(asked(&effects), [&freeze]);
+    notice(&mut console, disarmed(), later(2_000));
+    let text = console.text();
+    let head = text.lines().next().unwrap();
+    assert!(
+        head.contains("DISARMED (freeze)") && head.contains("nothing moves"),
+        "{head}"
+    );
+    assert!(text.lines().last().unwrap().contains("d arm"), "{text}");
+    assert_eq!(
+        asked(&press(&mut console, "d Down Enter", later(3_000))),
+        [&Command::Arm]
+    );
+}
+
+#[test]
+fn disarming_is_possible_on_a_frozen_display_and_on_a_wall_and_arming_is_not() {
+    for before in ["f", "l"] {
+        let mut console = noc();
+        press(&mut console, before, NOW);
+        let effects = press(&mut console, "d Down Enter", later(1_000));
+        assert_eq!(asked(&effects).len(), 1, "{before}");
+        notice(&mut console, disarmed(), later(3_000));
+        press(&mut console, "d", later(4_000));
+        assert!(console.app.dialog.is_none(), "{before}");
+    }
+}
+
+#[test]
+fn a_drain_names_the_rows_data_centre_and_the_second_press_takes_it_back() {
+    let mut console = with_policy();
+    let drain = Command::Drain { dc: site("telco") };
+    assert_eq!(asked(&press(&mut console, "D y", NOW)), [&drain]);
+    // LIP6 is being drained in the fixture.
+    press(&mut console, "/ l i p 6 Enter", later(2_000));
+    let undrain = Command::Undrain { dc: site("lip6") };
+    assert_eq!(asked(&press(&mut console, "D y", later(9_000))), [&undrain]);
+}
+
+#[test]
+fn flaps_are_forgiven_by_line_of_the_ledger() {
+    let mut console = with_policy();
+    let entry = Command::Forgive {
+        key: FlapKey::Entry {
+            user: user("paris-001"),
+            vm: vm(),
+        },
+    };
+    assert_eq!(asked(&press(&mut console, "F Down Down Enter", NOW)), [&entry]);
+    // In the policy pane it is the line under the cursor: two modes, then the flaps by name.
+    let effects = press(&mut console, "p j j F y", later(3_000));
+    assert_eq!(asked(&effects), [&entry]);
+}
+
+#[test]
+fn a_user_without_flaps_cannot_be_forgiven_and_the_reason_is_told() {
+    let mut console = noc();
+    press(&mut console, "F", NOW);
+    assert!(console.app.dialog.is_none());
+    assert_eq!(
+        status(&console),
+        "paris-001 has no flaps on the ledger: there is nothing to forgive"
+    );
+}
+
+#[test]
+fn the_mode_of_a_part_is_set_and_taken_back() {
+    let mut console = with_policy();
+    let set = Command::SetModeAt {
+        scope: Scope::User {
+            user: user("paris-001"),
+        },
+        mode: Some(Mode::Observe),
+    };
+    assert_eq!(
+        asked(&press(&mut console, "M Down Enter Down Enter", NOW)),
+        [&set]
+    );
+    let inherit = Command::SetModeAt {
+        scope: Scope::Vm { vm: vm() },
+        mode: None,
+    };
+    let effects = press(&mut console, "M Down Down Enter Up Enter", later(5_000));
+    assert_eq!(asked(&effects), [&inherit]);
+}
+
+#[test]
+fn the_glass_needs_a_reason_and_sends_it() {
+    let mut console = with_policy();
+    assert!(asked(&press(&mut console, "B Enter", NOW)).is_empty());
+    assert_eq!(
+        status(&console),
+        "breaking the glass needs a reason: it goes on the record"
+    );
+    press(&mut console, "B", later(1_000));
+    console.update(Input::Paste("fire at Telco\n".to_owned()), later(2_000));
+    assert!(console.app.dialog.is_none(), "pasted text ends no line");
+    let effects = press(&mut console, "Enter Down Down Enter", later(3_000));
+    let glass = Command::BreakGlass {
+        reason: "fire at Telco".to_owned(),
+        ask: Box::new(Command::Switch {
+            user: user("paris-001"),
+            vm: vm(),
+            to: site("marilyn"),
+        }),
+    };
+    assert_eq!(asked(&effects), [&glass]);
+}
+
+#[test]
+fn a_refusal_says_how_long_and_what_else_would_do() {
+    let mut console = noc();
+    let effects = press(&mut console, "a y", NOW);
+    let Some(Effect::Ask(request, _)) = effects.iter().find(|effect| matches!(effect, Effect::Ask(..)))
+    else {
+        panic!("{effects:?}")
+    };
+    let hold = Hold::CoolDown {
+        user: user("paris-001"),
+        until: NOW + proto::Span::secs(250),
+    };
+    let reply = EngineFrame::Reply {
+        request: request.clone(),
+        reply: Reply::Refused {
+            refusal: Refusal::Held { hold },
+        },
+    };
+    console.update(Input::frame(reply), later(600));
+    let told = status(&console);
+    assert!(
+        told.contains("cools down (opens in 4 min 09 s); move it by hand, or wait"),
+        "{told}"
+    );
+}
+
+#[test]
+fn why_asks_about_the_row_and_about_the_proposal() {
+    let mut console = noc();
+    let about = |vm, to: Option<&str>| Command::Why {
+        user: user("paris-001"),
+        vm: Some(vm),
+        to: to.map(site),
+    };
+    // The way in use: why not another. The proposal: why not as proposed. A locator: why not by it.
+    assert_eq!(asked(&press(&mut console, "w", NOW)), [&about(vm(), None)]);
+    let effects = press(&mut console, "Esc Tab Tab w", later(2_000));
+    assert_eq!(asked(&effects), [&about(vm(), Some("marilyn"))]);
+    let effects = press(&mut console, "Esc BackTab j j w", later(4_000));
+    assert_eq!(asked(&effects), [&about(vm(), Some("lip6"))]);
+}
+
+#[test]
+fn a_card_waits_is_filled_counts_down_and_closes() {
+    let mut console = noc();
+    press(&mut console, "w", NOW);
+    assert!(console.text().contains("waiting for the engine's answer"));
+    press(&mut console, "Esc", later(500));
+    assert!(console.app.card.is_none());
+    answer_why(&mut console, "w", later(1_000));
+    let text = console.text();
+    assert!(
+        text.contains("< binding") && text.contains("34.4 ms short"),
+        "{text}"
+    );
+    assert!(text.contains(">switch RLOC<"), "{text}");
+    // Other keys do nothing behind it.
+    assert!(asked(&press(&mut console, "a y d Down", later(2_000))).is_empty());
+    assert!(console.app.dialog.is_none());
+    press(&mut console, "q", later(4_000));
+    assert!(console.app.card.is_none());
+}
+
+#[test]
+fn an_answer_to_a_card_that_was_closed_is_not_told() {
+    let mut console = noc();
+    let effects = press(&mut console, "w Esc", NOW);
+    let Some(Effect::Ask(request, _)) = effects.first() else {
+        panic!("{effects:?}")
+    };
+    let reply = EngineFrame::Reply {
+        request: request.clone(),
+        reply: Reply::Explained { why: Box::new(why()) },
+    };
+    console.update(Input::frame(reply), later(900));
+    assert!(console.app.card.is_none() && console.app.status.is_none());
+}
+
+#[test]
+fn a_card_whose_engine_is_lost_says_so() {
+    let mut console = noc();
+    press(&mut console, "w", NOW);
+    let lost = Input::Lost {
+        why: "reset".to_owned(),
+    };
+    console.update(lost, later(500));
+    assert!(console.text().contains("the engine was lost before it answered"));
+}
+
+#[test]
+fn a_card_scrolls_to_its_end_and_no_further() {
+    let mut console = crate::fixture::console("compact", (80, 24));
+    answer_why(&mut console, "w", NOW);
+    assert!(console.text().contains("more below"));
+    press(&mut console, "PgDn PgDn PgDn PgDn", later(1_000));
+    let end = console.text();
+    assert!(!end.contains("more below") && end.contains("is picked"), "{end}");
+    press(&mut console, "Up", later(3_000));
+    assert_ne!(console.text(), end, "one line up is one line up");
+}
+
+#[test]
+fn p_goes_to_the_policy_and_back() {
+    let mut console = with_policy();
+    press(&mut console, "p", NOW);
+    assert!(console.text().contains("FLAPS"));
+    press(&mut console, "p", later(1_000));
+    let text = console.text();
+    assert!(text.contains("Links") && !text.contains("FLAPS"), "{text}");
+}
