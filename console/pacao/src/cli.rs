@@ -390,12 +390,15 @@ pub(crate) enum Bench {
 /// `pacao bench handover`
 #[derive(Args, Debug)]
 pub(crate) struct HandoverArgs {
-    /// How clients are told: smr (they are solicited to ask anew), cp (Change-Priority).
-    #[arg(long, value_delimiter = ',', default_values = ["smr", "cp"], value_name = "WAY,WAY")]
+    /// How clients are told: smr (they are solicited to ask anew), cp (Change-Priority), pubsub (by the Map-Server).
+    #[arg(long, value_delimiter = ',', default_values = ["smr", "cp", "pubsub"], value_name = "WAY,WAY")]
     pub way: Vec<HandoverWay>,
     /// The round trips between the sites.
     #[arg(long, default_value = "table-4-1")]
     pub rtts: HandoverRtts,
+    /// Where the Map-Server stands: in Denmark as in the thesis (round trips estimated), or beside LIP6.
+    #[arg(long, default_value = "denmark")]
+    pub map_server: MapServerPlace,
     /// Moves for each way.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
@@ -417,7 +420,7 @@ pub(crate) enum HandoverWay {
     Smr,
     /// Change-Priority.
     Cp,
-    /// Publish/subscribe.
+    /// Publish/subscribe (RFC 9437).
     Pubsub,
     /// The clients are handed to the destination before the move.
     Prepared,
@@ -429,6 +432,25 @@ pub(crate) enum HandoverRtts {
     /// Table 4.1 of the thesis.
     #[value(name = "table-4-1")]
     Table41,
+}
+
+/// Where the Map-Server of a handover stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MapServerPlace {
+    /// Where the thesis's was: everybody's news of a change travel over Denmark.
+    Denmark,
+    /// 1 ms from LIP6, and as far from the others as LIP6 is.
+    Near,
+}
+
+impl MapServerPlace {
+    /// As on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Denmark => "denmark",
+            Self::Near => "near",
+        }
+    }
 }
 
 /// `pacao bench assign`

@@ -71,15 +71,16 @@ pub struct LabOptions {
     pub tell_by: TellBy,
 }
 
-/// How a lab's forwarders tell clients that a mapping changed; `change_priority.tell_by` of their configurations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// How clients of a lab are told that a mapping changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TellBy {
     /// Change-Priority with C=1 (thesis section 4.3).
     #[default]
     ChangePriority,
     /// Solicit-Map-Request (RFC 9301 section 6.1).
     Smr,
+    /// The Map-Server publishes (RFC 9437): it answers in place of the xTRs, and all of them are its subscribers.
+    PubSub,
 }
 
 impl LabOptions {

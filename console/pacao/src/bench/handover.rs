@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`way`] | the ways, and the one-way delays that no implementation can avoid |
+//! | [`place`] | the fabric, and where its Map-Server stands |
 //! | [`stage`] | the fabric, and one move after the other on it |
 //! | [`control`] | questions to forwarders |
 //! | [`probes`] | losses and downtime from numbered probes |
@@ -11,6 +12,7 @@
 //! | [`report`], [`svg`] | what is said of them, and drawn |
 
 mod control;
+mod place;
 mod probes;
 mod report;
 mod stage;
@@ -25,7 +27,6 @@ use engine::session::Session;
 use proto::Span;
 
 use crate::cli::{HandoverArgs, HandoverRtts};
-use crate::session_file::TABLE_4_1;
 use report::Trial;
 use stage::Stage;
 use way::Way;
@@ -39,19 +40,19 @@ pub(crate) fn run(args: &HandoverArgs) -> anyhow::Result<bool> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     testbed::enter()?;
     let session = match args.rtts {
-        HandoverRtts::Table41 => Session::parse(TABLE_4_1, "table-4-1")?,
+        HandoverRtts::Table41 => place::session(args.map_server)?,
     };
     let every = Span::millis(if args.fine { 1 } else { 20 });
     let trials = ways
         .into_iter()
         .map(|way| measure(&session, way, every, args.runs))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let checks = report::judge(&trials);
+    let checks = report::judge(&trials, args.map_server);
     if let Some(directory) = &args.svg {
         svg::write(directory, &trials)?;
     }
     if args.json {
-        let whole = report::json(&trials, every, &checks)?;
+        let whole = report::json(&trials, every, args.map_server, &checks)?;
         println!("{}", serde_json::to_string_pretty(&whole)?);
     } else {
         print!("{}{}", report::text(&trials), checks.table());

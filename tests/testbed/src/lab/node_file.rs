@@ -15,6 +15,8 @@ use crate::fabric::Fabric;
 
 /// The key of Change-Priority, held by all xTRs.
 const CHANGE: &str = "change-priority";
+/// The key of publications, held by the Map-Server and all xTRs.
+const PUBLISH: &str = "publish";
 
 #[derive(Debug, Serialize)]
 struct NodeFile {
@@ -23,14 +25,32 @@ struct NodeFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     tun: Option<Tun>,
     roles: Vec<&'static str>,
-    map_resolvers: Vec<IpAddr>,
+    map_resolvers: Vec<Resolver>,
     map_servers: Vec<MapServer>,
     keys: BTreeMap<String, Key>,
     eids: Vec<Eid>,
     sites: Vec<Site>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pubsub: Option<PubSub>,
     change_priority: ChangePriority,
     control: Control,
     state_dir: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Resolver {
+    Asked(IpAddr),
+    SubscribedAt {
+        address: IpAddr,
+        subscribe: bool,
+        key: &'static str,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct PubSub {
+    key: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,6 +71,8 @@ struct Tun {
 struct MapServer {
     address: IpAddr,
     key: String,
+    /// Whether the Map-Server answers for us, as it must where it is to tell others of changes.
+    proxy_reply: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -78,7 +100,8 @@ struct ChangePriority {
     keys: Vec<String>,
     scopes: BTreeMap<String, Vec<EidPrefix>>,
     group: Vec<IpAddr>,
-    tell_by: TellBy,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tell_by: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,6 +113,7 @@ struct Control {
 pub(super) struct Keys {
     tell_by: TellBy,
     change: Key,
+    publish: Key,
     registration: BTreeMap<Node, Key>,
 }
 
@@ -110,6 +134,7 @@ impl Keys {
         Ok(Self {
             tell_by,
             change: key(1)?,
+            publish: key(1)?,
             registration,
         })
     }
@@ -186,6 +211,7 @@ pub(super) fn text(
         keys: BTreeMap::new(),
         eids,
         sites: Vec::new(),
+        pubsub: None,
         change_priority: ChangePriority::default(),
         control: Control {
             socket: socket.display().to_string(),
@@ -205,11 +231,22 @@ pub(super) fn text(
 
 fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node: &Node) {
     let map_server = fabric.map_server.0;
-    file.map_resolvers.push(map_server);
+    let subscribes = keys.tell_by == TellBy::PubSub;
+    if subscribes {
+        file.keys.insert(PUBLISH.to_owned(), keys.publish.clone());
+        file.map_resolvers.push(Resolver::SubscribedAt {
+            address: map_server,
+            subscribe: true,
+            key: PUBLISH,
+        });
+    } else {
+        file.map_resolvers.push(Resolver::Asked(map_server));
+    }
     if let Some((name, key)) = keys.of(node) {
         file.map_servers.push(MapServer {
             address: map_server,
             key: name.clone(),
+            proxy_reply: subscribes,
         });
         file.keys.insert(name, key);
     }
@@ -228,11 +265,19 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
                 .collect(),
             Node::User(_) | Node::MapServer => Vec::new(),
         },
-        tell_by: keys.tell_by,
+        tell_by: match keys.tell_by {
+            // Where the Map-Server answers for an xTR nobody asks the xTR itself, and it knows nobody to tell.
+            TellBy::ChangePriority | TellBy::PubSub => "change-priority",
+            TellBy::Smr => "smr",
+        },
     };
 }
 
 fn takes_registrations(file: &mut NodeFile, fabric: &Fabric, keys: &Keys) {
+    if keys.tell_by == TellBy::PubSub {
+        file.keys.insert(PUBLISH.to_owned(), keys.publish.clone());
+        file.pubsub = Some(PubSub { key: PUBLISH });
+    }
     let centres: Vec<Node> = fabric.sites.keys().cloned().map(Node::Site).collect();
     let vms = fabric.vms.values().map(|vm| (vm.eid, centres.clone()));
     let users = fabric

@@ -10,6 +10,7 @@ use super::stage::Move;
 use super::statistics::{Boxplot, cdf};
 use super::way::Way;
 use crate::checks::{Bound, Checks};
+use crate::cli::MapServerPlace;
 
 /// Convergence of Change-Priority beyond the one-way delays, at most this many milliseconds a leg.
 const CP_OVERHEAD_A_LEG_MS: f64 = 2.0;
@@ -103,38 +104,58 @@ impl Trial {
     }
 }
 
-/// The claims.
-pub(super) fn judge(trials: &[Trial]) -> Checks {
+/// The claims; `place` is the Map-Server's.
+pub(super) fn judge(trials: &[Trial], place: MapServerPlace) -> Checks {
     let mut checks = Checks::default();
-    let of = |way| trials.iter().find(|trial| trial.way == way);
     for trial in trials {
         for client in trial.moves.keys() {
             let overhead = trial.median(Measure::Overhead, client);
             let bound = match trial.way {
                 Way::Cp => Bound::AtMost(CP_OVERHEAD_A_LEG_MS),
-                Way::Smr => Bound::None,
+                Way::PubSub | Way::Smr => Bound::None,
             };
             let name = format!("{} {client}: median overhead a leg", trial.way.name());
             checks.add(name, overhead, "ms", bound);
         }
     }
-    if let (Some(cp), Some(smr)) = (of(Way::Cp), of(Way::Smr)) {
-        for client in cp.moves.keys() {
-            for measure in [Measure::Convergence, Measure::Downtime] {
-                let gain = smr.median(measure, client) - cp.median(measure, client);
-                // Downtime is counted in whole probes and so only reported.
-                let bound = match measure {
-                    Measure::Convergence => Bound::AtLeast(CLOCK_STEP_MS),
-                    _ => Bound::None,
-                };
-                let name = format!("{client}: median {}, cp faster than smr by", measure.title());
-                checks.add(name, gain, "ms", bound);
+    let all = |trial: &'_ Trial| trial.moves.values().flatten().count();
+    let otherwise = |trial: &Trial| {
+        let moves = trial.moves.values().flatten();
+        moves.filter(|one| one.origin != trial.way.origin()).count()
+    };
+    for trial in trials {
+        let name = format!("{}: clients told otherwise, of {}", trial.way.name(), all(trial));
+        checks.add(name, otherwise(trial) as f64, "", Bound::AtMost(0.0));
+    }
+    let mut in_order: Vec<&Trial> = trials.iter().collect();
+    in_order.sort_by_key(|trial| trial.way);
+    for (at, slower) in in_order.iter().enumerate() {
+        for faster in in_order.iter().take(at) {
+            let bound = gain_claimed((faster.way, slower.way), place);
+            for client in faster.moves.keys() {
+                let convergence = |trial: &Trial| trial.median(Measure::Convergence, client);
+                let name = format!(
+                    "{client}: median convergence, {} faster than {} by",
+                    faster.way.name(),
+                    slower.way.name()
+                );
+                checks.add(name, convergence(slower) - convergence(faster), "ms", bound);
             }
         }
     }
     let casualties: usize = trials.iter().map(|trial| trial.casualties).sum();
     checks.add("processes that died", casualties as f64, "", Bound::AtMost(0.0));
     checks
+}
+
+/// By how much the faster way is to be ahead of the slower one.
+fn gain_claimed(ways: (Way, Way), place: MapServerPlace) -> Bound {
+    match (ways, place) {
+        // The way over a Map-Server beside the destination is shorter than the one over the source.
+        ((Way::Cp, Way::PubSub), MapServerPlace::Near) => Bound::None,
+        ((Way::Cp, Way::PubSub), MapServerPlace::Denmark) => Bound::AtLeast(0.0),
+        _ => Bound::AtLeast(CLOCK_STEP_MS),
+    }
 }
 
 /// Boxplot figures and distributions for people.
@@ -145,7 +166,7 @@ pub(super) fn text(trials: &[Trial]) -> String {
         let _ = writeln!(lines, "{} [{}]", measure.title(), measure.unit());
         let _ = writeln!(
             lines,
-            "  {:<5} {:<8} {:>4} {:>9} {:>9} {:>9} {:>21} {:>9} {:>9}",
+            "  {:<8} {:<8} {:>4} {:>9} {:>9} {:>9} {:>21} {:>9} {:>9}",
             "way", "client", "n", "min", "Q1", "median", "95 % CI", "Q3", "max"
         );
         for (trial, client, values) in rows(trials, measure) {
@@ -155,7 +176,7 @@ pub(super) fn text(trials: &[Trial]) -> String {
                     .map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.2}..{high:.2}"));
                 let _ = writeln!(
                     lines,
-                    "  {:<5} {:<8} {:>4} {:>9.2} {:>9.2} {:>9.2} {interval:>21} {:>9.2} {:>9.2}",
+                    "  {:<8} {:<8} {:>4} {:>9.2} {:>9.2} {:>9.2} {interval:>21} {:>9.2} {:>9.2}",
                     trial.way.name(),
                     client.as_str(),
                     plot.count,
@@ -173,7 +194,7 @@ pub(super) fn text(trials: &[Trial]) -> String {
         );
         for (trial, client, values) in rows(trials, measure) {
             let steps = cdf(&values);
-            let _ = write!(lines, "  {:<5} {:<8}     ", trial.way.name(), client.as_str());
+            let _ = write!(lines, "  {:<8} {:<8}     ", trial.way.name(), client.as_str());
             for share in [0.1, 0.25, 0.5, 0.75, 0.9, 1.0] {
                 let reached = steps.iter().find(|(_, so_far)| *so_far >= share - 1e-9);
                 let _ = write!(lines, " {:>9.2}", reached.map_or(f64::NAN, |(value, _)| *value));
@@ -186,7 +207,12 @@ pub(super) fn text(trials: &[Trial]) -> String {
 }
 
 /// Everything, as one object.
-pub(super) fn json(trials: &[Trial], probe_every: Span, checks: &Checks) -> anyhow::Result<Value> {
+pub(super) fn json(
+    trials: &[Trial],
+    probe_every: Span,
+    place: MapServerPlace,
+    checks: &Checks,
+) -> anyhow::Result<Value> {
     let figures = Measure::ALL.map(|measure| {
         let rows: Vec<Value> = rows(trials, measure)
             .map(|(trial, client, values)| {
@@ -206,6 +232,7 @@ pub(super) fn json(trials: &[Trial], probe_every: Span, checks: &Checks) -> anyh
     let mut whole = json!({
         "bench": "handover",
         "rtts": "table-4-1",
+        "map_server": place.name(),
         "probe_every_ms": probe_every.as_millis_f64(),
         "figures": figures,
     });
@@ -236,6 +263,7 @@ mod tests {
     fn trial(way: Way, convergences: &[u64]) -> Trial {
         let client = UserName::new("vnu").unwrap();
         let one = |ms: &u64| Move {
+            origin: way.origin().to_owned(),
             heard: Span::millis(*ms - 1),
             convergence: Span::millis(*ms),
             cost: Cost {
@@ -255,24 +283,48 @@ mod tests {
     fn the_order_and_the_overhead_decide() {
         let smr = || trial(Way::Smr, &[500, 510, 505]);
         let good = [smr(), trial(Way::Cp, &[177, 178, 176])];
-        assert!(judge(&good).hold());
+        let hold = |trials: &[Trial]| judge(trials, MapServerPlace::Denmark).hold();
+        assert!(hold(&good));
+        assert!(!hold(&[smr(), trial(Way::Cp, &[180, 180, 180])]), "2.5 ms a leg");
         assert!(
-            !judge(&[smr(), trial(Way::Cp, &[180, 180, 180])]).hold(),
-            "2.5 ms a leg"
-        );
-        assert!(
-            !judge(&[trial(Way::Smr, &[176]), trial(Way::Cp, &[176])]).hold(),
+            !hold(&[trial(Way::Smr, &[176]), trial(Way::Cp, &[176])]),
             "no faster"
         );
         let mut dead = trial(Way::Cp, &[176]);
         dead.casualties = 1;
-        assert!(!judge(&[dead]).hold());
+        assert!(!hold(&[dead]));
+        let mut fallen_back = trial(Way::Cp, &[176]);
+        for one in fallen_back.moves.values_mut().flatten() {
+            one.origin = Way::Smr.origin().to_owned();
+        }
+        assert!(!hold(&[fallen_back]));
+    }
+
+    #[test]
+    fn a_publication_over_denmark_may_tie_with_change_priority_but_not_win_nor_tie_with_a_solicitation() {
+        let trials = |cp, pubsub, smr| {
+            [
+                trial(Way::PubSub, &[pubsub]),
+                trial(Way::Smr, &[smr]),
+                trial(Way::Cp, &[cp]),
+            ]
+        };
+        let hold = |trials: &[Trial], place| judge(trials, place).hold();
+        assert!(hold(&trials(176, 176, 500), MapServerPlace::Denmark));
+        assert!(!hold(&trials(176, 175, 500), MapServerPlace::Denmark));
+        assert!(hold(&trials(176, 150, 500), MapServerPlace::Near));
+        assert!(!hold(&trials(176, 500, 500), MapServerPlace::Near));
+        assert!(
+            !hold(&trials(178, 150, 178), MapServerPlace::Near),
+            "cp against smr"
+        );
     }
 
     #[test]
     fn people_and_programs_are_told_the_same() {
         let trials = [trial(Way::Cp, &[177, 179, 181])];
-        let whole = json(&trials, Span::millis(20), &judge(&trials)).unwrap();
+        let place = MapServerPlace::Denmark;
+        let whole = json(&trials, Span::millis(20), place, &judge(&trials, place)).unwrap();
         assert_eq!(whole["figures"][4]["rows"][0]["boxplot"]["median"], 2.0);
         assert_eq!(whole["checks"][0]["name"], "cp vnu: median overhead a leg");
         assert!(text(&trials).contains("vnu"));

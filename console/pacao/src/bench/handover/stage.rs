@@ -40,8 +40,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const SETTLE_EVERY: Duration = Duration::from_millis(10);
 
 /// What one move was for one client.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Move {
+    /// What the client's new mapping came from, as its forwarder names it.
+    pub(super) origin: String,
     /// From the word to the destination's forwarder until the client's forwarder had heard of it.
     pub(super) heard: Span,
     /// From the same word until the client's packets followed.
@@ -51,8 +53,9 @@ pub(super) struct Move {
 }
 
 /// Since when a client enters by another site.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Told {
+    origin: String,
     /// By its forwarder's own account: when it took the message in hand.
     heard: Timestamp,
     /// As seen from outside: what was heard is written down first, and packets follow then.
@@ -137,13 +140,14 @@ impl Stage {
         drop(inputs);
         let mut moves = BTreeMap::new();
         for (user, echo) in echoes {
-            let at = *told.get(&user).context("a client that was not waited for")?;
+            let at = told.get(&user).context("a client that was not waited for")?;
             let probes = Probes::of(&echo.finish()?).context("the echo did not say when it began")?;
             let cost = probes.cost(moved, at.in_force).with_context(|| {
                 format!("{user}: no probe was answered before the move, or none after it")
             })?;
             ensure!(at.heard >= moved, "{user} was told before the move");
             let one = Move {
+                origin: at.origin.clone(),
                 heard: at.heard.since(moved),
                 convergence: at.in_force.since(moved),
                 cost,
@@ -214,6 +218,7 @@ impl Stage {
                     && enters_by(row.locators.iter().map(|cached| &cached.locator), rloc)
                 {
                     let told_at = Told {
+                        origin: row.origin,
                         heard: row.told_at,
                         in_force: now(),
                     };

@@ -9,13 +9,15 @@ use testbed::TellBy;
 use super::stage::{DESTINATION, SOURCE};
 use crate::cli::HandoverWay;
 
-/// A way that the forwarder knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A way that the forwarder knows. The order is the one claimed: each is no slower than the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
-    /// Solicit-Map-Request: the source tells the clients to ask anew.
-    Smr,
     /// Change-Priority: the source tells the clients the new locators.
     Cp,
+    /// Publish/subscribe: the Map-Server tells the clients, once the destination has registered.
+    PubSub,
+    /// Solicit-Map-Request: the source tells the clients to ask anew.
+    Smr,
 }
 
 impl Way {
@@ -27,10 +29,11 @@ impl Way {
         match asked {
             HandoverWay::Smr => Ok(Self::Smr),
             HandoverWay::Cp => Ok(Self::Cp),
-            HandoverWay::Pubsub | HandoverWay::Prepared => {
+            HandoverWay::Pubsub => Ok(Self::PubSub),
+            HandoverWay::Prepared => {
                 let name = asked.to_possible_value();
                 let name = name.as_ref().map_or("?", |name| name.get_name());
-                bail!("--way {name}: the forwarder cannot tell clients in this way; use smr or cp")
+                bail!("--way {name}: the forwarder cannot tell clients in this way; use smr, cp or pubsub")
             }
         }
     }
@@ -38,34 +41,45 @@ impl Way {
     /// As on the command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Smr => "smr",
             Self::Cp => "cp",
+            Self::PubSub => "pubsub",
+            Self::Smr => "smr",
         }
     }
 
     /// What the forwarders of the lab are told.
     pub(super) const fn tell_by(self) -> TellBy {
         match self {
-            Self::Smr => TellBy::Smr,
             Self::Cp => TellBy::ChangePriority,
+            Self::PubSub => TellBy::PubSub,
+            Self::Smr => TellBy::Smr,
+        }
+    }
+
+    /// What a client's new mapping comes from, as its forwarder names it.
+    pub(super) const fn origin(self) -> &'static str {
+        match self {
+            Self::Cp => "change-priority",
+            Self::PubSub => "publication",
+            Self::Smr => "map-reply",
         }
     }
 
     /// The ways over the network, one after the other, from the destination's word to the client's new mapping; each
     /// takes half a round trip of `lab`.
     pub(super) fn legs(self, lab: &Lab, client: &str) -> Vec<Span> {
-        let told = [(DESTINATION, SOURCE), (SOURCE, client)];
-        let asked = [
-            (client, MAP_SERVER),
-            (MAP_SERVER, DESTINATION),
-            (DESTINATION, client),
-        ];
-        let asked = match self {
-            Self::Smr => asked.as_slice(),
-            Self::Cp => &[],
+        let legs: &[(&str, &str)] = match self {
+            Self::Cp => &[(DESTINATION, SOURCE), (SOURCE, client)],
+            Self::PubSub => &[(DESTINATION, MAP_SERVER), (MAP_SERVER, client)],
+            Self::Smr => &[
+                (DESTINATION, SOURCE),
+                (SOURCE, client),
+                (client, MAP_SERVER),
+                (MAP_SERVER, DESTINATION),
+                (DESTINATION, client),
+            ],
         };
-        told.iter()
-            .chain(asked)
+        legs.iter()
             .map(|(from, to)| Span(lab.wan.between(from, to).rtt.micros() / 2))
             .collect()
     }
@@ -73,25 +87,48 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
-    use engine::session::Session;
-
     use super::*;
-    use crate::session_file::TABLE_4_1;
+    use crate::bench::handover::place::session;
+    use crate::cli::MapServerPlace;
+
+    fn delays(way: Way, place: MapServerPlace) -> [u64; 3] {
+        let lab = session(place).unwrap().lab.unwrap();
+        ["inria", "ufrj", "vnu"].map(|client| way.legs(&lab, client).iter().map(|leg| leg.micros()).sum())
+    }
 
     #[test]
     fn a_solicited_client_waits_for_three_legs_more() {
-        let session = Session::parse(TABLE_4_1, "table-4-1").unwrap();
-        let lab = session.lab.unwrap();
-        let sum = |way: Way| -> u64 { way.legs(&lab, "vnu").iter().map(|leg| leg.micros()).sum() };
-        assert_eq!(sum(Way::Cp), u64::midpoint(30_470, 321_270));
-        assert_eq!(sum(Way::Smr) - sum(Way::Cp), (299_860 + 1_000 + 299_860) / 2);
+        let [.., cp] = delays(Way::Cp, MapServerPlace::Near);
+        let [.., smr] = delays(Way::Smr, MapServerPlace::Near);
+        assert_eq!(cp, u64::midpoint(30_470, 321_270));
+        assert_eq!(smr - cp, (299_860 + 1_000 + 299_860) / 2);
+    }
+
+    #[test]
+    fn over_denmark_a_publication_takes_longer_than_change_priority_and_from_beside_lip6_it_does_not() {
+        let cp = delays(Way::Cp, MapServerPlace::Denmark);
+        assert_eq!(
+            cp,
+            delays(Way::Cp, MapServerPlace::Near),
+            "no Map-Server on the way"
+        );
+        let far = delays(Way::PubSub, MapServerPlace::Denmark);
+        let near = delays(Way::PubSub, MapServerPlace::Near);
+        assert!(
+            cp.iter().zip(far).all(|(cp, far)| *cp < far),
+            "{cp:?} against {far:?}"
+        );
+        assert!(
+            cp.iter().zip(near).all(|(cp, near)| *cp > near),
+            "{cp:?} against {near:?}"
+        );
     }
 
     #[test]
     fn a_way_that_the_forwarder_does_not_know_is_refused_by_name() {
         let words = Way::of(HandoverWay::Prepared).unwrap_err().to_string();
         assert!(
-            words.contains("--way prepared") && words.contains("smr or cp"),
+            words.contains("--way prepared") && words.contains("cp or pubsub"),
             "{words}"
         );
     }
