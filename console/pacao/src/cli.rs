@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use proto::{Mode, Scope, SiteName, TenantName, UserName, VmName};
+use proto::{ActionClass, Mode, Scope, SiteName, TenantName, UserName, VmName};
 
 pub(crate) use node::{CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, RowArgs};
 
@@ -274,6 +274,12 @@ pub(crate) enum Ask {
         #[arg(long)]
         dc: Option<SiteName>,
     },
+    /// What the engine has earned to do by itself: the record of each class of actions, and how it stands.
+    Autonomy {
+        /// Change how a class stands.
+        #[command(subcommand)]
+        change: Option<AutonomyAsk>,
+    },
     /// Ask a forwarder over its control socket: its tables, its message log, a capture.
     Node(NodeArgs),
 }
@@ -305,6 +311,29 @@ impl PartArgs {
         let user = self.user.clone().map(|user| Scope::User { user });
         dc.or(tenant).or(vm).or(user).unwrap_or(Scope::All)
     }
+}
+
+/// `pacao ctl autonomy ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AutonomyAsk {
+    /// Hold a class of actions where it is, whatever its record: at recommend, or at auto as far as modes let it.
+    Pin {
+        /// Such as switch/rtt/interactive.
+        class: ActionClass,
+        /// recommend or auto.
+        #[arg(value_parser = mode, default_value = "recommend")]
+        at: Mode,
+    },
+    /// Let a pinned class go by its record again.
+    Unpin {
+        /// Such as switch/rtt/interactive.
+        class: ActionClass,
+    },
+    /// Forget that a class has fallen, and what it fell for.
+    Forgive {
+        /// Such as switch/rtt/interactive.
+        class: ActionClass,
+    },
 }
 
 /// A mode, or none of one's own.

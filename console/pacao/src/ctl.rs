@@ -1,5 +1,6 @@
 //! `pacao ctl`: one question to an engine, or to a forwarder.
 
+mod autonomy;
 mod node;
 mod policy;
 
@@ -52,6 +53,11 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
         Ask::Policy => {
             return show(args.json, &snapshot.policy, || policy::text(&snapshot, zone()));
         }
+        Ask::Autonomy { change: None } => {
+            let rows = &snapshot.policy.autonomy;
+            return show(args.json, rows, || autonomy::text(rows, zone()));
+        }
+        Ask::Autonomy { change: Some(change) } => autonomy::change(change),
         Ask::Mode { mode: None, .. } => {
             return show(args.json, &snapshot.mode, || policy::modes(&snapshot));
         }

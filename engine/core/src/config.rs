@@ -1,5 +1,6 @@
 //! What the engine is told of the fabric and of its limits. Checked by the session reader; here it is taken as true.
 
+mod autonomy;
 mod calm;
 mod offer;
 mod select;
@@ -11,6 +12,7 @@ use lisp_wire::{EidPrefix, Rloc};
 use proto::{Mode, SiteName, SlaName, Span, UserName, VmName};
 use serde::{Deserialize, Serialize};
 
+pub use autonomy::Autonomy;
 pub use calm::{
     Backoff, Budget, Calm, Damp, ModeAt, OnFailure, Rule, RuleKind, ScopedBudget, Shift, When, Window,
     WindowKind, Zone,

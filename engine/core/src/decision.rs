@@ -1,9 +1,12 @@
 //! What is to become of one user's entry to one VM, given what the links tell.
 
 use proto::proposal::Reason;
-use proto::{LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp};
+use proto::{
+    Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
+};
 
 use crate::Engine;
+use crate::autonomy::Said;
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
 use crate::monitor::Limits;
@@ -39,6 +42,7 @@ impl Engine {
     /// Looks at one pair: deadlines first, then the facts.
     pub(crate) fn attend(&mut self, ix: PairIx, out: &mut Outbox) {
         let now = out.now;
+        self.check_judgement(ix, out);
         if self.pairs[ix.at()].flight.is_some() {
             // Ends in another look if the switch is given up.
             self.check_flight(ix, out);
@@ -101,7 +105,7 @@ impl Engine {
                 return;
             }
         };
-        let actor = self.actor_for(ix, plan.to);
+        let actor = self.actor_for(ix, plan.to, now);
         let gates = &self.pairs[ix.at()].gates;
         let quiet = actor.is_none() && open.is_none() && gates.is_quiet(now);
         let pass = gates.pass(plan.need, plan.gain, &self.policy(), now);
@@ -140,6 +144,13 @@ impl Engine {
             None => self.open(ix, &plan, out),
         };
         if let Some(Ok((pass, by))) = admitted {
+            if by == Actor::Engine {
+                // The proposal before is judged when this one is opened: its class may have fallen by that.
+                if self.actor_for(ix, plan.to, now) != Some(Actor::Engine) {
+                    return;
+                }
+                self.note_by_itself(ix, id);
+            }
             let departure = Departure {
                 proposal: id,
                 order: plan.order,
@@ -332,6 +343,7 @@ impl Engine {
         let Some(id) = self.pairs[ix.at()].proposal.take() else {
             return;
         };
+        self.hold_against(ix, id, now);
         self.desk.end(
             id,
             ProposalState::Superseded {
@@ -382,6 +394,17 @@ impl Engine {
         Some((gain, reason.criterion.unit()))
     }
 
+    /// The criterion that weighs most on an entry, one that is out of its bound before all others.
+    pub(crate) fn weightiest(&self, ix: PairIx, present: Option<&Measures>) -> usize {
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let present = present.unwrap_or(&NOTHING_THROUGH);
+        let broken = |k: usize| class.counts(k) && present[k] > class.bound(k);
+        (0..K)
+            .rev()
+            .max_by_key(|&k| (broken(k), class.weighted(k, present[k])))
+            .unwrap_or(0)
+    }
+
     fn reason(&self, ix: PairIx, comparison: &Comparison, now: Timestamp) -> (Reason, Gain) {
         let &Comparison {
             need,
@@ -393,11 +416,7 @@ impl Engine {
             Need::Hard => NOTHING_THROUGH,
             Need::Ordered | Need::Soft => present.unwrap_or(NOTHING_THROUGH),
         };
-        let broken = |k: usize| class.counts(k) && present[k] > class.bound(k);
-        let k = (0..K)
-            .rev()
-            .max_by_key(|&k| (broken(k), class.weighted(k, present[k])))
-            .unwrap_or(0);
+        let k = self.weightiest(ix, Some(&present));
         let unit = |value: u32| rounded(shown(k, value));
         let gain = Gain {
             measured: unit(present[k]),
@@ -429,6 +448,7 @@ impl Engine {
         self.pairs[ix.at()].proposal = Some(id);
         self.pairs[ix.at()].written_at = now;
         self.pairs[ix.at()].withheld = None;
+        self.foresee(ix, id, plan, out);
         self.log(Severity::Warning, format!("proposal #{}: {text}", id.0), out);
         id
     }
@@ -451,6 +471,7 @@ impl Engine {
         self.pairs[ix.at()].written_at = now;
         let card = self.card(ix, plan, now);
         self.desk.revise(id, card, out);
+        self.foresee(ix, id, plan, out);
     }
 
     fn lapse(&mut self, ix: PairIx, out: &mut Outbox) {
@@ -465,6 +486,7 @@ impl Engine {
         let pair = &mut self.pairs[ix.at()];
         pair.proposal = None;
         pair.gates.keep_quiet(now + slot);
+        self.note_word(ix, id, Said::Lapsed, now);
         self.desk.end(id, ProposalState::Expired { at: now }, out);
         let text = format!(
             "proposal #{} for {} lapsed undecided",

@@ -9,6 +9,8 @@ mod rows;
 mod steer;
 mod written;
 
+pub(crate) use ask::{name_of, unknown};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{LinkState, Mode, NodeCommand, NodeReport, Notice, ProbeSample, Severity, SiteName, Timestamp};
@@ -233,8 +235,9 @@ impl Engine {
         let flight = pair.flight.as_ref().map(|flight| flight.deadline);
         let watch = pair.watch.map(|watch| watch.until);
         let proof = pair.provisional.as_ref().map(|provisional| provisional.check_at);
+        let judged = self.judged_at(ix);
         // Later than now, so that a deadline that cannot be met is not chased.
-        let due = [expiry, flight, watch, proof, pair.recheck_at]
+        let due = [expiry, flight, watch, proof, judged, pair.recheck_at]
             .into_iter()
             .flatten()
             .min()

@@ -374,12 +374,13 @@ impl Engine {
         });
         let rows = rows(&self.fabric, ix, &pair.order);
         self.desk.confirm(flight.proposal, receipt, out);
-        match flight.reverting {
-            Some(Reverting { proposal, why }) => {
-                self.pairs[ix.at()].gates.bar(from, &policy, now);
-                self.desk.revert(proposal, why, out);
-            }
-            None => self.begin_proof(ix, flight.proposal, before, now),
+        if let Some(Reverting { proposal, why }) = flight.reverting {
+            self.pairs[ix.at()].gates.bar(from, &policy, now);
+            self.desk.revert(proposal, why, out);
+            self.note_taken_back(ix, proposal, out);
+        } else {
+            self.hold_against(ix, flight.proposal, now);
+            self.begin_proof(ix, flight.proposal, before, now);
         }
         self.land(ix, now);
         out.push(Effect::Notify {
@@ -432,6 +433,7 @@ impl Engine {
             self.log(Severity::Error, text, out);
         }
         self.desk.fail(flight.proposal, now, why, out);
+        self.note_failed(ix, flight.proposal, out);
         // The message may have arrived and its acknowledgement not: the user is told the old view as well.
         self.pairs[ix.at()].known = Known::Unsent;
         if let Some(teller) = self.teller(from) {

@@ -9,6 +9,7 @@
 //! | [`optimizer`] | the per-user program (5.1)-(5.3) |
 //! | `decision` | what is to become of one user's entry, given the links |
 //! | [`policy`] | least gain, hold, cool-down, damping, budgets, rules, windows, modes: the gates of the executor |
+//! | [`autonomy`] | a shadow held to people and reality: what the engine may do by itself |
 //! | `approval` | the desk of proposals and of replies given |
 //! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
 //! | `proving` | confirmed commit: a switch proves itself or is taken back |
@@ -21,6 +22,7 @@
 
 pub mod alone;
 mod approval;
+pub mod autonomy;
 pub mod config;
 mod decision;
 pub mod engine;

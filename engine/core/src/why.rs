@@ -28,7 +28,7 @@ impl Engine {
         checks.extend(self.better(ix, to, now));
         checks.extend(self.calm_enough(ix, to, now));
         let open = checks.iter().all(|check| check.holds);
-        let outlook = match (open, self.actor_for(ix, to)) {
+        let outlook = match (open, self.actor_for(ix, to, now)) {
             (false, _) => Outlook::Stays,
             (true, Some(_)) => Outlook::Moves,
             (true, None) => Outlook::Asks,
@@ -277,7 +277,7 @@ impl Engine {
             });
         }
         let by = self
-            .actor_for(ix, to)
+            .actor_for(ix, to, now)
             .unwrap_or(Actor::Operator { name: String::new() });
         let ask = Ask {
             ix,
@@ -286,6 +286,7 @@ impl Engine {
             by: &by,
             glass: Glass::Whole,
         };
+        checks.extend(self.standing_of_move(ix, now).map(|text| open("autonomy", text)));
         checks.push(match self.admit(&ask, now) {
             Ok(_) => open("policy", "nothing holds it back".to_owned()),
             Err(hold) => shut("policy", hold.to_string(), hold.until().map(|at| until(at, now))),

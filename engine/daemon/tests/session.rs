@@ -90,6 +90,7 @@ fn policy_is_read_with_the_defaults_operators_know() {
   windows:
     office: { deny: { days: [mon, fri], from: \"08:00\", to: \"18:30\" }, zone: Europe/Paris, on_failure: hold }
     works: { allow: { from: 2026-12-24 22:00, to: 2026-12-25 04:00 }, who: { sites: [telco] } }
+  autonomy: { rise: [\"switch/*/interactive\", switch/rtt/interactive], min_actions: 30, back_off: 2h }
 ";
     let calm = Session::parse(&bare.replace("policy:\n", policy), "s.yaml")
         .unwrap()
@@ -110,6 +111,12 @@ fn policy_is_read_with_the_defaults_operators_know() {
             to: 66_600
         }
     );
+    assert_eq!(calm.autonomy.rise.len(), 10, "{:?}", calm.autonomy.rise);
+    assert_eq!(
+        (calm.autonomy.min_actions, calm.autonomy.back_off),
+        (30, Span::secs(7200))
+    );
+    assert_eq!(calm.autonomy.back_off_max, Span::secs(86_400));
     assert_eq!(calm.windows[0].on_failure, OnFailure::Hold);
     assert!(calm.windows[0].zone.shifts.len() > 90 && calm.windows[1].zone.shifts.len() == 1);
     let When::Once { from, to } = calm.windows[1].when else {

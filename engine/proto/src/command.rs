@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Hold;
 use crate::why::Why;
-use crate::{Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
+use crate::{ActionClass, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
 
 /// Chosen by the asker; the same id asked twice gets the same reply and is carried out once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,6 +79,18 @@ pub enum Command {
     Forgive {
         /// Of what.
         key: FlapKey,
+    },
+    /// Hold a class of actions where it is, whatever its record says; `None` lets it go by its record again.
+    PinClass {
+        /// Which class.
+        class: ActionClass,
+        /// At `recommend` or `auto`.
+        mode: Option<Mode>,
+    },
+    /// Forget that a class of actions has fallen, and what it fell for.
+    ForgiveClass {
+        /// Which class.
+        class: ActionClass,
     },
     /// Ask why somebody is not moved. Nothing changes by it, and it is answered anew each time.
     Why {

@@ -8,11 +8,13 @@
 //! | [`notice`] | engine -> console: [`Notice`] (what changed) |
 //! | [`snapshot`] | engine -> console: [`Snapshot`] (all there is), and its rows |
 //! | [`proposal`] | a proposed change and its life |
+//! | [`autonomy`] | earned autonomy: records and standing of classes of actions |
 //! | [`policy`] | scopes, disarming, budgets, damping: what staff set and consoles show |
 //! | [`node`] | engine <-> forwarder: [`NodeCommand`], [`NodeReport`] |
 //! | [`inspect`] | what a node shows page by page: its tables, its message log |
 //! | [`frame`] | how the above are framed: JSON lines on sockets, text frames on a WebSocket |
 
+pub mod autonomy;
 pub mod command;
 pub mod frame;
 pub mod inspect;
@@ -25,6 +27,7 @@ pub mod snapshot;
 pub mod time;
 pub mod why;
 
+pub use autonomy::{ActionClass, AutonomyRow};
 pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
 pub use inspect::{

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Mode, SiteName, Span, TenantName, Timestamp, UserName, VmName};
+use crate::{Actor, AutonomyRow, Mode, SiteName, Span, TenantName, Timestamp, UserName, VmName};
 
 /// A part of the fabric, from the widest to the narrowest: of two that fit, the later one wins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -300,6 +300,8 @@ pub struct PolicyRow {
     pub drains: Vec<DrainRow>,
     /// Freeze and maintenance windows.
     pub windows: Vec<WindowRow>,
+    /// Records of classes of actions, by name.
+    pub autonomy: Vec<AutonomyRow>,
 }
 
 /// The mode of a part of the fabric.

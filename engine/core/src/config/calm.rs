@@ -7,6 +7,7 @@ use proto::policy::Scope;
 use proto::{Mode, SiteName, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Autonomy;
 use super::select::Selector;
 
 /// Everything beyond [`super::Policy`] that keeps moves few, small and wanted.
@@ -31,6 +32,8 @@ pub struct Calm {
     pub rules: Vec<Rule>,
     /// When nothing may be moved, or only then.
     pub windows: Vec<Window>,
+    /// What the engine may earn to do by itself.
+    pub autonomy: Autonomy,
 }
 
 impl Default for Calm {
@@ -45,6 +48,7 @@ impl Default for Calm {
             modes: Vec::new(),
             rules: Vec::new(),
             windows: Vec::new(),
+            autonomy: Autonomy::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use proto::{
 
 use super::Engine;
 use crate::Effect;
+use crate::autonomy::Said;
 use crate::decision::{Plan, refuse_unusable};
 use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
@@ -81,6 +82,8 @@ impl Engine {
             Command::Drain { dc } => self.ask_drain(&dc, by, done),
             Command::Undrain { dc } => self.ask_undrain(&dc, &by, done),
             Command::Forgive { key } => self.ask_forgive(&key, &by, done),
+            Command::PinClass { class, mode } => self.ask_pin_class((class, mode), by, done),
+            Command::ForgiveClass { class } => self.ask_forgive_class(&class, &by, done),
             Command::Why { .. } => Err(Refusal::NotSo {
                 why: "a question is asked by itself".to_owned(),
             }),
@@ -168,6 +171,7 @@ impl Engine {
         };
         let who = name_of(&by).to_owned();
         if word.verdict == Verdict::Reject {
+            self.note_word(ix, id, Said::Rejected, now);
             let policy = self.policy();
             let pair = &mut self.pairs[ix.at()];
             pair.proposal = None;
@@ -202,6 +206,7 @@ impl Engine {
             glass,
         };
         let pass = self.admit(&ask, now).map_err(held)?;
+        self.note_word(ix, id, Said::Approved, now);
         self.log(
             Severity::Info,
             format!("proposal #{} approved by {who}", id.0),
@@ -259,6 +264,7 @@ impl Engine {
             glass,
         };
         let pass = self.admit(&ask, now).map_err(held)?;
+        self.note_hand(ix, dc, now);
         self.supersede(ix, &format!("{} switches the user by hand", name_of(&by)), out);
         let plan = self.manual(ix, dc, now);
         let id = self.desk.open(self.card(ix, &plan, now), out);
@@ -289,6 +295,9 @@ impl Engine {
     }
 
     fn ask_mode(&mut self, mode: Mode, by: &Actor, out: &mut Outbox) -> String {
+        if mode != Mode::Auto {
+            self.forget_risen();
+        }
         if mode == self.mode {
             return format!("the mode is {mode} already");
         }
@@ -345,7 +354,7 @@ impl Engine {
     }
 }
 
-pub(super) fn name_of(by: &Actor) -> &str {
+pub(crate) fn name_of(by: &Actor) -> &str {
     match by {
         Actor::Operator { name } => name,
         Actor::Engine => "the engine",
@@ -357,7 +366,7 @@ fn held(hold: Hold) -> Refusal {
 }
 
 /// At most ten of the known names: a line, not a page.
-pub(super) fn unknown<'a, N: Display + 'a>(
+pub(crate) fn unknown<'a, N: Display + 'a>(
     what: &str,
     name: &N,
     known: impl ExactSizeIterator<Item = &'a N>,

@@ -86,6 +86,7 @@ impl Engine {
             };
         }
         self.changes.forget_awaited();
+        self.put_judgements_off(self.armed_at + slots.decide);
         for at in 0..self.pairs.len() {
             let deadline = self.stretch(PairIx(at as u32), now + slots.decide + policy.confirm_within, now);
             let pair = &mut self.pairs[at];

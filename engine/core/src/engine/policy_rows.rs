@@ -20,7 +20,7 @@ const FAINT: u64 = 1_000_000;
 
 impl Engine {
     /// Consoles are to be told at once.
-    pub(super) fn policy_changed(&mut self) {
+    pub(crate) fn policy_changed(&mut self) {
         self.calm.untold = true;
         self.calm.told_at = Timestamp::default();
     }
@@ -60,6 +60,7 @@ impl Engine {
             damping: self.damping(),
             drains: self.drain_rows(),
             windows: self.window_rows(now),
+            autonomy: self.autonomy_rows(now),
         }
     }
 

@@ -44,7 +44,7 @@ impl Engine {
     /// Whether a move may begin now, and if not, why.
     pub(crate) fn admit(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
         self.is_armed(ask.by)?;
-        self.mode_lets(ask)?;
+        self.mode_lets(ask, now)?;
         if *ask.by == Actor::Engine {
             self.is_calm(ask, now)?;
         }
@@ -135,8 +135,8 @@ impl Engine {
         }
     }
 
-    fn mode_lets(&self, ask: &Ask<'_>) -> Result<(), Hold> {
-        let (mode, scope) = self.mode_of(ask.ix, Some(ask.to));
+    fn mode_lets(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
+        let (mode, scope) = self.mode_of_move(ask.ix, ask.to, now);
         let least = if *ask.by == Actor::Engine {
             Mode::Auto
         } else {

@@ -15,12 +15,12 @@ use crate::outbox::Outbox;
 
 impl Engine {
     /// Who would carry a move out without being asked: whoever drains the data centre, or the engine in mode auto.
-    pub(crate) fn actor_for(&self, ix: PairIx, to: Dc) -> Option<Actor> {
+    pub(crate) fn actor_for(&self, ix: PairIx, to: Dc, now: Timestamp) -> Option<Actor> {
         let entry = self.pairs[ix.at()].entry();
         let drain = self.calm.drains.iter().find(|drain| drain.dc == entry);
         drain
             .map(|drain| drain.by.clone())
-            .or_else(|| (self.mode_of(ix, Some(to)).0 == Mode::Auto).then_some(Actor::Engine))
+            .or_else(|| (self.mode_of_move(ix, to, now).0 == Mode::Auto).then_some(Actor::Engine))
     }
 
     /// A level must be broken for the hold; who is cut off or ordered away does not wait.
@@ -186,6 +186,7 @@ impl Engine {
             && calm.waiting.iter().all(|&(_, ix)| pair(ix))
             && calm.drains.iter().all(|drain| dc(drain.dc))
             && calm.flaps.entries.keys().all(|&ix| pair(ix))
+            && self.shadow_fits()
             && calm
                 .flaps
                 .locators

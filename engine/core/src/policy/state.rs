@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::damping::Flaps;
 use super::spending::Spending;
 use super::{GateKind, Need};
+use crate::autonomy::Shadow;
 use crate::fabric::{Dc, PairIx};
 
 /// Arming, modes, drains, penalties, and what of the budgets is used.
@@ -21,6 +22,7 @@ pub(crate) struct Calmness {
     pub(crate) drains: Vec<Drain>,
     pub(crate) flaps: Flaps,
     pub(crate) spending: Spending,
+    pub(crate) shadow: Shadow,
     /// Held back by a gate that another move's end may open; the most pressing first.
     pub(crate) waiting: BTreeSet<(Need, PairIx)>,
     /// A move ended: those that wait are to be looked at.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approving;
 #[cfg(test)]
+mod autonomy;
+#[cfg(test)]
 mod calm;
 #[cfg(test)]
 mod disorder;

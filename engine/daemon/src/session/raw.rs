@@ -10,7 +10,9 @@ use proto::Mode;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-pub(super) use calm::{RawBackoff, RawBudget, RawDamp, RawModeAt, RawRule, RawSelector, RawWhen, RawWindow};
+pub(super) use calm::{
+    RawAutonomy, RawBackoff, RawBudget, RawDamp, RawModeAt, RawRule, RawSelector, RawWhen, RawWindow,
+};
 
 /// A mapping in the order of the file; a key given twice is an error at the second one.
 #[derive(Debug)]
@@ -71,6 +73,7 @@ pub(super) struct RawPolicy {
     pub(super) modes: Vec<RawModeAt>,
     pub(super) rules: Entries<RawRule>,
     pub(super) windows: Entries<RawWindow>,
+    pub(super) autonomy: RawAutonomy,
 }
 
 impl Default for RawPolicy {
@@ -95,6 +98,7 @@ impl Default for RawPolicy {
             modes: Vec::new(),
             rules: Entries::default(),
             windows: Entries::default(),
+            autonomy: RawAutonomy::default(),
         }
     }
 }

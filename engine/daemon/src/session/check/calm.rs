@@ -1,5 +1,6 @@
 //! Hold, damping, budgets, modes, rules and windows: what keeps moves few, small and wanted.
 
+mod autonomy;
 mod rules;
 mod select;
 mod windows;
@@ -54,6 +55,7 @@ pub(super) fn calm(raw: &RawSession, doubts: &mut Doubts<'_>) -> Calm {
         modes: modes(&policy.modes, &known, doubts),
         rules: rules::rules(&policy.rules, &known, doubts),
         windows: windows::windows(&policy.windows, &known, doubts),
+        autonomy: autonomy::autonomy(&policy.autonomy, raw, doubts),
     }
 }
 

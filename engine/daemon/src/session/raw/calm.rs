@@ -40,6 +40,34 @@ impl Default for RawDamp {
     }
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::session) struct RawAutonomy {
+    pub(in crate::session) rise: Vec<String>,
+    pub(in crate::session) min_actions: u32,
+    pub(in crate::session) min_agreement: f64,
+    pub(in crate::session) max_regret: f64,
+    pub(in crate::session) judge_after: String,
+    pub(in crate::session) half_life: String,
+    pub(in crate::session) back_off: String,
+    pub(in crate::session) back_off_max: String,
+}
+
+impl Default for RawAutonomy {
+    fn default() -> Self {
+        Self {
+            rise: Vec::new(),
+            min_actions: 20,
+            min_agreement: 0.8,
+            max_regret: 0.2,
+            judge_after: "60s".into(),
+            half_life: "336h".into(),
+            back_off: "1h".into(),
+            back_off_max: "24h".into(),
+        }
+    }
+}
+
 /// What is not given has its default in `policy.budget`, and no limit in `policy.budgets`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
