@@ -433,6 +433,7 @@ pub(crate) fn policy() -> PolicyRow {
             suppress: 3_000,
             reuse: 750,
         },
+        autonomy: Vec::new(),
         drains: vec![DrainRow {
             dc: site("lip6"),
             by: Some(ana()),

@@ -461,7 +461,7 @@ proptest! {
             kind: WindowKind::Deny,
             who: None,
             zone: Zone::default(),
-            when: When::Once { from: from as i64, to: to as i64 },
+            when: When::Once { from: from.cast_signed(), to: to.cast_signed() },
             on_failure: OnFailure::Hold,
         }];
         let (mut world, slow) = world(config);
