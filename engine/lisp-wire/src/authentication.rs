@@ -17,6 +17,7 @@ use std::fmt;
 pub use error::{AuthError, KeyError};
 
 use mac::Mac;
+use subtle::ConstantTimeEq;
 
 use crate::codec::AuthView;
 use crate::error::EmitError;
@@ -73,6 +74,27 @@ impl Key {
     pub fn with_mac_length(mut self, mac_length: MacLength) -> Self {
         self.mac_length = mac_length;
         self
+    }
+
+    /// Whether it is the same key: number, algorithm and secret, the last told in constant time.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same_secret: bool = self.secret.ct_eq(&other.secret).into();
+        (self.id, self.algorithm) == (other.id, other.algorithm) && same_secret
+    }
+
+    /// For those who hand keys over under a seal, and for nobody else.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    /// How much of its MACs goes on the wire.
+    pub(crate) const fn mac_length(&self) -> MacLength {
+        self.mac_length
+    }
+
+    /// A key for another purpose, that tells nothing about this one: HKDF-SHA-256 (RFC 5869), one block.
+    pub(crate) fn derive(&self, salt: &[u8], info: &[&[u8]]) -> Option<[u8; 32]> {
+        mac::hkdf(salt, &[&self.secret], info).ok()
     }
 
     /// Whether a MAC of so many bytes may be taken for one of this key's.

@@ -19,7 +19,9 @@
 mod change_priority;
 mod encapsulated;
 mod family;
+mod handed;
 mod info;
+mod preparation;
 mod reader;
 mod record;
 mod referral;
@@ -30,17 +32,21 @@ use reader::Reader;
 pub(crate) use register::AuthView;
 
 pub use change_priority::SUB_TYPE as CHANGE_PRIORITY_SUB_TYPE;
+pub use preparation::SUB_TYPE as PREPARATION_SUB_TYPE;
 
 use crate::error::{EmitError, Part, WireError};
 use crate::message::{
     ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral, MapRegister, MapReply,
-    MapRequest, Message,
+    MapRequest, Message, Preparation,
 };
 
 /// Bytes of the longest UDP payload over IPv4; nothing longer is emitted.
 pub const MOST_BYTES: usize = 65_507;
 
 const TYPE_SHIFT: u32 = 28;
+
+/// Where a Shared Extension Message has its sub-type, 12 bits (RFC 9304 section 3).
+const SUB_TYPE_SHIFT: u32 = 16;
 
 /// IANA "LISP Packet Types".
 mod packet_type {
@@ -99,7 +105,11 @@ impl Message {
             packet_type::MAP_REFERRAL => Self::MapReferral(MapReferral::read(word, reader)?),
             packet_type::INFO => Self::Info(Info::read(word, reader)?),
             packet_type::ENCAPSULATED => Self::Encapsulated(Encapsulated::read(word, reader)?),
-            packet_type::SHARED_EXTENSION => Self::ChangePriority(ChangePriority::read_shared(word, reader)?),
+            packet_type::SHARED_EXTENSION => match sub_type(word) {
+                CHANGE_PRIORITY_SUB_TYPE => Self::ChangePriority(ChangePriority::read_shared(word, reader)?),
+                PREPARATION_SUB_TYPE => Self::Preparation(Preparation::read(word, reader)?),
+                number => return Err(WireError::UnknownSubType { number }),
+            },
             number => return Err(WireError::UnknownType { number }),
         };
         reader.end()?;
@@ -129,6 +139,7 @@ impl Message {
                 ChangePriorityForm::SharedExtension => packet_type::SHARED_EXTENSION,
                 ChangePriorityForm::Legacy => packet_type::MAP_NOTIFY_ACK,
             },
+            Self::Preparation(_) => packet_type::SHARED_EXTENSION,
         }
     }
 
@@ -173,8 +184,20 @@ impl Message {
                     ChangePriorityForm::Legacy => change.write_legacy(word, auth, out),
                 }
             }
+            Self::Preparation(preparation) => {
+                preparation.write(word, auth.unwrap_or(preparation.auth.view()), out)
+            }
         }
     }
+}
+
+/// The sub-type in the first word of a Shared Extension Message.
+pub(crate) const fn sub_type(word: u32) -> u16 {
+    (word >> SUB_TYPE_SHIFT & 0x0fff) as u16
+}
+
+const fn sub_type_word(number: u16) -> u32 {
+    (number as u32) << SUB_TYPE_SHIFT
 }
 
 pub(crate) const fn is_acknowledgement(word: u32, type5: Type5) -> bool {

@@ -72,6 +72,7 @@ impl Message {
                 let about = change.records.iter().map(|record| record.eid);
                 about.filter(|eid| eid.iid().get() != NOBODYS_TENANT).collect()
             }
+            Self::Preparation(preparation) => vec![preparation.eid],
             Self::Encapsulated(envelope) => {
                 inner(&envelope.message).map_or_else(Vec::new, |inner| inner.eids())
             }
@@ -88,6 +89,7 @@ impl Message {
             Self::MapReferral(referral) => Some(referral.nonce),
             Self::Info(info) => Some(info.nonce),
             Self::ChangePriority(change) => Some(change.nonce),
+            Self::Preparation(preparation) => Some(preparation.nonce),
             Self::Encapsulated(envelope) => inner(&envelope.message).and_then(|inner| inner.nonce()),
         }
     }
@@ -100,6 +102,7 @@ impl Message {
             Self::MapNotify(notify) | Self::MapNotifyAck(notify) => &notify.auth,
             Self::Info(info) => &info.auth,
             Self::ChangePriority(change) => &change.auth,
+            Self::Preparation(preparation) => &preparation.auth,
             Self::Encapsulated(envelope) => return inner(&envelope.message).and_then(|inner| inner.key()),
         };
         Some((auth.key_id, auth.algorithm))

@@ -46,6 +46,16 @@ pub enum Part {
     NatTraversal,
     /// The 8-byte header before each encapsulated packet.
     DataHeader,
+    /// Who sends a preparation, who is to receive it, and how long it holds.
+    Ends,
+    /// The EID that a preparation is about.
+    MovingEid,
+    /// What a preparation has sealed.
+    Sealed,
+    /// The key with this index in it.
+    HandedKey(u8),
+    /// The client with this index in it.
+    HandedClient(u16),
 }
 
 impl fmt::Display for Part {
@@ -68,6 +78,11 @@ impl fmt::Display for Part {
             Self::InnerMessage => f.write_str("inner message"),
             Self::NatTraversal => f.write_str("NAT-Traversal address"),
             Self::DataHeader => f.write_str("data header"),
+            Self::Ends => f.write_str("sender and receiver"),
+            Self::MovingEid => f.write_str("EID that moves"),
+            Self::Sealed => f.write_str("sealed part"),
+            Self::HandedKey(index) => write!(f, "key {index}"),
+            Self::HandedClient(index) => write!(f, "client {index}"),
         }
     }
 }

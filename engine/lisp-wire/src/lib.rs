@@ -8,6 +8,7 @@
 //! | [`message`] | one value for each control message (RFC 9301), and [`ChangePriority`] of the thesis |
 //! | [`codec`] | [`Message::parse`] and [`Message::emit`]: those values and their bytes |
 //! | [`authentication`] | [`Key`], [`Message::emit_signed`], [`verify`]: who may be believed |
+//! | [`sealed`] | [`Handed`]: what a site hands to another before an EID moves, encrypted |
 //! | [`data_header`] | [`DataHeader`]: the 8 bytes before each encapsulated packet (RFC 9300) |
 //! | [`describe`] | [`Description`]: a message in words, for logs |
 //! | [`error`] | [`WireError`], [`EmitError`]: what can be wrong, and where |
@@ -35,20 +36,22 @@ pub mod error;
 pub mod mapping;
 pub mod message;
 pub mod path;
+pub mod sealed;
 
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
 pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
-pub use codec::{CHANGE_PRIORITY_SUB_TYPE, Type5};
+pub use codec::{CHANGE_PRIORITY_SUB_TYPE, PREPARATION_SUB_TYPE, Type5};
 pub use data_header::{Age, DATA_HEADER_LEN, DataHeader, DataNonce, EchoRequest, MapVersion, Mark};
 pub use describe::{Description, Field, MessageKind};
 pub use error::{EmitError, WireError};
 pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
 pub use message::{
     Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral,
-    MapRegister, MapReply, MapRequest, Message, NatTraversal, Nonce, NotifyBits, Purpose, Referral,
-    ReferralAction, SiteId, XtrId,
+    MapRegister, MapReply, MapRequest, Message, NatTraversal, Nonce, NotifyBits, Preparation, Purpose,
+    Referral, ReferralAction, SiteId, Step, XtrId,
 };
 pub use path::{Hop, Path};
+pub use sealed::{Handed, HandedClient, Manner, SealError};
 
 /// UDP destination port of encapsulated packets (RFC 9300 section 5).
 pub const DATA_PORT: u16 = 4341;

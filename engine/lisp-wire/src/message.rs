@@ -42,6 +42,8 @@ pub enum Message {
     Encapsulated(Encapsulated),
     /// Type 15 (RFC 9304), or type 5 in the thesis's own form.
     ChangePriority(ChangePriority),
+    /// Type 15 too, with another sub-type.
+    Preparation(Preparation),
 }
 
 /// "Where is this EID?" (RFC 9301 section 5.2)
@@ -344,8 +346,52 @@ pub enum Purpose {
     Arrived,
     /// H=0, C=0: xTR to the xTR group, "your locator is no longer the entry".
     Handover,
+    /// T=1 (shared-extension form only): a handover to the site that prepared it, whose clients the sender tells itself:
+    /// those of the parts of the preparation that it has acknowledged.
+    HandoverTold,
     /// C=1: xTR to client xTR, "update your map cache".
     UpdateCache,
     /// A=1 (shared-extension form only): the receiver of an update has applied it.
     Acknowledge,
+}
+
+/// A handover is prepared: the site that an EID is about to leave and the one it will come to speak to each other
+/// before it moves. Ours; the thesis has nothing of the kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// What the message says.
+    pub step: Step,
+    /// Grows from one message of a sender to its next; an acknowledgement repeats it.
+    pub nonce: Nonce,
+    /// The MAC as it stood on the wire, or room for it.
+    pub auth: AuthField,
+    /// Who speaks.
+    pub xtr: XtrId,
+    /// Where the sender is reached.
+    pub sender: Rloc,
+    /// Whom the message is for; anybody else refuses it.
+    pub receiver: Rloc,
+    /// What is about to move.
+    pub eid: EidPrefix,
+    /// Which preparation of this EID: a later one has a larger number.
+    pub serial: u64,
+    /// How long the preparation holds, seconds.
+    pub life_seconds: u32,
+    /// A [`Handed`](crate::Handed), sealed; only [`Step::Hand`] has one.
+    pub sealed: Vec<u8>,
+}
+
+/// What a [`Preparation`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Step {
+    /// 0: these clients, keys and mappings are yours once the EID has come to you. There may be several of these.
+    Hand = 0,
+    /// 1: the EID has stopped here; hold what comes for it until it runs at your site.
+    Stopped = 1,
+    /// 2: it does not come after all; forget what was handed to you.
+    Cancelled = 2,
+    /// 3: the receiver of one of the others has taken it.
+    Acknowledge = 3,
 }

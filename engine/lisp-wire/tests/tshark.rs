@@ -19,7 +19,7 @@ use lisp_wire::{
 
 /// What tshark must call the samples. It names no EID where there are several records, and knows neither type 5 nor
 /// type 15.
-const INFO: [(&str, &str); 38] = [
+const INFO: [(&str, &str); 43] = [
     ("map-request", "Map-Request for 10.2.0.9/32"),
     ("map-request-probe", "Map-Request (RLOC-probe) for 10.2.0.9/32"),
     ("map-request-smr", "Map-Request (SMR) for 10.2.0.9/32"),
@@ -65,6 +65,14 @@ const INFO: [(&str, &str); 38] = [
     ("info-reply-rtrs", "Info-Reply for [7] 2001:db8:1::/48"),
     ("change-priority-arrived", "Unknown LISP Control Packet (15)"),
     ("change-priority-handover", "Unknown LISP Control Packet (15)"),
+    (
+        "change-priority-handover-told",
+        "Unknown LISP Control Packet (15)",
+    ),
+    ("preparation-hand", "Unknown LISP Control Packet (15)"),
+    ("preparation-stopped", "Unknown LISP Control Packet (15)"),
+    ("preparation-cancelled", "Unknown LISP Control Packet (15)"),
+    ("preparation-acknowledge", "Unknown LISP Control Packet (15)"),
     ("change-priority-update", "Unknown LISP Control Packet (15)"),
     ("change-priority-acknowledge", "Unknown LISP Control Packet (15)"),
     (

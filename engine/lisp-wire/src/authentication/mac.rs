@@ -63,8 +63,17 @@ fn derive(secret: &[u8], message: &Authenticated<'_>) -> Result<Mac, InvalidLeng
         7 => b"Info Authentication",
         _ => b"Change-Priority Authentication",
     };
-    let extracted = hmac::<Sha256>(salt, &[message.nonce, secret])?;
-    hmac::<Sha256>(extracted.bytes(), &[&[1]])
+    Ok(Mac {
+        bytes: hkdf(salt, &[message.nonce, secret], &[])?,
+        length: MOST_BYTES,
+    })
+}
+
+/// HKDF-SHA-256 (RFC 5869) of a secret in parts: extract, then one block of expansion with `info`.
+pub(super) fn hkdf(salt: &[u8], secret: &[&[u8]], info: &[&[u8]]) -> Result<[u8; MOST_BYTES], InvalidLength> {
+    let extracted = hmac::<Sha256>(salt, secret)?;
+    let expanded: Vec<&[u8]> = info.iter().copied().chain([[1].as_slice()]).collect();
+    hmac::<Sha256>(extracted.bytes(), &expanded).map(|mac| mac.bytes)
 }
 
 /// HMAC of the parts one after another. Keys of any length will do, so that this does not fail.

@@ -6,7 +6,7 @@
 //!  0                   1                   2                   3
 //!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//! |Type=15|   Sub-type = 3152     |H|C|A| Reserved| Record Count  |
+//! |Type=15|   Sub-type = 3152     |H|C|A|T| Resrvd| Record Count  |
 //! |                        Nonce (64 bits)                        |
 //! |    Key ID     | Algorithm ID  |  Authentication Data Length   |
 //! ~                      Authentication Data                      ~
@@ -39,11 +39,10 @@ pub const SUB_TYPE: u16 = 0xc50;
 
 /// Bits of the first word, shared-extension form.
 mod shared {
-    pub(super) const SUB_TYPE_SHIFT: u32 = 16;
-    pub(super) const SUB_TYPE: u32 = 0xfff << SUB_TYPE_SHIFT;
     pub(super) const H: u32 = 1 << 15;
     pub(super) const C: u32 = 1 << 14;
     pub(super) const A: u32 = 1 << 13;
+    pub(super) const T: u32 = 1 << 12;
 }
 
 /// Bits of the first word, legacy form.
@@ -54,19 +53,17 @@ pub(super) mod legacy {
 
 impl ChangePriority {
     pub(super) fn read_shared(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let number = ((word & shared::SUB_TYPE) >> shared::SUB_TYPE_SHIFT) as u16;
-        if number != SUB_TYPE {
-            return Err(WireError::UnknownSubType { number });
-        }
         let purpose = match (
             word & shared::H != 0,
             word & shared::C != 0,
             word & shared::A != 0,
+            word & shared::T != 0,
         ) {
-            (true, false, false) => Purpose::Arrived,
-            (false, false, false) => Purpose::Handover,
-            (false, true, false) => Purpose::UpdateCache,
-            (false, false, true) => Purpose::Acknowledge,
+            (true, false, false, false) => Purpose::Arrived,
+            (false, false, false, false) => Purpose::Handover,
+            (false, false, false, true) => Purpose::HandoverTold,
+            (false, true, false, false) => Purpose::UpdateCache,
+            (false, false, true, false) => Purpose::Acknowledge,
             _ => {
                 return Err(WireError::Flags {
                     part: Part::Header,
@@ -145,10 +142,11 @@ impl ChangePriority {
         let least = u8::from(self.purpose != Purpose::Acknowledge);
         self.check_locators()?;
         let word = word
-            | u32::from(SUB_TYPE) << shared::SUB_TYPE_SHIFT
+            | super::sub_type_word(SUB_TYPE)
             | flag(self.purpose == Purpose::Arrived, shared::H)
             | flag(self.purpose == Purpose::UpdateCache, shared::C)
             | flag(self.purpose == Purpose::Acknowledge, shared::A)
+            | flag(self.purpose == Purpose::HandoverTold, shared::T)
             | u32::from(record::count("records", self.records.len(), least)?);
         register::write_head(word, self.nonce, auth, out)?;
         out.extend_from_slice(&xtr.0.to_be_bytes());
@@ -166,9 +164,9 @@ impl ChangePriority {
                 what: "a Change-Priority of type 5 has no xTR-ID",
             });
         }
-        if self.purpose == Purpose::Acknowledge {
+        if matches!(self.purpose, Purpose::Acknowledge | Purpose::HandoverTold) {
             return Err(EmitError::Contradiction {
-                what: "a Change-Priority of type 5 has no A bit",
+                what: "a Change-Priority of type 5 has no A bit and no T bit",
             });
         }
         let [record] = self.records.as_slice() else {
@@ -192,7 +190,7 @@ impl ChangePriority {
     fn check_locators(&self) -> Result<(), EmitError> {
         let what = match self.purpose {
             Purpose::Arrived | Purpose::Acknowledge => "this Change-Priority names EIDs only, no locators",
-            Purpose::Handover => "a handover names the locators that take over",
+            Purpose::Handover | Purpose::HandoverTold => "a handover names the locators that take over",
             Purpose::UpdateCache => return Ok(()),
         };
         let fits = |record: &MappingRecord| locators_fit(self.purpose, record.locators.len());
@@ -221,7 +219,7 @@ fn check_locators(purpose: Purpose, record: &MappingRecord, part: Part) -> Resul
 const fn locators_fit(purpose: Purpose, count: usize) -> bool {
     match purpose {
         Purpose::Arrived | Purpose::Acknowledge => count == 0,
-        Purpose::Handover => count > 0,
+        Purpose::Handover | Purpose::HandoverTold => count > 0,
         Purpose::UpdateCache => true,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use serde::{Deserialize, Serialize};
 
 use super::inner;
-use super::line::{advice, life, words};
+use super::line::{advice, life, step, words};
 use crate::message::{AuthField, ChangePriorityForm, NatTraversal, Purpose, Referral, SiteId, XtrId};
 use crate::{Algorithm, Locator, MappingRecord, Message, Nonce};
 
@@ -132,6 +132,7 @@ impl Fields {
                     match change.purpose {
                         Purpose::Arrived => "arrived",
                         Purpose::Handover => "handover",
+                        Purpose::HandoverTold => "handover-told",
                         Purpose::UpdateCache => "update-cache",
                         Purpose::Acknowledge => "acknowledge",
                     },
@@ -142,6 +143,19 @@ impl Fields {
                     self.put("xtr-id", format_args!("{id:032x}"));
                 }
                 self.records(&change.records);
+            }
+            Message::Preparation(preparation) => {
+                self.put("step", step(preparation.step));
+                self.nonce(preparation.nonce);
+                self.auth(&preparation.auth);
+                self.put("xtr-id", format_args!("{:032x}", preparation.xtr.0));
+                self.put("sender", preparation.sender);
+                self.put("receiver", preparation.receiver);
+                self.put("eid", preparation.eid);
+                self.put("serial", preparation.serial);
+                self.put("life", format_args!("{} s", preparation.life_seconds));
+                // What is sealed stays sealed.
+                self.put("sealed", format_args!("{} bytes", preparation.sealed.len()));
             }
         }
     }

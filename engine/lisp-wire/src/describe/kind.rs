@@ -36,6 +36,8 @@ pub enum MessageKind {
     Ecm,
     /// Type 15 with our sub-type, and type 5 in the thesis's form.
     ChangePriority,
+    /// Type 15 with our other sub-type: a handover is prepared.
+    Preparation,
     /// Type 15 with another sub-type.
     Extension,
     /// No type anybody speaks.
@@ -49,7 +51,7 @@ const R_OF_INFO: u8 = 0x08;
 
 impl MessageKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MapRequest,
         Self::RlocProbe,
         Self::Smr,
@@ -63,6 +65,7 @@ impl MessageKind {
         Self::InfoReply,
         Self::Ecm,
         Self::ChangePriority,
+        Self::Preparation,
         Self::Extension,
         Self::Unknown,
     ];
@@ -87,7 +90,8 @@ impl MessageKind {
             7 if first & R_OF_INFO != 0 => Self::InfoReply,
             7 => Self::InfoRequest,
             8 => Self::Ecm,
-            15 if word >> 16 & 0x0fff == u32::from(crate::CHANGE_PRIORITY_SUB_TYPE) => Self::ChangePriority,
+            15 if crate::codec::sub_type(word) == crate::CHANGE_PRIORITY_SUB_TYPE => Self::ChangePriority,
+            15 if crate::codec::sub_type(word) == crate::PREPARATION_SUB_TYPE => Self::Preparation,
             15 => Self::Extension,
             _ => Self::Unknown,
         }
@@ -114,6 +118,7 @@ impl MessageKind {
             Self::InfoReply => "info-reply",
             Self::Ecm => "ecm",
             Self::ChangePriority => "change-priority",
+            Self::Preparation => "preparation",
             Self::Extension => "extension",
             Self::Unknown => "unknown",
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::inner;
 use crate::message::{
     AuthField, ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral, MapRegister,
-    MapReply, MapRequest, Purpose, ReferralAction,
+    MapReply, MapRequest, Preparation, Purpose, ReferralAction, Step,
 };
 use crate::{Action, Locator, MappingRecord, Message, Nonce, Ttl};
 
@@ -24,6 +24,7 @@ pub(super) fn of(message: &Message) -> String {
         Message::Info(info) => of_info(info, &mut line),
         Message::Encapsulated(envelope) => of_envelope(envelope, &mut line),
         Message::ChangePriority(change) => of_change(change, &mut line),
+        Message::Preparation(preparation) => of_preparation(preparation, &mut line),
     }
     line
 }
@@ -143,6 +144,7 @@ fn of_change(change: &ChangePriority, line: &mut String) {
     line.push_str(match change.purpose {
         Purpose::Arrived => "arrived: ",
         Purpose::Handover => "handover: ",
+        Purpose::HandoverTold => "handover, clients told: ",
         Purpose::UpdateCache => "update: ",
         Purpose::Acknowledge => "acknowledged: ",
     });
@@ -155,6 +157,44 @@ fn of_change(change: &ChangePriority, line: &mut String) {
         put(line, format_args!(", xtr-id {:x}", xtr.0));
     }
     tell_signed(change.nonce, &change.auth, line);
+}
+
+fn of_preparation(preparation: &Preparation, line: &mut String) {
+    let Preparation {
+        step: said,
+        eid,
+        sender,
+        receiver,
+        serial,
+        ..
+    } = preparation;
+    put(
+        line,
+        format_args!(
+            "{}: {eid} from {sender} to {receiver}, serial {serial}",
+            step(*said)
+        ),
+    );
+    put(
+        line,
+        format_args!(
+            ", {} s, {} bytes sealed, xtr-id {:x}",
+            preparation.life_seconds,
+            preparation.sealed.len(),
+            preparation.xtr.0
+        ),
+    );
+    tell_signed(preparation.nonce, &preparation.auth, line);
+}
+
+/// What a preparation says, in a word.
+pub(super) const fn step(step: Step) -> &'static str {
+    match step {
+        Step::Hand => "hand",
+        Step::Stopped => "stopped",
+        Step::Cancelled => "cancelled",
+        Step::Acknowledge => "acknowledged",
+    }
 }
 
 fn tell_records(records: &[MappingRecord], line: &mut String) {

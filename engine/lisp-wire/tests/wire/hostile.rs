@@ -422,7 +422,7 @@ fn an_inner_checksum_may_be_absent_over_ipv4_only() {
 
 #[test]
 fn the_flags_of_a_change_priority_exclude_each_other() {
-    for flags in [0xc0, 0xa0, 0x60, 0xe0] {
+    for flags in [0xc0, 0xa0, 0x60, 0xe0, 0x90, 0x50, 0x30] {
         let both = edited("change-priority-update", |bytes| bytes[2] = flags);
         assert_eq!(
             both,
@@ -438,6 +438,30 @@ fn the_flags_of_a_change_priority_exclude_each_other() {
         Err(WireError::Flags {
             part: Part::Header,
             flags: 0x0c
+        })
+    );
+}
+
+#[test]
+fn a_preparation_has_a_step_that_there_is_and_something_sealed_where_it_hands_over() {
+    let step = edited("preparation-stopped", |bytes| bytes[2] = 0x40);
+    assert_eq!(
+        step,
+        Err(WireError::Flags {
+            part: Part::Header,
+            flags: 0x40
+        })
+    );
+    let nothing = edited("preparation-stopped", |bytes| bytes[2] = 0);
+    assert_eq!(nothing, Err(WireError::Missing { part: Part::Sealed }));
+    let more = edited("preparation-hand", |bytes| bytes[2] = 0x20);
+    assert_eq!(more, Err(WireError::Trailing { count: 44 }));
+    let nobody = edited("preparation-stopped", |bytes| bytes[44..46].fill(0));
+    assert_eq!(
+        nobody,
+        Err(WireError::AddressFamily {
+            part: Part::Ends,
+            afi: 0
         })
     );
 }

@@ -91,6 +91,7 @@ proptest! {
             Message::MapRegister(register) => &register.auth,
             Message::MapNotify(notify) | Message::MapNotifyAck(notify) => &notify.auth,
             Message::ChangePriority(change) => &change.auth,
+            Message::Preparation(preparation) => &preparation.auth,
             Message::Info(info) => &info.auth,
             other => return Err(TestCaseError::fail(format!("read as {other:?}"))),
         };

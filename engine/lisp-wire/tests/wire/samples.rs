@@ -3,7 +3,8 @@
 use lisp_wire::{
     Action, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Info, Locator,
     MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord, Message, NatTraversal, Nonce,
-    NotifyBits, Priority, Purpose, Referral, ReferralAction, Rloc, SiteId, Ttl, Weight, XtrId,
+    NotifyBits, Preparation, Priority, Purpose, Referral, ReferralAction, Rloc, SiteId, Step, Ttl, Weight,
+    XtrId,
 };
 
 pub(crate) const XTR: XtrId = XtrId(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
@@ -159,6 +160,10 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
         ),
         ("change-priority-arrived", change(Purpose::Arrived, bare.clone())),
         ("change-priority-handover", change(Purpose::Handover, tenants())),
+        (
+            "change-priority-handover-told",
+            change(Purpose::HandoverTold, one()),
+        ),
         ("change-priority-update", change(Purpose::UpdateCache, tenants())),
         (
             "change-priority-acknowledge",
@@ -173,7 +178,40 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
             "change-priority-legacy-update",
             legacy(Purpose::UpdateCache, one()),
         ),
+        ("preparation-hand", preparation(Step::Hand, "10.1.0.7/32")),
+        (
+            "preparation-stopped",
+            preparation(Step::Stopped, "[7]2001:db8:1::7/128"),
+        ),
+        (
+            "preparation-cancelled",
+            preparation(Step::Cancelled, "10.1.0.7/32"),
+        ),
+        (
+            "preparation-acknowledge",
+            preparation(Step::Acknowledge, "10.1.0.7/32"),
+        ),
     ]
+}
+
+/// What is sealed stands for itself: a codec of its own reads it.
+pub(crate) fn preparation(step: Step, eid: &str) -> Message {
+    Message::Preparation(Preparation {
+        step,
+        nonce: Nonce(43),
+        auth: AuthField::unsigned(),
+        xtr: XTR,
+        sender: rloc("192.0.2.1"),
+        receiver: rloc("2001:db8:f::9"),
+        eid: prefix(eid),
+        serial: 40,
+        life_seconds: 300,
+        sealed: if step == Step::Hand {
+            (0..44).collect()
+        } else {
+            Vec::new()
+        },
+    })
 }
 
 /// Asks to be told of changes of 10.2.0.9/32.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use lisp_wire::{
     Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Hop,
     Info, InstanceId, Locator, MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord,
-    Message, NatTraversal, Nonce, NotifyBits, Path, Priority, Purpose, Referral, ReferralAction, Rloc,
-    SiteId, Ttl, Weight, XtrId,
+    Message, NatTraversal, Nonce, NotifyBits, Path, Preparation, Priority, Purpose, Referral, ReferralAction,
+    Rloc, SiteId, Step, Ttl, Weight, XtrId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -32,6 +32,7 @@ pub(crate) fn authenticated() -> impl Strategy<Value = Message> {
         info().prop_map(Message::Info),
         change().prop_map(Message::ChangePriority),
         legacy().prop_map(Message::ChangePriority),
+        preparation().prop_map(Message::Preparation),
     ]
 }
 
@@ -163,7 +164,7 @@ fn notify() -> impl Strategy<Value = MapNotify> {
 }
 
 fn change() -> impl Strategy<Value = ChangePriority> {
-    (any::<u64>(), auth(), any::<u128>(), purposed(4, 1..5)).prop_map(
+    (any::<u64>(), auth(), any::<u128>(), purposed(5, 1..5)).prop_map(
         |(nonce, auth, xtr, (purpose, records))| ChangePriority {
             form: ChangePriorityForm::SharedExtension,
             purpose,
@@ -186,6 +187,37 @@ fn legacy() -> impl Strategy<Value = ChangePriority> {
     })
 }
 
+fn preparation() -> impl Strategy<Value = Preparation> {
+    let step = proptest::sample::select(vec![
+        Step::Hand,
+        Step::Stopped,
+        Step::Cancelled,
+        Step::Acknowledge,
+    ]);
+    let head = (step, any::<u64>(), auth(), any::<u128>());
+    let ends = any::<[[u8; 4]; 2]>().prop_map(|ends| ends.map(|address| Rloc(address.into())));
+    let rest = (any::<u64>(), any::<u32>(), vec(any::<u8>(), 1..99));
+    (head, ends, record(), rest).prop_map(
+        |((step, nonce, auth, xtr), [sender, receiver], record, (serial, life_seconds, mut sealed))| {
+            if step != Step::Hand {
+                sealed.clear();
+            }
+            Preparation {
+                step,
+                nonce: Nonce(nonce),
+                auth,
+                xtr: XtrId(xtr),
+                sender,
+                receiver,
+                eid: record.eid,
+                serial,
+                life_seconds,
+                sealed,
+            }
+        },
+    )
+}
+
 /// One of the first `kinds` purposes, with records that suit it.
 fn purposed(
     kinds: usize,
@@ -196,14 +228,17 @@ fn purposed(
         Purpose::Handover,
         Purpose::UpdateCache,
         Purpose::Acknowledge,
+        Purpose::HandoverTold,
     ];
     let purpose = proptest::sample::select(all[..kinds].to_vec());
     (purpose, records(count), locator()).prop_map(|(purpose, mut records, spare)| {
         for record in &mut records {
             match purpose {
                 Purpose::Arrived | Purpose::Acknowledge => record.locators.clear(),
-                Purpose::Handover if record.locators.is_empty() => record.locators.push(spare),
-                Purpose::Handover | Purpose::UpdateCache => {}
+                Purpose::Handover | Purpose::HandoverTold if record.locators.is_empty() => {
+                    record.locators.push(spare);
+                }
+                Purpose::Handover | Purpose::HandoverTold | Purpose::UpdateCache => {}
             }
         }
         (purpose, records)
