@@ -83,6 +83,20 @@ fates! {
     DecapsulatedBytes = "decap.bytes",
     /// Decapsulated and sent on to another site (RTR role).
     Relayed = "decap.relayed",
+    /// For an EID that has left this site: sent on to where it is now.
+    Redirected = "decap.redirected",
+    /// For an EID that is about to run at this site, or has stopped here: held.
+    Awaiting = "decap.held",
+    /// Held, and handed to the site when the EID ran there.
+    Delivered = "decap.released",
+    /// Held, and sent on when it was known that the EID runs elsewhere.
+    HeldRedirected = "decap.held-redirected",
+    /// Held too long for an EID that did not come.
+    AwaitedTooLong = "decap.drop.held-too-long",
+    /// Too many were held already, for this EID or in all.
+    AwaitingTooMany = "decap.drop.held-too-many",
+    /// The control thread did not keep up with those to be held.
+    AwaitingQueueFull = "decap.drop.held-queue-full",
     /// No LISP header, or one that cannot be.
     BadHeader = "decap.drop.bad-header",
     /// The payload is encrypted, and no keys were agreed.

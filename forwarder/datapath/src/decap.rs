@@ -11,7 +11,7 @@ use crate::counters::{Counters, Fate};
 use crate::ecn;
 use crate::inner::{self, Inner};
 use crate::marks::{Arrival, Heard};
-use crate::{EidSet, Entry, Forwarding, MapCache, Marks};
+use crate::{EidSet, Forwarding, Gate, MapCache, Marks};
 
 /// What is done with packets whose EID is not at this site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,8 +40,23 @@ pub struct Ingress {
     pub local: Vec<Slot>,
     /// To be sent on by [`Encapsulator::relay_batch`](crate::Encapsulator::relay_batch), in order.
     pub relayed: Vec<Slot>,
+    /// The same for EIDs that have left this site.
+    pub redirected: Vec<Slot>,
+    /// To be held, in order.
+    pub early: Vec<Early>,
     /// A peer that is trusted but not known yet; one a batch is enough, for it will come again.
     pub met: Option<IpAddr>,
+}
+
+/// A packet that has to wait at a gate.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// Where it lies in the batch.
+    pub slot: Slot,
+    /// For whom it is.
+    pub eid: Eid,
+    /// What it waits for.
+    pub gate: Arc<Gate>,
 }
 
 impl Ingress {
@@ -52,6 +67,8 @@ impl Ingress {
             local: Vec::with_capacity(room),
             relayed: Vec::with_capacity(room),
             met: None,
+            redirected: Vec::with_capacity(room),
+            early: Vec::with_capacity(room),
         }
     }
 
@@ -60,6 +77,8 @@ impl Ingress {
         self.local.clear();
         self.relayed.clear();
         self.met = None;
+        self.redirected.clear();
+        self.early.clear();
     }
 }
 
@@ -89,12 +108,14 @@ impl Decapsulator {
     pub fn decapsulate_batch(&self, cache: &MapCache, batch: &mut PacketBatch, out: &mut Ingress) {
         for slot in batch.slots() {
             match self.decapsulate(cache, batch, (slot, &mut out.met)) {
-                Ok(Way::Local { length }) => {
+                Ok((Way::Local, length)) => {
                     self.counters.count(Fate::Decapsulated);
                     self.counters.add(Fate::DecapsulatedBytes, length as u64);
                     out.local.push(slot);
                 }
-                Ok(Way::Elsewhere) => out.relayed.push(slot),
+                Ok((Way::Relayed, _)) => out.relayed.push(slot),
+                Ok((Way::Redirected, _)) => out.redirected.push(slot),
+                Ok((Way::Early { eid, gate }, _)) => out.early.push(Early { slot, eid, gate }),
                 Err(fate) => self.counters.count(fate),
             }
         }
@@ -105,7 +126,7 @@ impl Decapsulator {
         cache: &MapCache,
         batch: &mut PacketBatch,
         (slot, met): (Slot, &mut Option<IpAddr>),
-    ) -> Result<Way, Fate> {
+    ) -> Result<(Way, usize), Fate> {
         let header = DataHeader::parse(batch.packet(slot)).map_err(|_| Fate::BadHeader)?;
         if header.encryption_key() != 0 {
             return Err(Fate::Encrypted);
@@ -129,17 +150,25 @@ impl Decapsulator {
             iid,
             address: inner.destination,
         };
-        let here = |entry: &Arc<Entry>| matches!(entry.forwarding, Forwarding::Local);
-        let local = ours && cache.lookup(&eid).is_some_and(here);
-        if !local && !self.relay.takes(&eid) {
-            return Err(match (ours, &self.relay) {
-                (_, Relay::For(_)) => Fate::RelayRefused,
-                (true, Relay::Refused) => Fate::NotLocal,
-                (false, Relay::Refused) => Fate::WrongInstance,
-            });
-        }
+        let own = cache.lookup(&eid).filter(|_| ours);
+        let way = match own.map(|entry| &entry.forwarding) {
+            Some(Forwarding::Redirect(_)) => Way::Redirected,
+            Some(Forwarding::Arriving(gate)) if gate.holds() => Way::Early {
+                eid,
+                gate: Arc::clone(gate),
+            },
+            Some(Forwarding::Local | Forwarding::Arriving(_)) => Way::Local,
+            _ if self.relay.takes(&eid) => Way::Relayed,
+            _ => {
+                return Err(match (ours, &self.relay) {
+                    (_, Relay::For(_)) => Fate::RelayRefused,
+                    (true, Relay::Refused) => Fate::NotLocal,
+                    (false, Relay::Refused) => Fate::WrongInstance,
+                });
+            }
+        };
         match cache.marks() {
-            Some(marks) if local && marks.looks_at(header) => {
+            Some(marks) if matches!(way, Way::Local) && marks.looks_at(header) => {
                 let source = Eid {
                     iid,
                     address: inner.source,
@@ -157,11 +186,7 @@ impl Decapsulator {
             inner::set_ttl(packet, outer.ttl);
         }
         batch.trim(slot, inner.length);
-        Ok(if local {
-            Way::Local { length: inner.length }
-        } else {
-            Way::Elsewhere
-        })
+        Ok((way, inner.length))
     }
 
     /// Takes in what the header of a packet for the site says besides whose it is.
@@ -196,6 +221,8 @@ impl Decapsulator {
 }
 
 enum Way {
-    Local { length: usize },
-    Elsewhere,
+    Local,
+    Relayed,
+    Redirected,
+    Early { eid: Eid, gate: Arc<Gate> },
 }

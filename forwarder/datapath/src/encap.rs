@@ -149,10 +149,16 @@ impl Encapsulator {
         }
     }
 
-    /// Encapsulates again the packets that [`Decapsulator`](crate::Decapsulator) set aside to be sent on (RTR role):
-    /// each is a hop further, and its new outer header carries the old one's TTL less one (RFC 9300 section 5.3).
-    pub fn relay_batch(&self, routes: Routes<'_>, relayed: (&mut PacketBatch, &[Slot]), out: &mut Egress) {
-        let (batch, slots) = relayed;
+    /// Encapsulates again the packets that [`Decapsulator`](crate::Decapsulator) set aside to be sent on, and counts them
+    /// as `fate`: each is a hop further, and its new outer header carries the old one's TTL less one (RFC 9300
+    /// section 5.3).
+    pub fn relay_batch(
+        &self,
+        routes: Routes<'_>,
+        (batch, slots): (&mut PacketBatch, &[Slot]),
+        fate: Fate,
+        out: &mut Egress,
+    ) {
         for &slot in slots {
             let Ok(mut inner) = Inner::parse(batch.packet(slot)) else {
                 self.counters.count(Fate::EncapMalformed);
@@ -164,7 +170,7 @@ impl Encapsulator {
             }
             inner.ttl -= 1;
             inner::set_ttl(batch.packet_mut(slot), inner.ttl);
-            self.counters.count(Fate::Relayed);
+            self.counters.count(fate);
             self.encapsulate(routes, batch, (slot, inner, Origin::Network), out);
         }
     }
@@ -188,7 +194,7 @@ impl Encapsulator {
             address: inner.destination,
         };
         let table = match routes.cache.lookup(&eid).map(|entry| &entry.forwarding) {
-            Some(Forwarding::Encapsulate(table)) => table,
+            Some(Forwarding::Encapsulate(table) | Forwarding::Redirect(table)) => table,
             None | Some(Forwarding::Pending) => {
                 self.counters.count(Fate::Missed);
                 let source = Eid {
@@ -197,7 +203,9 @@ impl Encapsulator {
                 };
                 return out.held.push(Held { slot, eid, source });
             }
-            Some(Forwarding::Local) => return self.counters.count(Fate::EncapLocal),
+            Some(Forwarding::Local | Forwarding::Arriving(_)) => {
+                return self.counters.count(Fate::EncapLocal);
+            }
             Some(Forwarding::Native) => return self.counters.count(Fate::EncapNative),
             Some(Forwarding::Drop) => return self.counters.count(Fate::EncapPolicy),
         };

@@ -9,6 +9,7 @@
 //! | [`inner`] | [`Inner`]: a checked view of an IPv4 or IPv6 packet, and its flow hash |
 //! | [`encap`] | [`Encapsulator`]: packets from the site to datagrams for locators |
 //! | [`decap`] | [`Decapsulator`]: datagrams from the network to packets for the site |
+//! | [`gate`] | [`Gate`]: packets for an EID that is about to run here wait before it |
 //! | [`ecn`] | congestion marks through a tunnel (RFC 6040) |
 //! | [`marks`] | [`Marks`]: locator-status bits, echoed nonces and map versions, where peers are trusted with them |
 //! | [`mtu`] | packets too big for the tunnel: told (ICMP) or cut |
@@ -25,6 +26,7 @@ pub mod ecn;
 mod eid_map;
 pub mod eid_set;
 pub mod encap;
+pub mod gate;
 pub mod inner;
 pub mod locator_table;
 pub mod map_cache;
@@ -34,9 +36,10 @@ mod trie;
 
 pub use batch::{Outer, PacketBatch, Slot};
 pub use counters::{Counters, Fate};
-pub use decap::{Decapsulator, Ingress, Relay};
+pub use decap::{Decapsulator, Early, Ingress, Relay};
 pub use eid_set::EidSet;
 pub use encap::{Datagram, Egress, Encapsulator, Envelope, Held, Lane, Routes, TooBig};
+pub use gate::Gate;
 pub use inner::{Inner, Malformed};
 pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator, Transit};
 pub use map_cache::{Entry, Forwarding, MapCache};

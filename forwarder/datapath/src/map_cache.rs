@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lisp_wire::{Eid, EidPrefix};
 
 use crate::eid_map::EidMap;
-use crate::{LocatorTable, Marks};
+use crate::{Gate, LocatorTable, Marks};
 
 /// From EID prefixes to what is done with packets to them; the longest prefix wins.
 ///
@@ -40,6 +40,10 @@ pub enum Forwarding {
     Pending,
     /// The EID is at this site: a packet to it must not come to the encapsulator.
     Local,
+    /// The EID has left this site: packets that come for it from anywhere go on to one of these locators.
+    Redirect(LocatorTable),
+    /// The EID is about to run at this site: packets that come for it wait at the gate.
+    Arriving(Arc<Gate>),
 }
 
 impl MapCache {

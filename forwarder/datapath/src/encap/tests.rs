@@ -398,7 +398,7 @@ fn a_relay_sends_on_with_a_ttl_less_one_and_stops_at_one() {
         };
         tunnel
             .encapsulator
-            .relay_batch(routes, (&mut batch, &ingress.relayed), &mut egress);
+            .relay_batch(routes, (&mut batch, &ingress.relayed), Fate::Relayed, &mut egress);
         let sent: Vec<u8> = egress.datagrams.iter().map(|datagram| datagram.ttl).collect();
         assert_eq!(sent, if passes { vec![ttl - 1] } else { vec![] });
         if let Some(datagram) = egress.datagrams.first() {
@@ -414,6 +414,65 @@ fn a_relay_sends_on_with_a_ttl_less_one_and_stops_at_one() {
         ),
         (1, 1)
     );
+}
+
+/// One packet that the far end of a tunnel gets while it has this for the EID.
+fn received(tunnel: &mut Tunnel, forwarding: Forwarding) -> PacketBatch {
+    let payload = tunnel
+        .enter(&Packet::udp([10, 1, 0, 7].into(), [10, 2, 0, 7].into(), 1).bytes())
+        .remove(0);
+    tunnel.far.insert(Entry {
+        prefix: "10.2.0.7/32".parse().unwrap(),
+        forwarding,
+    });
+    let mut batch = PacketBatch::new(1, 2000);
+    batch.spare().unwrap()[..payload.len()].copy_from_slice(&payload);
+    batch.commit(payload.len(), outer(9, 0)).unwrap();
+    tunnel.ingress.clear();
+    tunnel
+        .decapsulator
+        .decapsulate_batch(&tunnel.far, &mut batch, &mut tunnel.ingress);
+    batch
+}
+
+#[test]
+fn what_comes_for_an_eid_that_has_left_goes_on_to_where_it_is_though_the_node_is_no_rtr() {
+    let mut tunnel = Tunnel::new(InstanceId::DEFAULT);
+    let new = Locator::unicast(Rloc([198, 51, 100, 1].into()), Priority(1), Weight(1));
+    let table = LocatorTable::new([(new, Reach::Up)], None);
+    let mut batch = received(&mut tunnel, Forwarding::Redirect(table));
+    assert!(tunnel.ingress.local.is_empty() && tunnel.ingress.relayed.is_empty());
+    let routes = Routes {
+        cache: &tunnel.far,
+        limits: &tunnel.limits,
+    };
+    let slots = (&mut batch, tunnel.ingress.redirected.as_slice());
+    tunnel.egress.clear();
+    tunnel
+        .encapsulator
+        .relay_batch(routes, slots, Fate::Redirected, &mut tunnel.egress);
+    let sent = tunnel.egress.datagrams[0];
+    // One hop more, so that two sites that each believe the EID at the other's do not send it round for ever.
+    assert_eq!((sent.to, sent.ttl), (new.rloc.0, 8));
+    assert_eq!(tunnel.counters.get(Fate::Redirected), 1);
+}
+
+#[test]
+fn what_comes_for_an_eid_before_it_runs_waits_and_what_comes_after_goes_not_past_it() {
+    let mut tunnel = Tunnel::new(InstanceId::DEFAULT);
+    let gate = Arc::new(crate::Gate::default());
+    let arriving = || Forwarding::Arriving(Arc::clone(&gate));
+    received(&mut tunnel, arriving());
+    let early = tunnel.ingress.early.pop().unwrap();
+    assert_eq!(early.eid.address, IpAddr::from([10, 2, 0, 7]));
+    assert!(tunnel.ingress.local.is_empty());
+    early.gate.entered();
+    gate.open();
+    received(&mut tunnel, arriving());
+    assert_eq!((tunnel.ingress.local.len(), tunnel.ingress.early.len()), (0, 1));
+    early.gate.left();
+    received(&mut tunnel, arriving());
+    assert_eq!((tunnel.ingress.local.len(), tunnel.ingress.early.len()), (1, 0));
 }
 
 #[test]
