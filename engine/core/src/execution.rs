@@ -147,7 +147,7 @@ impl Engine {
         };
         let user = &self.fabric.users[self.fabric.pairs[ix.at()].user as usize];
         let acknowledged = match outcome {
-            ChangeOutcome::Stored => return,
+            ChangeOutcome::Stored | ChangeOutcome::Prepared { .. } => return,
             ChangeOutcome::Acknowledged { client, .. } | ChangeOutcome::Unanswered { client, .. }
                 if *client != user.rloc =>
             {

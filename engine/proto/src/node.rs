@@ -42,6 +42,30 @@ pub enum NodeCommand {
         /// The EID.
         eid: EidPrefix,
     },
+    /// Before an EID moves, asked of the site that it leaves: hand its clients, the keys for them and their mappings to
+    /// the site that it will come to, so that that site tells the clients itself. Asked again, it begins anew.
+    Prepare {
+        /// For the report: [`ChangeOutcome::Prepared`], or [`ChangeOutcome::Unanswered`] by the destination.
+        change: ChangeId,
+        /// The EID.
+        eid: EidPrefix,
+        /// A locator of the node at the site that it will come to: one of this node's group.
+        destination: Rloc,
+        /// How long the preparation holds.
+        #[serde(default = "preparation_life")]
+        expires_in: Span,
+    },
+    /// The EID has just stopped at this site and is about to run elsewhere: what comes for it is sent on to the site that
+    /// the move was prepared with, to be held there; without a preparation it is held here.
+    Stopped {
+        /// The EID.
+        eid: EidPrefix,
+    },
+    /// The EID stays after all: what was prepared is forgotten here and at the destination, and what was held comes back.
+    Abandon {
+        /// The EID.
+        eid: EidPrefix,
+    },
     /// Put a mapping into the map cache by hand, until `ttl` lapses; an empty list of locators removes it.
     SetCache {
         /// Which EIDs.
@@ -80,6 +104,11 @@ pub enum NodeCommand {
         #[serde(default)]
         query: LogQuery,
     },
+}
+
+/// A live migration takes minutes where memory is written to fast.
+const fn preparation_life() -> Span {
+    Span::secs(300)
 }
 
 /// Who sees a locator set.
@@ -275,6 +304,15 @@ pub enum ChangeOutcome {
         after: Span,
         /// How often it was sent.
         attempts: u32,
+    },
+    /// The destination of a move has taken everything.
+    Prepared {
+        /// The destination's node.
+        destination: Rloc,
+        /// So many clients were handed to it.
+        clients: usize,
+        /// From the command on.
+        after: Span,
     },
     /// A client never acknowledged. The new set stays in force for later Map-Requests.
     Unanswered {

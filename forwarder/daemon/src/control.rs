@@ -1,5 +1,6 @@
 //! The control thread: owns the control machines, turns what happens into their inputs, and carries out their effects.
 
+mod arrivals;
 mod datagrams;
 mod effects;
 mod misses;
@@ -23,11 +24,12 @@ use proto::{NodeCommand, NodeFrame, Span, Timestamp};
 use crate::clients::{Clients, Happening, Waiting};
 use crate::clock::Clock;
 use crate::holding::Holding;
-use crate::link::Ear;
+use crate::link::{Ear, Ticket};
 use crate::release::Release;
 use crate::roaming::Roaming;
 use crate::shared::{Shared, Tables};
 use crate::state_file::StateFile;
+use crate::tenants::Tenants;
 
 pub(crate) use datagrams::ControlSockets;
 use paths::Paths;
@@ -47,6 +49,8 @@ pub(crate) struct Control {
     pub(crate) ear: Ear,
     /// `None` for a node that carries no packets.
     pub(crate) release: Option<Release>,
+    /// The same, for what was held for EIDs of the site.
+    pub(crate) tenants: Option<Arc<Tenants>>,
     /// `None` for a node whose locators are fixed.
     pub(crate) roaming: Option<Roaming>,
     /// Readable when the process is asked to end.
@@ -66,7 +70,8 @@ pub(crate) struct Desk {
     /// The tables as they are, or are about to be, published.
     tables: Tables,
     published: Published,
-    holding: Holding,
+    holding: Holding<()>,
+    arrivals: Holding<Ticket>,
     inputs: VecDeque<Input>,
     paths: Paths,
     log_at: Timestamp,
@@ -85,7 +90,8 @@ impl Desk {
         Self {
             tables,
             published: Published::Yes,
-            holding: Holding::default(),
+            holding: Holding::for_misses(),
+            arrivals: Holding::for_arrivals(),
             inputs: VecDeque::new(),
             paths: Paths::default(),
             log_at: now + LOG_EVERY,
@@ -193,6 +199,7 @@ impl Control {
         [
             self.node.next_deadline(),
             desk.holding.next_deadline(),
+            desk.arrivals.next_deadline(),
             desk.paths.next_deadline(),
             Some(desk.log_at),
         ]
@@ -205,6 +212,7 @@ impl Control {
     fn tick(&mut self) {
         let now = self.clock.now();
         self.desk.holding.expire(now, &self.shared.control);
+        self.desk.arrivals.expire(now, &self.shared.control);
         self.look_at_paths_again(now);
         self.log_losses(now);
         if self.node.next_deadline().is_some_and(|then| then <= now) {

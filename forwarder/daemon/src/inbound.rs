@@ -108,20 +108,33 @@ impl Passage {
                 self.shared.inbound.count(Fate::DeliverFailed);
             }
         }
-        if !ingress.relayed.is_empty() {
-            self.encapsulator
-                .relay_batch(tables.routes(), (batch, &ingress.relayed), egress);
-            let mouth = &self.mouth;
-            self.transmitter
-                .send(batch, egress, |refusal| tell_refusal(mouth, refusal));
-            for held in &egress.held {
-                mouth.missed(batch.packet(held.slot), held);
+        for early in &ingress.early {
+            self.mouth.early(batch.packet(early.slot), early);
+        }
+        for (slots, fate) in [
+            (&ingress.relayed, Fate::Relayed),
+            (&ingress.redirected, Fate::Redirected),
+        ] {
+            if !slots.is_empty() {
+                self.encapsulator
+                    .relay_batch(tables.routes(), (batch, slots), fate, egress);
+                self.send_on(batch, egress, notices);
             }
-            self.tell(batch, egress, notices);
         }
         ingress.clear();
         batch.clear();
         full
+    }
+
+    /// Sends packets that came by the network back to it.
+    fn send_on(&mut self, batch: &PacketBatch, egress: &mut Egress, notices: &mut PacketBatch) {
+        let mouth = &self.mouth;
+        self.transmitter
+            .send(batch, egress, |refusal| tell_refusal(mouth, refusal));
+        for held in &egress.held {
+            mouth.missed(batch.packet(held.slot), held);
+        }
+        self.tell(batch, egress, notices);
     }
 
     /// Tells the senders of relayed packets that were too big; they are at other sites, so the messages are encapsulated

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use datapath::{Counters, Fate, Held};
+use datapath::{Counters, Early, Fate, Gate, Held};
 use lisp_wire::Eid;
 
 /// Buffers a packet thread can have on their way at once.
@@ -27,12 +27,37 @@ pub(crate) enum Word {
         source: Eid,
         pool: usize,
     },
+    /// A packet to be held until its EID runs at this site, or is known to run elsewhere.
+    Early {
+        packet: Vec<u8>,
+        eid: Eid,
+        ticket: Ticket,
+        pool: usize,
+    },
     /// The path to a locator is narrower than was thought.
     TooNarrow { locator: IpAddr },
     /// The network refused to carry a packet to a locator.
     Unreachable { locator: IpAddr },
     /// A peer that is trusted with marks in data headers, and not known yet, has sent some.
     Met { locator: IpAddr },
+}
+
+/// A held packet's place before its gate. Given up when the packet has been delivered or is lost, however that comes
+/// about: later packets wait for it.
+#[derive(Debug)]
+pub(crate) struct Ticket(Arc<Gate>);
+
+impl Ticket {
+    pub(crate) fn take(gate: &Arc<Gate>) -> Self {
+        gate.entered();
+        Self(Arc::clone(gate))
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.left();
+    }
 }
 
 /// A packet thread's end.
@@ -109,21 +134,37 @@ pub(crate) fn link(counters: &[&Arc<Counters>], largest: usize) -> io::Result<(V
 }
 
 impl Mouth {
-    /// Hands a packet over to be held.
+    /// Hands a packet over to be held until there is a mapping.
     pub(crate) fn missed(&self, packet: &[u8], held: &Held) {
-        let Ok(mut buffer) = self.pool.try_recv() else {
-            return self.counters.count(Fate::MissQueueFull);
-        };
-        buffer.clear();
-        buffer.extend_from_slice(packet);
-        let word = Word::Missed {
-            packet: buffer,
+        let word = |packet| Word::Missed {
+            packet,
             eid: held.eid,
             source: held.source,
             pool: self.number,
         };
-        if self.words.try_send(word).is_err() {
-            self.counters.count(Fate::MissQueueFull);
+        self.hand_over(packet, word, Fate::MissQueueFull);
+    }
+
+    /// Hands a packet over to be held until its EID runs here.
+    pub(crate) fn early(&self, packet: &[u8], early: &Early) {
+        let ticket = Ticket::take(&early.gate);
+        let word = |packet| Word::Early {
+            packet,
+            eid: early.eid,
+            ticket,
+            pool: self.number,
+        };
+        self.hand_over(packet, word, Fate::AwaitingQueueFull);
+    }
+
+    fn hand_over(&self, packet: &[u8], word: impl FnOnce(Vec<u8>) -> Word, full: Fate) {
+        let Ok(mut buffer) = self.pool.try_recv() else {
+            return self.counters.count(full);
+        };
+        buffer.clear();
+        buffer.extend_from_slice(packet);
+        if self.words.try_send(word(buffer)).is_err() {
+            self.counters.count(full);
         }
         self.bell.ring();
     }

@@ -124,6 +124,7 @@ pub fn run(mut config: Config) -> Result<(), RunError> {
         effects.extend(node.handle(Input::Remembered(state), clock.now()));
     }
     let release = data.as_ref().map(|data| data.release(&shared));
+    let tenants = data.as_ref().map(|data| Arc::clone(&data.tenants));
     let (threads, lifelines) = data.map_or(Ok(Default::default()), |data| data.start(&shared, mouths))?;
     let tables = shared.tables.load().as_ref().clone();
     let control = Control {
@@ -136,6 +137,7 @@ pub fn run(mut config: Config) -> Result<(), RunError> {
         ear,
         roaming,
         release,
+        tenants,
         signals,
         hangups,
         path,

@@ -30,6 +30,8 @@ const MOST_MAPPINGS: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Cache {
     table: MapCache,
+    /// The own EIDs as they are configured.
+    own: BTreeSet<EidPrefix>,
     mappings: BTreeMap<EidPrefix, Mapping>,
     timers: Timers<EidPrefix>,
     /// Which mappings packets may go by to each locator.
@@ -113,6 +115,8 @@ fn may_be_a_host(address: IpAddr) -> bool {
 pub(crate) enum Origin {
     MapReply,
     ChangePriority,
+    /// Handed over by the site that an EID comes from; believed for a short time only.
+    Prepared,
     /// A Map-Notify of a Map-Server that we subscribed at (RFC 9437).
     Publication,
     Manual,
@@ -142,7 +146,8 @@ impl Cache {
     /// finds its place on explicit paths.
     pub(crate) fn new(eids: impl Iterator<Item = EidPrefix>, rlocs: impl Iterator<Item = Rloc>) -> Self {
         let mut table = MapCache::new();
-        for prefix in eids {
+        let own: BTreeSet<EidPrefix> = eids.collect();
+        for prefix in own.iter().copied() {
             table.insert(Entry {
                 prefix,
                 forwarding: Forwarding::Local,
@@ -150,6 +155,7 @@ impl Cache {
         }
         Self {
             table,
+            own,
             mappings: BTreeMap::new(),
             timers: Timers::default(),
             eids: BTreeMap::new(),
@@ -207,6 +213,22 @@ impl Cache {
                 self.write(prefix);
             }
         }
+    }
+
+    /// What is done with packets for own EIDs; with `None`, what the configuration says.
+    pub(crate) fn set_own(&mut self, prefix: EidPrefix, forwarding: Option<Forwarding>) {
+        let configured = self.own.contains(&prefix).then_some(Forwarding::Local);
+        match forwarding.or(configured) {
+            Some(forwarding) => drop(self.table.insert(Entry { prefix, forwarding })),
+            None => drop(self.table.remove(&prefix)),
+        }
+        self.changed.table = true;
+    }
+
+    /// The mappings that packets go by to a locator.
+    pub(crate) fn known_at(&self, rloc: Rloc) -> impl Iterator<Item = (&EidPrefix, &Mapping)> {
+        let prefixes = self.eids.get(&rloc).into_iter().flatten();
+        prefixes.filter_map(|prefix| self.mappings.get_key_value(prefix))
     }
 
     /// The routers at the ends of the mappings.

@@ -14,6 +14,7 @@ use crate::mobility::News;
 use crate::node::Machines;
 use crate::state::Standing;
 use crate::tables;
+use crate::xtr::Xtr;
 
 /// A locator set larger than this does not fit a datagram with its headers.
 const MOST_LOCATORS: usize = 32;
@@ -91,6 +92,24 @@ pub(crate) fn obey(
         }
         NodeCommand::Arrived { change, eid } => {
             answer_of(arrived(order(change, subscribers), eid, machines, cx))
+        }
+        NodeCommand::Prepare {
+            change,
+            eid,
+            destination,
+            expires_in,
+        } => {
+            let order = order(change, subscribers);
+            let Machines { mobility, xtr, .. } = machines;
+            answer_of(mobility.prepare((eid, destination), (expires_in, order), xtr, cx))
+        }
+        NodeCommand::Stopped { eid } => {
+            let Machines { mobility, xtr, .. } = machines;
+            answer_of(mobility.stopped(eid, xtr, cx))
+        }
+        NodeCommand::Abandon { eid } => {
+            let Machines { mobility, xtr, .. } = machines;
+            answer_of(mobility.abandon(eid, xtr, cx))
         }
         NodeCommand::SetCache { eid, locators, ttl } => {
             answer_of(set_cache(eid, locators, ttl, machines, cx))
@@ -182,6 +201,9 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
         .exactly(eid)
         .ok_or_else(|| format!("{eid} is not within the EIDs configured at this node"))?;
     cx.remember(Memory::Soon);
+    let enters_here = locators
+        .iter()
+        .any(|locator| locator.priority.usable() && cx.config.is_own(locator.etr()));
     let told = match audience {
         Audience::Client { rloc } if cx.config.is_own(rloc) => {
             return Err(format!("{rloc} is this node's own locator, not a client's"));
@@ -201,7 +223,18 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
                 .collect()
         }
     };
-    if audience == Audience::Everyone && own.standing == Standing::Registered {
+    let registered = own.standing == Standing::Registered;
+    if enters_here {
+        // Whoever may enter here again is carried on by the network behind this site.
+        let Xtr {
+            whereabouts, cache, ..
+        } = &mut machines.xtr;
+        whereabouts.enter_here(eid, cache, cx);
+    }
+    if let Audience::Client { rloc } = audience {
+        machines.mobility.asked(rloc, &[eid], &machines.xtr, cx);
+    }
+    if audience == Audience::Everyone && registered {
         machines
             .xtr
             .registrations

@@ -198,12 +198,22 @@ pub struct ChangePriority {
     pub legacy: Legacy,
 }
 
+impl ChangePriority {
+    /// The key that what is said of `eid` is signed with.
+    pub(crate) fn key_for(&self, eid: &EidPrefix) -> Option<&ScopedKey> {
+        self.keys.iter().find(|scoped| scoped.scope.holds(eid))
+    }
+}
+
 /// How clients are told that a mapping changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TellBy {
     /// Change-Priority with C=1, and a solicitation where it is not acknowledged.
     #[default]
     ChangePriority,
+    /// As each peer has shown to heed: Change-Priority where it acknowledges that, solicitation at once where it does not,
+    /// and nothing where the node's own Map-Server tells it by publish/subscribe.
+    Best,
     /// Solicitation alone (SMR, RFC 9301 section 6.1): each client asks the mapping system anew.
     Solicitation,
 }

@@ -116,10 +116,9 @@ impl Context<'_> {
     }
 
     /// Solicits a Map-Request for `eid` (RFC 9301 section 6.1). The EID stands in both places where receivers look.
-    /// For peers known to want it so, `theirs` is asked for instead.
+    /// For peers that want it so, `theirs`, an EID of their own, is asked for instead.
     pub(crate) fn solicit(&mut self, peer: Rloc, eid: EidPrefix, theirs: Option<Eid>) {
-        let wants_own = self.config.change_priority.own_eid_peers.contains(&peer);
-        let asked = theirs.filter(|_| wants_own).map_or(eid, EidPrefix::host);
+        let asked = theirs.map_or(eid, EidPrefix::host);
         let request = MapRequest {
             nonce: self.nonces.random(),
             authoritative: false,

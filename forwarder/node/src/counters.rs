@@ -176,6 +176,28 @@ counters! {
     ChangesApplied = "control.change-priority.applied",
     /// Authentic updates that change nothing: about EIDs nobody here speaks to, or said again. They are acknowledged.
     ChangesIdle = "control.change-priority.idle",
+    /// Handovers that this node began to prepare, as the site that the EID leaves.
+    PreparationsBegun = "control.preparations.begun",
+    /// Parts of preparations sent, repetitions included.
+    PreparationsSent = "control.preparations.sent",
+    /// Parts that the destination acknowledged.
+    PreparationsAcknowledged = "control.preparations.acknowledged",
+    /// Preparations that the destination never acknowledged: clients are told as without one.
+    PreparationsUnanswered = "control.preparations.unanswered",
+    /// Preparations that were given up by command.
+    PreparationsAbandoned = "control.preparations.abandoned",
+    /// Preparations whose time was up, at either site.
+    PreparationsExpired = "control.preparations.expired",
+    /// Parts taken, as the site that the EID is to come to.
+    PreparationsTaken = "control.preparations.taken",
+    /// EIDs that have come as it was prepared.
+    PreparationsUsed = "control.preparations.used",
+    /// Clients that this node told because they had been handed to it.
+    PreparationsTold = "control.preparations.told",
+    /// Mappings of clients taken, so that return traffic never misses.
+    PreparationsMappings = "control.preparations.mappings",
+    /// Mappings of clients that were not believed: of own EIDs, or at none of the clients handed over.
+    PreparationsUnbelieved = "control.preparations.mappings.refused",
     /// Probes sent.
     ProbesSent = "probes.sent",
     /// Probes answered in time.

@@ -262,13 +262,20 @@ impl Database {
         known: &dyn Fn(&Rloc) -> bool,
         now: Timestamp,
     ) {
+        self.asked_at(eid, (client, source), now);
+        if let Some(own) = self.own.get_mut(eid) {
+            own.forget_requesters(now, known);
+        }
+    }
+
+    /// The same for who asked at another site, some time ago.
+    pub(crate) fn asked_at(&mut self, eid: &EidPrefix, (client, source): (Rloc, Option<Eid>), at: Timestamp) {
         let Some(own) = self.own.get_mut(eid) else { return };
-        if let Some(before) = own.requesters.insert(client, Requester { source, at: now }) {
+        if let Some(before) = own.requesters.insert(client, Requester { source, at }) {
             own.by_age.remove(&(before.at, client));
             own.proven.remove(&(before.at, client));
         }
-        own.by_age.insert((now, client));
-        own.forget_requesters(now, known);
+        own.by_age.insert((at, client));
     }
 
     /// What of that a table's window shows.
@@ -365,6 +372,19 @@ impl Own {
             .filter(|(_, asker)| !self.lapsed(asker, now))
             .map(|(rloc, _)| *rloc)
             .collect()
+    }
+
+    /// Who is to be told when the mapping changes: who asked, and who has a view, even if it never asked here.
+    pub(crate) fn clients(&self, now: Timestamp) -> BTreeSet<Rloc> {
+        let asked = self.requesters(now).into_iter();
+        asked.chain(self.views.keys().copied()).collect()
+    }
+
+    /// How long ago a client asked; not at all is now.
+    pub(crate) fn asked_ago(&self, client: &Rloc, now: Timestamp) -> Span {
+        self.requesters
+            .get(client)
+            .map_or(Span::ZERO, |asker| now.since(asker.at))
     }
 
     /// For which of its EIDs a client asked last, if it said.

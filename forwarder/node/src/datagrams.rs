@@ -84,6 +84,11 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
                 .mobility
                 .receive(&message, datagram, &mut machines.xtr, cx);
         }
+        Message::Preparation(message) => {
+            machines
+                .mobility
+                .receive_preparation(&message, datagram, &mut machines.xtr, cx);
+        }
         // Map-Notifies of ours to subscribers are acknowledged; those that acknowledge registrations are not.
         Message::MapNotifyAck(ack) => machines.server.acknowledged(&ack, bytes, from, cx),
         Message::MapReferral(referral) if cx.config.has(Role::MapResolver) => {
@@ -172,6 +177,9 @@ fn answer_as_etr(
         .mobility
         .deliveries
         .answered(&answered.clients, &answered.eids, cx);
+    machines
+        .mobility
+        .asked(answered.client, &answered.eids, &machines.xtr, cx);
     true
 }
 

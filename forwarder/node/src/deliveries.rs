@@ -1,31 +1,35 @@
 //! Change-Priority on its way to peers: signed, repeated until acknowledged, with solicitation (SMR) as the last resort.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod plan;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use lisp_wire::message::{ChangePriority, ChangePriorityForm, Purpose};
 use lisp_wire::{
-    Action, CONTROL_PORT, Eid, EidPrefix, InstanceId, Locator, MappingRecord, Message, Nonce, Priority, Rloc,
-    Ttl, Weight,
+    Action, CONTROL_PORT, Eid, EidPrefix, InstanceId, Key, Locator, Manner, MappingRecord, Message, Nonce,
+    Priority, Rloc, Ttl, Weight,
 };
 use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
-use crate::config::{Config, Scope, TellBy};
+use crate::abilities::Abilities;
+use crate::config::{Scope, TellBy};
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
 use crate::timers::Timers;
+use plan::Plan;
 
 /// Wait after the first sending; it doubles from one to the next.
 const FIRST_WAIT: Span = Span::millis(100);
-/// How often a message is sent: at 0, 0.1, 0.3, 0.7, 1.5 and 3.1 s, and given up at 6.3 s.
-const TRIES: u32 = 6;
-/// The type-5 form cannot be acknowledged: once, and then the SMR, which is answered by a Map-Request.
-const LEGACY_TRIES: u32 = 1;
 /// So often a peer that did not acknowledge is solicited, and so long each time is waited for its Map-Request.
 const SOLICITS: u32 = 3;
 const SOLICIT_WAIT: Span = Span::secs(1);
+/// A client that asked anew after a solicitation may still acknowledge what it was sent: from far away the answer takes
+/// longer than the solicitation waits.
+const LATE: Span = Span::secs(1);
 /// At most this many messages are under way.
 const MOST_OPEN: usize = 16_384;
 /// The tenant under which a message names whom it is for; no EID may use it.
@@ -40,9 +44,7 @@ pub(crate) struct Deliveries {
     by_peer: BTreeMap<Rloc, BTreeMap<EidPrefix, DeliveryId>>,
     timers: Timers<DeliveryId>,
     opened: u64,
-    /// Peers that have not acknowledged their last message: they may not speak Change-Priority at all, and are
-    /// solicited at once besides.
-    silent: BTreeSet<Rloc>,
+    pub(crate) abilities: Abilities,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +60,8 @@ pub(crate) struct Parcel {
     pub(crate) theirs: Option<Eid>,
     /// The change it belongs to, for the reports.
     pub(crate) change: Option<Order>,
+    /// The key that the peer is spoken to with, where it is none of the configuration's.
+    pub(crate) key: Option<Arc<Key>>,
 }
 
 /// Who ordered a change.
@@ -78,14 +82,22 @@ pub(crate) enum Asker {
 #[derive(Debug)]
 struct Delivery {
     parcel: Parcel,
-    form: ChangePriorityForm,
+    plan: Plan,
+    stage: Stage,
     /// One for each sending: a receiver takes a sender's nonces in order only, and another message may have passed this
     /// one. Whichever is acknowledged, the parcel has arrived.
     nonces: Vec<Nonce>,
     began: Timestamp,
     tries: u32,
-    most_tries: u32,
     solicits: u32,
+}
+
+/// Whether there is still something to be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The client asked anew and was told; only whether it acknowledges too is still of interest.
+    Answered,
 }
 
 /// A handover that a peer has taken.
@@ -98,7 +110,7 @@ impl Deliveries {
     /// Sends, and goes on until it is acknowledged. What was under way to the same peer about the same EID is
     /// overtaken.
     pub(crate) fn send(&mut self, parcel: Parcel, cx: &mut Context<'_>) {
-        let Parcel { peer, purpose, .. } = parcel;
+        let peer = parcel.peer;
         let eid = parcel.record.eid;
         self.overtake(peer, eid, cx);
         if self.open.len() >= MOST_OPEN {
@@ -112,66 +124,68 @@ impl Deliveries {
                 cx,
             );
         }
-        let legacy = cx.config.change_priority.legacy_peers.contains(&peer);
-        let solicited_only =
-            purpose == Purpose::UpdateCache && cx.config.change_priority.tell_by == TellBy::Solicitation;
-        let (form, most_tries) = if solicited_only {
-            (ChangePriorityForm::SharedExtension, 0)
-        } else if legacy {
-            (ChangePriorityForm::Legacy, LEGACY_TRIES)
-        } else {
-            (ChangePriorityForm::SharedExtension, TRIES)
-        };
+        let plan = Plan::of(&parcel, &self.abilities, cx);
         self.opened += 1;
         let id = DeliveryId(self.opened);
         let delivery = Delivery {
             parcel,
-            form,
+            plan,
+            stage: Stage::Open,
             nonces: Vec::new(),
             began: cx.now,
             tries: 0,
-            most_tries,
             solicits: 0,
         };
         self.open.insert(id, delivery);
         self.by_peer.entry(peer).or_default().insert(eid, id);
-        let was_silent = !solicited_only && self.silent.contains(&peer);
         self.go_on(id, cx);
-        if was_silent
-            && purpose == Purpose::UpdateCache
-            && let Some(delivery) = self.open.get_mut(&id)
-        {
-            cx.solicit(peer, eid, delivery.parcel.theirs);
-            delivery.solicits += 1;
-        }
     }
 
     fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
         let overtaken = self.by_peer.get(&peer).and_then(|eids| eids.get(&eid)).copied();
-        if let Some(delivery) = overtaken.and_then(|id| self.close(id)) {
+        if let Some(delivery) = overtaken.and_then(|id| self.close(id))
+            && delivery.stage == Stage::Open
+        {
             delivery.report_unanswered(cx);
         }
     }
 
     /// Whether messages of this change are under way.
     pub(crate) fn carries(&self, change: ChangeId) -> bool {
+        let of_change = |order: Order| order.change == change;
         self.open
             .values()
-            .any(|delivery| delivery.parcel.change.is_some_and(|order| order.change == change))
+            .any(|delivery| delivery.stage == Stage::Open && delivery.parcel.change.is_some_and(of_change))
     }
 
     /// How a client is told of changes, in a word.
-    pub(crate) fn manner_to(&self, client: &Rloc, config: &Config) -> &'static str {
-        let settings = &config.change_priority;
-        if settings.tell_by == TellBy::Solicitation {
-            "smr"
-        } else if self.silent.contains(client) {
-            "smr-too"
-        } else if settings.legacy_peers.contains(client) {
-            "change-priority-legacy"
-        } else {
-            "change-priority"
+    pub(crate) fn manner_to(&self, client: &Rloc, cx: &Context<'_>) -> &'static str {
+        let settings = &cx.config.change_priority;
+        match (settings.tell_by, self.manner(client, cx)) {
+            (TellBy::Solicitation, _) | (TellBy::Best, Manner::Solicit | Manner::SolicitOwn) => "smr",
+            (TellBy::Best, Manner::Unknown) => "change-priority-or-smr",
+            (TellBy::ChangePriority, Manner::Solicit | Manner::SolicitOwn) => "smr-too",
+            (_, Manner::Legacy) => "change-priority-legacy",
+            (TellBy::ChangePriority, Manner::Unknown) | (_, Manner::ChangePriority) => "change-priority",
         }
+    }
+
+    /// How a client is told of changes: as it is configured, or as it has shown.
+    pub(crate) fn manner(&self, client: &Rloc, cx: &Context<'_>) -> Manner {
+        let settings = &cx.config.change_priority;
+        if settings.legacy_peers.contains(client) {
+            return Manner::Legacy;
+        }
+        match self.abilities.of(client, cx.now) {
+            Manner::Solicit if settings.own_eid_peers.contains(client) => Manner::SolicitOwn,
+            manner => manner,
+        }
+    }
+
+    /// The key that a message with this nonce was signed with, where it is none of the configuration's.
+    pub(crate) fn key_of(&self, nonce: Nonce) -> Option<Arc<Key>> {
+        let id = self.by_nonce.get(&nonce)?;
+        self.open.get(id)?.parcel.key.clone()
     }
 
     /// An authentic acknowledgement, by one who may speak for the EIDs of `scope`.
@@ -191,10 +205,13 @@ impl Deliveries {
             return None;
         };
         cx.count(Counter::ChangesAcknowledged);
-        self.silent.remove(&delivery.parcel.peer);
-        delivery.report_acknowledged(cx);
+        self.abilities.acknowledged(delivery.parcel.peer, cx.now);
+        if delivery.stage == Stage::Open {
+            delivery.report_acknowledged(cx);
+        }
         let eid = delivery.parcel.record.eid;
-        (delivery.parcel.purpose == Purpose::Handover).then_some(HandedOver { eid })
+        let handed_over = matches!(delivery.parcel.purpose, Purpose::Handover | Purpose::HandoverTold);
+        handed_over.then_some(HandedOver { eid })
     }
 
     /// Clients were told of `eids` in a Map-Reply: where they were solicited, that is as good as an acknowledgement.
@@ -211,8 +228,15 @@ impl Deliveries {
             .map(|(_, id)| *id)
             .collect();
         for id in settled {
-            if let Some(delivery) = self.close(id) {
-                delivery.report_acknowledged(cx);
+            let Some(delivery) = self.open.get_mut(&id).filter(|one| one.stage == Stage::Open) else {
+                continue;
+            };
+            delivery.report_acknowledged(cx);
+            if delivery.tries > 0 && delivery.plan.form == ChangePriorityForm::SharedExtension {
+                delivery.stage = Stage::Answered;
+                self.timers.set(id, cx.now + LATE);
+            } else {
+                self.close(id);
             }
         }
     }
@@ -233,29 +257,40 @@ impl Deliveries {
             return;
         };
         let Parcel { peer, purpose, .. } = delivery.parcel;
-        if delivery.tries < delivery.most_tries {
+        if delivery.stage == Stage::Answered {
+            self.abilities.silent(peer, cx.now);
+            self.close(id);
+            return;
+        }
+        if delivery.tries < delivery.plan.tries {
             let nonce = cx.nonces.timely(cx.now);
-            if let Some(bytes) = signed(&delivery.parcel, delivery.form, nonce, cx) {
+            if let Some(bytes) = signed(&delivery.parcel, delivery.plan.form, nonce, cx) {
+                let wait = Span(FIRST_WAIT.micros() << delivery.tries);
                 self.timers
-                    .set(id, cx.now + Span(FIRST_WAIT.micros() << delivery.tries));
+                    .set(id, cx.now + delivery.plan.wait(delivery.tries, wait));
+                let also = delivery.plan.solicits_with(delivery.tries) && delivery.solicits < SOLICITS;
                 delivery.tries += 1;
                 delivery.nonces.push(nonce);
                 self.by_nonce.insert(nonce, id);
                 cx.remember(Memory::Soon);
                 cx.count(Counter::ChangesSent);
                 cx.send_bytes(bytes, SocketAddr::new(peer.0, CONTROL_PORT), CONTROL_DSCP);
+                if also {
+                    delivery.solicits += 1;
+                    delivery.plan.solicit(&delivery.parcel, cx);
+                }
                 return;
             }
             // Without a key there is only the way that needs none: the solicitation.
-            delivery.most_tries = 0;
+            delivery.plan.tries = 0;
         }
         if delivery.tries > 0 || cx.config.change_priority.tell_by == TellBy::ChangePriority {
-            self.silent.insert(peer);
+            self.abilities.silent(peer, cx.now);
         }
         if purpose == Purpose::UpdateCache && delivery.solicits < SOLICITS {
             delivery.solicits += 1;
             self.timers.set(id, cx.now + SOLICIT_WAIT);
-            cx.solicit(peer, delivery.parcel.record.eid, delivery.parcel.theirs);
+            delivery.plan.solicit(&delivery.parcel, cx);
             return;
         }
         if let Some(delivery) = self.close(id) {
@@ -336,8 +371,12 @@ fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Cont
         record,
         ..
     } = parcel;
-    let mut keys = cx.config.change_priority.keys.iter();
-    let scoped = keys.find(|scoped| scoped.scope.holds(&record.eid))?;
+    let own = cx
+        .config
+        .change_priority
+        .key_for(&record.eid)
+        .map(|scoped| &scoped.key);
+    let key = parcel.key.as_deref().or(own)?;
     let (xtr, records) = match form {
         ChangePriorityForm::Legacy => (None, vec![record.clone()]),
         ChangePriorityForm::SharedExtension => (
@@ -355,7 +394,7 @@ fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Cont
     };
     let mut bytes = Vec::new();
     if Message::ChangePriority(message)
-        .emit_signed(&scoped.key, &mut bytes)
+        .emit_signed(key, &mut bytes)
         .is_err()
     {
         cx.count(Counter::Unsendable);
@@ -372,7 +411,9 @@ fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Cont
 pub(crate) fn addressee(peer: Rloc, purpose: Purpose) -> MappingRecord {
     let iid = InstanceId::new(ADDRESSEE_TENANT).unwrap_or(InstanceId::DEFAULT);
     let locators = match purpose {
-        Purpose::Handover => vec![Locator::unicast(peer, Priority::NEVER, Weight(0))],
+        Purpose::Handover | Purpose::HandoverTold => {
+            vec![Locator::unicast(peer, Priority::NEVER, Weight(0))]
+        }
         Purpose::Arrived | Purpose::UpdateCache | Purpose::Acknowledge => Vec::new(),
     };
     MappingRecord {

@@ -33,6 +33,8 @@ pub(crate) struct Arrival {
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
     pub(crate) clients: Vec<Rloc>,
+    /// The one of them that the answer went to, and that is told of changes.
+    pub(crate) client: Rloc,
     pub(crate) eids: Vec<EidPrefix>,
 }
 
@@ -78,6 +80,7 @@ pub(crate) fn answer(
     cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
     Some(Answered {
         clients: request.itr_rlocs.clone(),
+        client,
         eids: eids.into_iter().collect(),
     })
 }

@@ -95,13 +95,20 @@ pub enum Effect {
     },
     /// From now on forward by this map cache.
     Publish(MapCache),
-    /// Send the packets held for EIDs in this block; the map cache that knows the way was published before.
+    /// Send the packets held for EIDs in this block, from the site or from the network; the map cache that knows the way
+    /// was published before.
     Release {
         /// Which.
         eid: EidPrefix,
     },
     /// Drop the packets held for EIDs in this block: there is no way.
     Discard {
+        /// Which.
+        eid: EidPrefix,
+    },
+    /// Hand the packets held for EIDs in this block, which have come for them by the network, to the site: in order, and
+    /// before what comes later. Their gate is open.
+    Deliver {
         /// Which.
         eid: EidPrefix,
     },

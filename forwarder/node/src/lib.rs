@@ -24,6 +24,9 @@
 //! | `probing` | RTT, jitter, loss, availability of locators |
 //! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
 //! | `relocation` | a node that roams: everyone is told where it is now |
+//! | `whereabouts` | own EIDs that are about to come, or have just gone |
+//! | `preparing`, `prepared` | a handover made ready at the site that an EID leaves, and at the one it comes to |
+//! | `abilities` | how each peer is told, as far as it has shown |
 //! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
 //! | `replay` | which Change-Priority messages are new |
 //! | [`state`] | what must outlive the process |
@@ -32,6 +35,7 @@
 //! | `context` | what every machine is handed |
 //! | `nonces`, `timers`, `limits`, `counters` | the tools of all |
 
+mod abilities;
 mod answers;
 mod cache;
 mod commands;
@@ -51,6 +55,8 @@ mod mobility;
 mod nat;
 pub mod node;
 mod nonces;
+mod prepared;
+mod preparing;
 mod probing;
 mod pubsub;
 mod referrals;
@@ -63,6 +69,7 @@ pub mod state;
 mod subscriber;
 mod tables;
 mod timers;
+mod whereabouts;
 mod xtr;
 
 pub use config::{Config, ConfigError};

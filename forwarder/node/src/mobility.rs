@@ -8,22 +8,27 @@
 //! A message counts only if a key that may speak for the EID made its MAC, if its nonce is new, and if it names this
 //! node as its receiver. Anything else is counted and changes nothing.
 
-use std::collections::BTreeSet;
+mod handing;
+
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use lisp_wire::message::{ChangePriority, ChangePriorityForm, Purpose};
 use lisp_wire::{EidPrefix, Key, Locator, MappingRecord, Message, Priority, Rloc, verify};
-use proto::Span;
+use proto::{Span, Timestamp};
 
 use crate::cache::{Content, Life, Mapping, Origin};
-use crate::config::{Config, Legacy, ScopedKey};
+use crate::config::{Config, Legacy, Scope, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::datagrams::Datagram;
 use crate::deliveries::{Deliveries, Order, Parcel, addressee_of};
 use crate::input::Effect;
+use crate::prepared::{Luggage, Prepared};
+use crate::preparing::{Preparing, Told};
 use crate::replay::ReplayGuard;
 use crate::state::{Sender, Standing};
+use crate::whereabouts::REDIRECT_FOR;
 use crate::xtr::Xtr;
 
 /// The machine of Algorithm 1.
@@ -32,6 +37,8 @@ pub(crate) struct Mobility {
     keys: Vec<Key>,
     pub(crate) guard: ReplayGuard,
     pub(crate) deliveries: Deliveries,
+    pub(crate) preparing: Preparing,
+    prepared: Prepared,
 }
 
 /// A message whose sender is known, and to be answered.
@@ -47,12 +54,29 @@ impl Mobility {
             keys: keys_of(config),
             guard: ReplayGuard::default(),
             deliveries: Deliveries::default(),
+            preparing: Preparing::default(),
+            prepared: Prepared::default(),
         }
     }
 
     /// The keys have changed.
     pub(crate) fn rekey(&mut self, config: &Config) {
         self.keys = keys_of(config);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [
+            self.deliveries.next_deadline(),
+            self.preparing.next_deadline(),
+            self.prepared.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        self.deliveries.tick(cx);
+        self.preparing.tick(cx);
+        self.prepared.tick(cx);
     }
 
     /// A Change-Priority from the network.
@@ -64,6 +88,9 @@ impl Mobility {
         cx: &mut Context<'_>,
     ) {
         let Datagram { from, bytes, .. } = *datagram;
+        if self.acknowledged_by_key(message, bytes, xtr, cx) {
+            return;
+        }
         let authentic = match self.authenticate(message, bytes, cx.config) {
             Ok(authentic) => authentic,
             Err(refusal) => return cx.count(refusal),
@@ -82,6 +109,32 @@ impl Mobility {
                     acknowledge(message, authentic.key, from, cx);
                 }
             }
+        }
+    }
+
+    /// An acknowledgement under a key that was handed to us for one client alone.
+    fn acknowledged_by_key(
+        &mut self,
+        message: &ChangePriority,
+        bytes: &[u8],
+        xtr: &mut Xtr,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let key = match message.purpose {
+            Purpose::Acknowledge => self.deliveries.key_of(message.nonce),
+            _ => None,
+        };
+        let vouched = key.is_some_and(|key| verify(bytes, std::slice::from_ref(&*key)).is_ok());
+        if vouched {
+            self.acknowledged(message, &Scope::All, xtr, cx);
+        }
+        vouched
+    }
+
+    fn acknowledged(&mut self, message: &ChangePriority, scope: &Scope, xtr: &mut Xtr, cx: &mut Context<'_>) {
+        if let Some(handed_over) = self.deliveries.acknowledged(message.nonce, scope, cx) {
+            // A registration of the old site may have crossed ours; now it makes none any more.
+            xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
         }
     }
 
@@ -144,21 +197,17 @@ impl Mobility {
     ) -> Result<(), Counter> {
         let Authentic { sender, records, .. } = *authentic;
         if message.purpose == Purpose::Acknowledge {
-            if let Some(handed_over) = self
-                .deliveries
-                .acknowledged(message.nonce, &authentic.key.scope, cx)
-            {
-                // A registration of the old site may have crossed ours; now it makes none any more.
-                xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
-            }
+            self.acknowledged(message, &authentic.key.scope, xtr, cx);
             return Ok(());
         }
         self.guard.check(sender, message.nonce, cx.now)?;
         let own = |record: &MappingRecord| xtr.database.covering(&record.eid).is_some();
         match message.purpose {
-            Purpose::Arrived | Purpose::Handover if !records.iter().all(own) => return Err(Counter::Scope),
+            Purpose::Arrived | Purpose::Handover | Purpose::HandoverTold if !records.iter().all(own) => {
+                return Err(Counter::Scope);
+            }
             Purpose::UpdateCache => check_update(records, xtr, cx)?,
-            Purpose::Arrived | Purpose::Handover | Purpose::Acknowledge => {}
+            Purpose::Arrived | Purpose::Handover | Purpose::HandoverTold | Purpose::Acknowledge => {}
         }
         self.guard.note(sender, message.nonce);
         cx.remember(Memory::Now);
@@ -170,7 +219,11 @@ impl Mobility {
                 }
                 Purpose::Handover => {
                     cx.count(Counter::ChangesApplied);
-                    self.handed_over(record, xtr, cx);
+                    self.handed_over(record, Told::BySource, xtr, cx);
+                }
+                Purpose::HandoverTold => {
+                    cx.count(Counter::ChangesApplied);
+                    self.handed_over(record, Told::ByDestination, xtr, cx);
                 }
                 Purpose::UpdateCache => update(record, xtr, cx),
                 Purpose::Acknowledge => {}
@@ -199,31 +252,59 @@ impl Mobility {
             .map(|own| config.marked(Locator::unicast(own.rloc, Priority::FIRST, own.weight)))
             .collect();
         let record = own.record(eid, entry);
+        // The EID may have been about to leave from here, and is back.
+        self.preparing.departed(eid, &[], Told::BySource);
+        let luggage = self.prepared.arrived(eid, &mut xtr.cache, cx);
+        let prepared_by = luggage.as_ref().map(|luggage| luggage.sender);
         for peer in config
             .change_priority
             .group
             .iter()
             .filter(|peer| !config.is_own(**peer))
         {
-            let record = record.clone();
-            self.deliveries.send(
-                Parcel {
-                    peer: *peer,
-                    purpose: Purpose::Handover,
-                    record,
-                    theirs: None,
-                    change: order,
-                },
-                cx,
-            );
+            let purpose = if prepared_by == Some(*peer) {
+                Purpose::HandoverTold
+            } else {
+                Purpose::Handover
+            };
+            let parcel = Parcel {
+                peer: *peer,
+                purpose,
+                record: record.clone(),
+                theirs: None,
+                change: order,
+                key: None,
+            };
+            self.deliveries.send(parcel, cx);
         }
+        if let Some(luggage) = luggage {
+            self.tell_handed(eid, luggage, xtr, cx);
+        }
+        xtr.whereabouts.here(eid, &mut xtr.cache, cx);
         xtr.registrations.register(&[eid], &xtr.database, cx);
         true
     }
 
+    /// Tells the clients that another site handed to us; they are ours from now on.
+    fn tell_handed(&mut self, eid: EidPrefix, luggage: Luggage, xtr: &mut Xtr, cx: &mut Context<'_>) {
+        for (rloc, client) in luggage.clients {
+            xtr.database
+                .asked_at(&eid, (rloc, client.source), client.asked_at);
+            self.deliveries.abilities.told(rloc, client.manner, cx.now);
+            cx.count(Counter::PreparationsTold);
+            let news = News {
+                eid,
+                client: rloc,
+                order: None,
+            };
+            self.tell(news, client.key, xtr, cx);
+        }
+    }
+
     /// H=0, C=0: the EID has gone to another site.
-    fn handed_over(&mut self, record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
-        let Some(own) = xtr.database.exactly(record.eid) else {
+    fn handed_over(&mut self, record: &MappingRecord, told: Told, xtr: &mut Xtr, cx: &mut Context<'_>) {
+        let eid = record.eid;
+        let Some(own) = xtr.database.exactly(eid) else {
             return;
         };
         let mut after = own.clone();
@@ -234,28 +315,28 @@ impl Mobility {
             // been given since.
             return;
         }
-        // Who has a view is a client too, even one that never asked here.
-        let clients: BTreeSet<Rloc> = own
-            .requesters(cx.now)
-            .into_iter()
-            .chain(own.views.keys().copied())
-            .collect();
+        let clients = own.clients(cx.now);
         *own = after;
-        for client in clients {
-            self.tell_client(
-                News {
-                    eid: record.eid,
-                    client,
-                    order: None,
-                },
-                xtr,
-                cx,
-            );
+        let handed = self.preparing.departed(eid, &record.locators, told);
+        self.prepared.forget(&eid);
+        xtr.whereabouts
+            .gone((eid, &record.locators), REDIRECT_FOR, &mut xtr.cache, cx);
+        for client in clients.difference(&handed) {
+            let news = News {
+                eid,
+                client: *client,
+                order: None,
+            };
+            self.tell_client(news, xtr, cx);
         }
     }
 
     /// Tells a client what it is to have in its map cache.
     pub(crate) fn tell_client(&mut self, news: News, xtr: &Xtr, cx: &mut Context<'_>) {
+        self.tell(news, None, xtr, cx);
+    }
+
+    fn tell(&mut self, news: News, key: Option<Arc<Key>>, xtr: &Xtr, cx: &mut Context<'_>) {
         let News { eid, client, order } = news;
         let Some((_, own)) = xtr.database.covering(&eid) else {
             return;
@@ -267,6 +348,7 @@ impl Mobility {
             record,
             theirs: own.source_of(&client),
             change: order,
+            key,
         };
         self.deliveries.send(parcel, cx);
     }

@@ -278,7 +278,7 @@ impl Machines {
             self.xtr.next_deadline(),
             self.server.next_deadline(),
             self.probing.next_deadline(),
-            self.mobility.deliveries.next_deadline(),
+            self.mobility.next_deadline(),
             self.referrals.next_deadline(),
             self.signals.next_deadline(),
         ];
@@ -291,7 +291,7 @@ impl Machines {
         self.xtr.tick(cx);
         self.server.tick(cx);
         self.referrals.tick(cx);
-        self.mobility.deliveries.tick(cx);
+        self.mobility.tick(cx);
         let changed = self.xtr.cache.changed_locators();
         if changed {
             self.signals.outdated();

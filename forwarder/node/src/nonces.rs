@@ -49,6 +49,13 @@ impl Nonces {
         )
     }
 
+    /// Bytes that were never drawn before.
+    pub(crate) fn salt(&mut self) -> [u8; 16] {
+        let halves = [self.random(), self.random()].map(|half| u128::from(half.0));
+        let [high, low] = halves;
+        (high << 64 | low).to_be_bytes()
+    }
+
     /// A number below `bound`; 0 if `bound` is.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.random().0.checked_rem(bound).unwrap_or(0)
@@ -87,6 +94,18 @@ impl Nonces {
     /// The last one subscribed with.
     pub(crate) fn last_subscribed(&self) -> u64 {
         self.last_subscribed
+    }
+
+    /// The last one that a receiver holds against its clock.
+    pub(crate) fn last_timely(&self) -> Nonce {
+        Nonce(self.last_timely)
+    }
+
+    /// Goes on after what another node signed in whose place this one speaks now, as far as receivers would take it.
+    pub(crate) fn succeed(&mut self, highest: Nonce, now: Timestamp) {
+        if Timestamp(highest.0) <= now + WINDOW {
+            self.last_timely = self.last_timely.max(highest.0);
+        }
     }
 
     /// The last one signed.

@@ -98,11 +98,11 @@ impl Resolutions {
         let host = EidPrefix::host(eid);
         match cache.forwarding(&eid) {
             // The answer came while the miss was on its way here.
-            Some(Forwarding::Encapsulate(_) | Forwarding::Native) => {
+            Some(Forwarding::Encapsulate(_) | Forwarding::Redirect(_) | Forwarding::Native) => {
                 cx.effects.push(Effect::Release { eid: host });
                 return;
             }
-            Some(Forwarding::Drop | Forwarding::Local) => {
+            Some(Forwarding::Drop | Forwarding::Local | Forwarding::Arriving(_)) => {
                 cx.effects.push(Effect::Discard { eid: host });
                 return;
             }

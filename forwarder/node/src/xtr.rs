@@ -10,6 +10,7 @@ use crate::registration::Registrations;
 use crate::relocation::Relocation;
 use crate::resolution::Resolutions;
 use crate::subscriber::{Knowledge, Subscriber};
+use crate::whereabouts::Whereabouts;
 
 /// The ITR's and the ETR's machines together, for those that need several of them.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Xtr {
     pub(crate) registrations: Registrations,
     pub(crate) subscriber: Subscriber,
     pub(crate) relocation: Relocation,
+    pub(crate) whereabouts: Whereabouts,
 }
 
 impl Xtr {
@@ -35,6 +37,7 @@ impl Xtr {
             registrations: Registrations::default(),
             subscriber: Subscriber::default(),
             relocation: Relocation::default(),
+            whereabouts: Whereabouts::default(),
         }
     }
 
@@ -54,6 +57,7 @@ impl Xtr {
             self.registrations.next_deadline(),
             self.subscriber.next_deadline(),
             self.relocation.next_deadline(),
+            self.whereabouts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -68,6 +72,7 @@ impl Xtr {
         self.resolutions.tick(&mut self.cache, cx);
         self.registrations.tick(&self.database, cx);
         self.relocation.tick(&self.cache, cx);
+        self.whereabouts.tick(&mut self.cache, cx);
         let departed = self.cache.take_departed();
         self.subscriber.departed(&departed, cx);
         let mut knowledge = Knowledge {

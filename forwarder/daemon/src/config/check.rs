@@ -371,6 +371,7 @@ fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriorit
         group: raw.group.iter().copied().map(Rloc).collect(),
         tell_by: match raw.tell_by {
             RawTellBy::ChangePriority => TellBy::ChangePriority,
+            RawTellBy::Best => TellBy::Best,
             RawTellBy::Smr => TellBy::Solicitation,
         },
         legacy_peers: raw.legacy_peers.iter().copied().map(Rloc).collect(),

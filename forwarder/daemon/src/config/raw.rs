@@ -363,6 +363,7 @@ pub(super) struct RawChangePriority {
 pub(super) enum RawTellBy {
     #[default]
     ChangePriority,
+    Best,
     Smr,
 }
 

@@ -38,6 +38,7 @@ impl Control {
                 }
                 Effect::Release { eid } => self.let_go(&eid),
                 Effect::Discard { eid } => self.discard(&eid),
+                Effect::Deliver { eid } => self.deliver(&eid),
                 Effect::Report { to, reply_to, report } => self.report(to, reply_to, report),
                 Effect::Remember(state) => {
                     if let Some(file) = &self.state
@@ -63,7 +64,8 @@ impl Control {
         // Those that the packet threads have handed over and nobody has looked at yet come first.
         self.listen();
         let packets = self.desk.holding.take(block);
-        self.send_held(block.iid(), packets.iter().map(Vec::as_slice));
+        self.send_held(block.iid(), packets.iter().map(|(packet, ())| packet.as_slice()));
+        self.redirect(block);
     }
 
     fn discard(&mut self, block: &EidPrefix) {

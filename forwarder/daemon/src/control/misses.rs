@@ -24,6 +24,15 @@ impl Control {
                     self.ear.give_back(pool, packet);
                 }
                 Word::Met { locator } => self.desk.inputs.push_back(Input::Met { rloc: Rloc(locator) }),
+                Word::Early {
+                    packet,
+                    eid,
+                    ticket,
+                    pool,
+                } => {
+                    self.early(eid, &packet, ticket);
+                    self.ear.give_back(pool, packet);
+                }
                 Word::TooNarrow { locator } => self.refused(Refusal::TooNarrow(locator)),
                 Word::Unreachable { locator } => self.refused(Refusal::Unreachable(locator)),
             }
@@ -33,17 +42,22 @@ impl Control {
     fn missed(&mut self, eid: Eid, source: Eid, packet: &[u8]) {
         match self.desk.tables.cache.lookup(&eid).map(|entry| &entry.forwarding) {
             // The mapping came while the packet was on its way here. Older ones go first.
-            Some(Forwarding::Encapsulate(_)) => {
+            Some(Forwarding::Encapsulate(_) | Forwarding::Redirect(_)) => {
                 let mut packets = self.desk.holding.take(&lisp_wire::EidPrefix::host(eid));
-                packets.push(packet.to_vec());
-                self.send_held(eid.iid, packets.iter().map(Vec::as_slice));
+                packets.push((packet.to_vec(), ()));
+                self.send_held(eid.iid, packets.iter().map(|(packet, ())| packet.as_slice()));
             }
-            Some(Forwarding::Native | Forwarding::Drop | Forwarding::Local) => {
+            Some(Forwarding::Native | Forwarding::Drop | Forwarding::Local | Forwarding::Arriving(_)) => {
                 self.shared.control.count(Fate::NoMapping);
             }
             None | Some(Forwarding::Pending) => {
                 let now = self.clock.now();
-                if self.desk.holding.hold(eid, packet, now, &self.shared.control) == Asked::Now {
+                if self
+                    .desk
+                    .holding
+                    .hold(eid, (packet, ()), now, &self.shared.control)
+                    == Asked::Now
+                {
                     self.desk.inputs.push_back(Input::Miss {
                         eid,
                         source: Some(source),
@@ -62,7 +76,12 @@ impl Control {
         });
         let now = self.clock.now();
         for (eid, packet) in unsent {
-            if self.desk.holding.hold(eid, &packet, now, &self.shared.control) == Asked::Now {
+            if self
+                .desk
+                .holding
+                .hold(eid, (&packet, ()), now, &self.shared.control)
+                == Asked::Now
+            {
                 self.desk.inputs.push_back(Input::Miss { eid, source: None });
             }
         }

@@ -47,6 +47,7 @@ impl Cache {
             origin: match mapping.origin {
                 Origin::MapReply => "map-reply",
                 Origin::ChangePriority => "change-priority",
+                Origin::Prepared => "prepared",
                 Origin::Publication => "publication",
                 Origin::Manual => "manual",
                 Origin::NoReply => "no-reply",

@@ -9,6 +9,7 @@
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
 //! | `arriving` | a VM moves: arrival, handover, registration, restarts |
 //! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
+//! | `preparing` | a prepared handover: lists, keys, mappings, stops, deltas, loss, cancellation, and who may not |
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
@@ -32,6 +33,7 @@ mod looking;
 mod merging;
 mod moving;
 mod network;
+mod preparing;
 mod probing;
 mod publishing;
 mod registering;

@@ -39,6 +39,7 @@ pub(crate) struct Member {
     pub(crate) reports: Vec<(To, Option<u64>, NodeReport)>,
     pub(crate) released: Vec<EidPrefix>,
     pub(crate) discarded: Vec<EidPrefix>,
+    pub(crate) delivered: Vec<EidPrefix>,
 }
 
 /// Decides whether a packet is lost.
@@ -86,6 +87,7 @@ impl Network {
             reports: Vec::new(),
             released: Vec::new(),
             discarded: Vec::new(),
+            delivered: Vec::new(),
         });
         let index = self.members.len() - 1;
         self.start(index);
@@ -287,6 +289,7 @@ impl Network {
                     member.released.push(eid);
                 }
                 Effect::Discard { eid } => member.discarded.push(eid),
+                Effect::Deliver { eid } => member.delivered.push(eid),
                 Effect::Report { to, reply_to, report } => member.reports.push((to, reply_to, report)),
                 // As the daemon keeps it: as text.
                 Effect::Remember(state) => {
@@ -347,7 +350,9 @@ impl Member {
             Some(Forwarding::Native) => Way::Native,
             Some(Forwarding::Drop) => Way::Drop,
             Some(Forwarding::Local) => Way::Local,
-            Some(Forwarding::Encapsulate(table)) => table
+            Some(Forwarding::Arriving(gate)) if gate.holds() => Way::Held,
+            Some(Forwarding::Arriving(_)) => Way::Local,
+            Some(Forwarding::Encapsulate(table) | Forwarding::Redirect(table)) => table
                 .choose(0x1234_5678)
                 .map_or(Way::Drop, |chosen| Way::To(chosen.locator.rloc)),
         }
@@ -373,5 +378,7 @@ pub(crate) enum Way {
     Native,
     Drop,
     Local,
+    /// At this site before it runs there.
+    Held,
     To(Rloc),
 }
