@@ -349,9 +349,8 @@ impl Member {
             Some(Forwarding::Pending) => Way::Pending,
             Some(Forwarding::Native) => Way::Native,
             Some(Forwarding::Drop) => Way::Drop,
-            Some(Forwarding::Local) => Way::Local,
             Some(Forwarding::Arriving(gate)) if gate.holds() => Way::Held,
-            Some(Forwarding::Arriving(_)) => Way::Local,
+            Some(Forwarding::Local | Forwarding::Arriving(_)) => Way::Local,
             Some(Forwarding::Encapsulate(table) | Forwarding::Redirect(table)) => table
                 .choose(0x1234_5678)
                 .map_or(Way::Drop, |chosen| Way::To(chosen.locator.rloc)),
