@@ -17,6 +17,7 @@ pub(crate) mod dialog;
 mod engine;
 pub(crate) mod field;
 mod keys;
+pub(crate) mod palette;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,9 @@ pub(crate) struct App {
     pub(crate) dialog: Option<Dialog>,
     /// A line of text as it is being typed.
     pub(crate) field: Option<Field>,
+
+    /// Commands typed, oldest first.
+    history: Vec<String>,
 
     pub(crate) status: Option<Status>,
     pub(crate) guide: Option<String>,
@@ -211,6 +215,7 @@ impl App {
             card: None,
             dialog: None,
             field: None,
+            history: Vec::new(),
             status: None,
             guide: setup.guide,
             pending: BTreeMap::new(),

@@ -24,6 +24,14 @@ pub(crate) enum Intent {
     Glass,
     /// What policy allows now.
     Policy,
+    /// Type a command.
+    Palette,
+    /// In the palette: the next word that fits.
+    Complete,
+    /// In the palette: the line typed before.
+    Older,
+    /// In the palette: the line typed after.
+    Newer,
     Up,
     Down,
     PageUp,
@@ -129,6 +137,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [letter('F')] Forgive "" "forgive flaps of the row's user, so that it may be moved again";
     Screen [letter('B')] Glass "" "break the glass: approve or switch in spite of policy, with a reason";
     Screen [letter('p')] Policy "policy" "what policy allows now: budgets, flaps, drains, modes; once more: back";
+    Screen [letter(':')] Palette "command" "type a command; Tab completes, Up and Down go through earlier ones";
     Screen [letter('/')] Filter "filter" "show rows that match a regular expression; after ! hide them";
     Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; then, back to the first pane";
     Screen [letter('s')] Sort "sort" "sort anew; if nothing moves, by the next column";
@@ -167,9 +176,44 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Help [key(KeyCode::PageDown), letter(' ')] PageDown "" "page down";
     Field [key(KeyCode::Enter)] Keep "done" "keep the filter, go on with the reason";
     Field [key(KeyCode::Esc)] Cancel "as before" "as it was before: nothing happens";
+    Field [key(KeyCode::Tab)] Complete "" "in a command: the next word that fits";
+    Field [key(KeyCode::Up), control('p')] Older "" "in a command: the one before";
+    Field [key(KeyCode::Down), control('n')] Newer "" "in a command: the one after";
     Field [key(KeyCode::Backspace), control('h')] Erase "" "erase the last letter";
     Field [control('u')] EraseAll "" "erase all";
 };
+
+/// The word for each key of the screen in the command palette, so that whatever a key does can be typed too.
+pub(crate) const SCREEN_VERBS: &[(&str, Intent)] = &[
+    ("approve", Intent::Approve),
+    ("reject", Intent::Reject),
+    ("why", Intent::Why),
+    ("switch", Intent::Switch),
+    ("disarm", Intent::Arming),
+    ("mode", Intent::Mode),
+    ("mode-of", Intent::ModePart),
+    ("drain", Intent::Drain),
+    ("forgive", Intent::Forgive),
+    ("glass", Intent::Glass),
+    ("policy", Intent::Policy),
+    ("command", Intent::Palette),
+    ("filter", Intent::Filter),
+    ("unfilter", Intent::ClearFilter),
+    ("sort", Intent::Sort),
+    ("reverse", Intent::Reverse),
+    ("freeze", Intent::Freeze),
+    ("pane", Intent::FocusNext),
+    ("previous-pane", Intent::FocusPrevious),
+    ("up", Intent::Up),
+    ("down", Intent::Down),
+    ("page-up", Intent::PageUp),
+    ("page-down", Intent::PageDown),
+    ("first", Intent::First),
+    ("last", Intent::Last),
+    ("layout", Intent::Layout),
+    ("help", Intent::Help),
+    ("quit", Intent::Quit),
+];
 
 /// What a key means here.
 pub(crate) fn intent(event: &KeyEvent, context: Context) -> Option<Intent> {
@@ -225,7 +269,9 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
         Intent::ModePart | Intent::Drain => hands_tied(app).or_else(|| app.row_of_choice().err()),
         Intent::Forgive => hands_tied(app).or_else(|| app.flaps_of_row().err()),
         Intent::Glass => hands_tied(app).or_else(|| app.glass_of_row().err()),
-        Intent::Policy if app.live.is_none() => Some("the engine has not said anything yet".to_owned()),
+        Intent::Policy | Intent::Palette if app.live.is_none() => {
+            Some("the engine has not said anything yet".to_owned())
+        }
         Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => Some(format!(
             "there is no links table on this screen; {} changes the layout",
             key_of(Intent::Layout)
@@ -244,7 +290,7 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
 }
 
 /// What keeps the console from asking anything of the engine.
-fn hands_tied(app: &App) -> Option<String> {
+pub(crate) fn hands_tied(app: &App) -> Option<String> {
     if let Some(why) = app.unreachable() {
         Some(why)
     } else if app.frozen.is_some() {
@@ -268,7 +314,7 @@ fn too_small(app: &App) -> Option<String> {
 }
 
 /// Taking hands off is allowed from any screen, also a frozen one: it is never wrong because of what is shown.
-fn disarming(app: &App) -> Option<String> {
+pub(crate) fn disarming(app: &App) -> Option<String> {
     if app.is_disarmed() {
         hands_tied(app)
     } else {
@@ -398,6 +444,22 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// M15.
+    #[test]
+    fn whatever_a_key_of_the_screen_does_can_be_typed() {
+        for binding in BINDINGS
+            .iter()
+            .filter(|binding| binding.context == Context::Screen)
+        {
+            let verbs = SCREEN_VERBS
+                .iter()
+                .filter(|(_, intent)| *intent == binding.intent);
+            assert_eq!(verbs.count(), 1, "{:?}", binding.intent);
+        }
+        let names: std::collections::BTreeSet<&str> = SCREEN_VERBS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), SCREEN_VERBS.len(), "a word means one thing");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | [`fabric`] | a lab with the binary under test, and questions to its forwarders |
 //! | [`oor`] | two sites and a Map-Server, each run by us or by OpenOverlayRouter |
 //! | [`capture`] | what crosses a wire, dissected by tshark |
+//! | [`steered`] | an engine as a process on a lab, told by `pacao ctl` |
 //! | [`screen`] | a program on a pseudo-terminal: what is seen, which keys are pressed |
 //! | [`talk`] | numbered packets between two hosts |
 //! | [`patience`] | waiting for a condition instead of for a time |
@@ -16,4 +17,5 @@ pub mod oor;
 pub mod patience;
 pub mod product;
 pub mod screen;
+pub mod steered;
 pub mod talk;

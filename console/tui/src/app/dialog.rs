@@ -221,6 +221,14 @@ impl Dialog {
         Some(dialog)
     }
 
+    /// The same question with one answer besides *Cancel*; `None` if it is not among its answers.
+    pub(crate) fn only(mut self, wanted: &Command) -> Option<Self> {
+        let asks = |choice: &Choice| matches!(&choice.deed, Deed::Ask(command, _) if command == wanted);
+        self.choices
+            .retain(|choice| choice.deed == Deed::Cancel || asks(choice));
+        self.choices.iter().any(asks).then_some(self)
+    }
+
     /// When it came up, by our clock.
     pub(crate) fn opened_at(&self) -> Timestamp {
         self.opened_at

@@ -1,17 +1,20 @@
-//! A line of text that is being typed: a filter, or the reason for breaking the glass.
+//! A line of text that is being typed: a filter, a command, or the reason for breaking the glass.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use proto::Severity;
+use proto::{Command, Severity};
 
 use super::App;
 use super::choice::GlassOf;
 use super::dialog::Dialog;
+use super::palette::{Known, Order, candidates, completed, parse};
 use super::table::Filter;
 use crate::Effect;
-use crate::keymap::Intent;
+use crate::keymap::{Intent, hands_tied, hindrance};
 
 /// A line is not longer than this, in characters.
 const LONGEST: usize = 200;
+/// Commands that are remembered.
+const HISTORY: usize = 100;
 
 /// A line being typed.
 #[derive(Clone, Debug)]
@@ -27,6 +30,19 @@ pub(crate) enum FieldOf {
     Filter { before: Filter },
     /// Why the glass is broken.
     Reason(GlassOf),
+    /// A command.
+    Command(Typing),
+}
+
+/// How far a command is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typing {
+    /// What is wrong with it, once it was to be carried out.
+    pub(crate) trouble: Option<String>,
+    /// The line before Tab was pressed, and which of the words that fit stands there now.
+    tabbed: Option<(String, usize)>,
+    /// How far back in the history.
+    back: usize,
 }
 
 impl App {
@@ -46,6 +62,183 @@ impl App {
         });
     }
 
+    pub(super) fn type_command(&mut self) {
+        self.field = Some(Field {
+            text: String::new(),
+            of: FieldOf::Command(Typing::default()),
+        });
+    }
+
+    /// Names of layouts, for the palette.
+    pub(crate) fn layout_names(&self) -> Vec<String> {
+        self.layouts.iter().map(|layout| layout.name.clone()).collect()
+    }
+
+    fn complete(&mut self) {
+        let layouts = self.layout_names();
+        let Some(world) = &self.live else { return };
+        let known = Known {
+            world,
+            layouts: &layouts,
+        };
+        let Some(Field {
+            text,
+            of: FieldOf::Command(typing),
+        }) = &mut self.field
+        else {
+            return;
+        };
+        let (base, next) = typing
+            .tabbed
+            .take()
+            .map_or((text.clone(), 0), |(base, at)| (base, at + 1));
+        let fitting = candidates(&base, known);
+        if let Some(word) = fitting.get(next % fitting.len().max(1)) {
+            *text = completed(&base, word);
+        }
+        // One that fits is taken; the next Tab is about the next word.
+        typing.tabbed = (fitting.len() > 1).then_some((base, next));
+        typing.trouble = None;
+    }
+
+    fn recall(&mut self, older: isize) {
+        let count = self.history.len();
+        let Some(Field {
+            text,
+            of: FieldOf::Command(typing),
+        }) = &mut self.field
+        else {
+            return;
+        };
+        typing.back = typing.back.saturating_add_signed(older).min(count);
+        let line = count.checked_sub(typing.back).and_then(|at| self.history.get(at));
+        *text = line.cloned().unwrap_or_default();
+        (typing.tabbed, typing.trouble) = (None, None);
+    }
+
+    fn carry_out(&mut self, line: &str) -> Vec<Effect> {
+        let layouts = self.layout_names();
+        let order = match &self.live {
+            Some(world) => parse(
+                line,
+                Known {
+                    world,
+                    layouts: &layouts,
+                },
+            ),
+            None => Err("the engine has not said anything yet".to_owned()),
+        };
+        let done = order.and_then(|order| self.order(order));
+        match done {
+            Ok(effects) => {
+                if self.history.last().is_none_or(|last| last != line) {
+                    self.history.push(line.to_owned());
+                    let over = self.history.len().saturating_sub(HISTORY);
+                    self.history.drain(..over);
+                }
+                effects
+            }
+            Err(trouble) => {
+                // The line stays, with what is wrong beside it.
+                self.field = Some(Field {
+                    text: line.to_owned(),
+                    of: FieldOf::Command(Typing {
+                        trouble: Some(trouble),
+                        ..Typing::default()
+                    }),
+                });
+                vec![Effect::Draw]
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order) -> Result<Vec<Effect>, String> {
+        match order {
+            Order::Act(intent) => match hindrance(self, intent) {
+                Some(why) => Err(why),
+                None => Ok(self.act(intent)),
+            },
+            Order::Why(question) => match self.unreachable() {
+                Some(why) => Err(why),
+                None => Ok(self.ask_why(question)),
+            },
+            Order::Filter(text) => {
+                let filter = Filter::parse(&text);
+                if let Filter::Bad { why, .. } = filter {
+                    return Err(why);
+                }
+                self.filter(filter);
+                Ok(vec![Effect::Draw])
+            }
+            Order::Sort(by) => {
+                self.table.sort = by;
+                self.table.direction = super::table::Direction::Natural;
+                self.rebuild();
+                Ok(self.say(Severity::Info, format!("sorted by {}", by.word())))
+            }
+            Order::Layout(name) => Ok(self.visit(&name)),
+            Order::Command(command) => {
+                let tied = match command {
+                    Command::Disarm { .. } => self.unreachable(),
+                    _ => hands_tied(self),
+                };
+                if let Some(why) = tied {
+                    return Err(why);
+                }
+                self.dialog = Some(self.question(&command)?);
+                Ok(vec![Effect::Draw])
+            }
+        }
+    }
+
+    /// The question that a command is asked after.
+    fn question(&self, command: &Command) -> Result<Dialog, String> {
+        let world = self.live.as_ref().ok_or("the engine has not said anything yet")?;
+        let clocks = self.clocks();
+        let (dialog, moot) = match command {
+            Command::BreakGlass { reason, ask } => {
+                return self.question(ask).map(|dialog| dialog.in_spite(reason));
+            }
+            Command::Decide {
+                proposal, verdict, ..
+            } => {
+                let proposal = world.proposals.get(proposal).ok_or("that proposal is gone")?;
+                let dialog = Dialog::decide(proposal, *verdict, world, self.now);
+                (dialog, "it has changed")
+            }
+            Command::Switch { user, .. } => (
+                Dialog::switch(user, world, (self.now, self.live_now())),
+                "that user cannot enter there",
+            ),
+            Command::SetMode { .. } => (Dialog::mode(world.mode, self.now), "there is no such mode"),
+            Command::SetModeAt { scope, .. } => {
+                (Dialog::mode_of(scope, world, self.now), "there is no such mode")
+            }
+            Command::Disarm { .. } | Command::Arm => {
+                (Dialog::arming(world, clocks), "the engine is armed already")
+            }
+            Command::Drain { dc } => (Dialog::drain(dc, world, clocks), "it is being drained already"),
+            Command::Undrain { dc } => (Dialog::drain(dc, world, clocks), "it is not being drained"),
+            Command::Forgive { key } => {
+                let flap: Vec<_> = world
+                    .policy
+                    .flaps
+                    .iter()
+                    .filter(|flap| flap.key == *key)
+                    .collect();
+                (
+                    Dialog::forgive(&flap, world, clocks),
+                    "it has no flaps: there is nothing to forgive",
+                )
+            }
+            Command::Why { .. } => return Err("a question is asked by itself".to_owned()),
+            Command::PinClass { .. } | Command::ForgiveClass { .. } => {
+                return Err("this is done by `pacao ctl autonomy`".to_owned());
+            }
+        };
+        dialog.only(command).ok_or_else(|| moot.to_owned())
+    }
+
     pub(super) fn field_key(&mut self, meant: Option<Intent>, key: &KeyEvent) -> Vec<Effect> {
         let Some(field) = &mut self.field else {
             return Vec::new();
@@ -53,6 +246,18 @@ impl App {
         match meant {
             Some(Intent::Keep) => return self.keep(),
             Some(Intent::Cancel) => return self.give_up(),
+            Some(Intent::Complete) => {
+                self.complete();
+                return vec![Effect::Draw];
+            }
+            Some(Intent::Older) => {
+                self.recall(1);
+                return vec![Effect::Draw];
+            }
+            Some(Intent::Newer) => {
+                self.recall(-1);
+                return vec![Effect::Draw];
+            }
             Some(Intent::Erase) => {
                 field.text.pop();
             }
@@ -84,6 +289,13 @@ impl App {
     /// The line has changed.
     fn typed(&mut self) -> Vec<Effect> {
         if let Some(Field {
+            of: FieldOf::Command(typing),
+            ..
+        }) = &mut self.field
+        {
+            (typing.tabbed, typing.trouble) = (None, None);
+        }
+        if let Some(Field {
             text,
             of: FieldOf::Filter { .. },
         }) = &self.field
@@ -106,6 +318,8 @@ impl App {
                 }
                 vec![Effect::Draw]
             }
+            FieldOf::Command(_) if field.text.trim().is_empty() => vec![Effect::Draw],
+            FieldOf::Command(_) => self.carry_out(field.text.trim()),
             FieldOf::Reason(glass) => self.reason_given(field.text.trim(), glass),
         }
     }

@@ -49,7 +49,7 @@ impl App {
         }
     }
 
-    fn act(&mut self, meant: Intent) -> Vec<Effect> {
+    pub(super) fn act(&mut self, meant: Intent) -> Vec<Effect> {
         if let Some(why) = hindrance(self, meant) {
             return self.say(Severity::Warning, why);
         }
@@ -103,6 +103,7 @@ impl App {
                     self.type_reason(glass);
                 }
             }
+            Intent::Palette => self.type_command(),
             Intent::Policy => return self.visit("policy"),
             Intent::Up => self.scroll(Movement::Up(1)),
             Intent::Down => self.scroll(Movement::Down(1)),
@@ -161,7 +162,7 @@ impl App {
         self.say(Severity::Info, text);
     }
 
-    fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self) {
         if let Some(world) = self
             .frozen
             .as_ref()
@@ -196,7 +197,7 @@ impl App {
     }
 
     /// Goes to a layout by its name, or back from it.
-    fn visit(&mut self, name: &str) -> Vec<Effect> {
+    pub(super) fn visit(&mut self, name: &str) -> Vec<Effect> {
         if self.layout().is_some_and(|layout| layout.name == name) {
             self.chosen = match std::mem::replace(&mut self.visit, Visit::None) {
                 Visit::From(chosen) => chosen,

@@ -41,7 +41,7 @@ pub(crate) enum Sort {
 }
 
 impl Sort {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Gravity,
         Self::User,
         Self::Via,

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::line;
 use super::row::Row;
 use crate::app::field::{Field, FieldOf};
+use crate::app::palette::{Known, candidates};
 use crate::app::table::Filter;
 use crate::app::{App, Status};
 use crate::figures;
@@ -17,6 +18,8 @@ pub(super) struct Props<'a> {
     status: Option<&'a Status>,
     /// What is being typed, and what is wrong with it.
     field: Option<(&'a Field, Option<&'a str>)>,
+    /// Words that the last word of a command may become.
+    fitting: Vec<String>,
     hints: Vec<Hint>,
 }
 
@@ -50,8 +53,27 @@ pub(super) fn props(app: &App) -> Props<'_> {
     Props {
         status: app.status.as_ref(),
         field: app.field.as_ref().map(|field| (field, trouble)),
+        fitting: fitting(app),
         hints: BINDINGS.iter().filter(shown).map(shown_as).collect(),
     }
+}
+
+fn fitting(app: &App) -> Vec<String> {
+    let (Some(field), Some(world)) = (&app.field, &app.live) else {
+        return Vec::new();
+    };
+    if !matches!(field.of, FieldOf::Command(_)) {
+        return Vec::new();
+    }
+    let layouts = app.layout_names();
+    let known = Known {
+        world,
+        layouts: &layouts,
+    };
+    // More than a line holds is of no use.
+    let mut fitting = candidates(&field.text, known);
+    fitting.truncate(40);
+    fitting
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
@@ -70,7 +92,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 /// What is being typed, or else the last word.
 fn top(props: &Props<'_>, width: usize) -> Option<Row> {
     if let Some((field, trouble)) = props.field {
-        return Some(typed(field, trouble));
+        return Some(typed(props, field, trouble));
     }
     let status = props.status?;
     let role = match status.severity {
@@ -86,19 +108,27 @@ fn top(props: &Props<'_>, width: usize) -> Option<Row> {
     )
 }
 
-/// A line as it is being typed, and a word on what it may be.
-fn typed(field: &Field, trouble: Option<&str>) -> Row {
-    let (lead, about) = match field.of {
-        FieldOf::Filter { .. } => (" filter /", "a regular expression; ! before it hides"),
-        FieldOf::Reason(_) => (" reason for breaking the glass: ", "goes on the record"),
+/// A line as it is being typed, what is wrong with it, or a word on what it may be.
+fn typed(props: &Props<'_>, field: &Field, trouble: Option<&str>) -> Row {
+    let lead = match field.of {
+        FieldOf::Filter { .. } => " filter /",
+        FieldOf::Reason(_) => " reason for breaking the glass: ",
+        FieldOf::Command(_) => " :",
     };
     let row = Row::new()
         .add(lead, Role::Key)
         .add(field.text.clone(), Role::Strong)
         .add(" ", Role::Selected);
-    match (&field.of, trouble) {
-        (FieldOf::Filter { .. }, Some(why)) => row.add(format!("  x {why}"), Role::Bad),
-        _ => row.add(format!("  {about}"), Role::Quiet),
+    let trouble = match &field.of {
+        FieldOf::Filter { .. } => trouble,
+        FieldOf::Command(typing) => typing.trouble.as_deref(),
+        FieldOf::Reason(_) => None,
+    };
+    match (trouble, &field.of) {
+        (Some(why), _) => row.add(format!("  x {why}"), Role::Bad),
+        (None, FieldOf::Filter { .. }) => row.add("  a regular expression; ! before it hides", Role::Quiet),
+        (None, FieldOf::Reason(_)) => row.add("  goes on the record", Role::Quiet),
+        (None, FieldOf::Command(_)) => row.add(format!("  {}", props.fitting.join(" ")), Role::Quiet),
     }
 }
 

@@ -83,6 +83,12 @@ screen!(
 );
 screen!(policy_80x24, with_policy("p", "compact", (80, 24)));
 screen!(policy_160x50, with_policy("p j j", "noc", (160, 50)));
+screen!(palette_80x24, with_policy(": s w Tab p", "compact", (80, 24)));
+screen!(palette_verbs_160x50, with_policy(":", "noc", (160, 50)));
+screen!(
+    palette_trouble_80x24,
+    with_policy(": d r a n Enter", "compact", (80, 24))
+);
 screen!(why_80x24, explained("", (80, 24)));
 screen!(why_scrolled_80x24, explained("PgDn", (80, 24)));
 screen!(why_160x50, explained("", (160, 50)));
@@ -169,6 +175,7 @@ fn states() -> Vec<(&'static str, Headless)> {
         "m",
         "d",
         "p",
+        ": s w",
         "q",
         "?",
         "/ (",
