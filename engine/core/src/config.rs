@@ -20,7 +20,8 @@ pub use calm::{
 pub use offer::{Capacity, Demand, Offer, Shared};
 pub use select::{Glob, GlobError, Selector, Subject, Traits};
 pub use sla::{
-    Bands, OnViolation, Sla, SlidingWindow, Statistic, Statistics, Term, Terms, Watch, Weights, shipped,
+    Bands, Contract, OnViolation, Penalty, Sla, SlidingWindow, Statistic, Statistics, Term, Terms, Watch,
+    Weights, shipped,
 };
 
 /// Everything that decisions depend on, besides the inputs. It stands at the head of every recording.

@@ -1,6 +1,7 @@
 //! The root: routes an [`Input`] to its machine and gathers [`Effect`]s.
 
 mod ask;
+mod books;
 mod costs;
 mod measures;
 mod nodes;
@@ -17,6 +18,7 @@ use proto::{LinkState, Mode, NodeCommand, NodeReport, Notice, ProbeSample, Sever
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Desk;
+use crate::books::Books;
 use crate::config::Policy;
 use crate::execution::Changes;
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
@@ -58,6 +60,10 @@ pub struct Engine {
     /// IS-IS costs as the fabric's agent told them, by VM and data centre entered.
     #[serde(default)]
     costs: BTreeMap<u32, BTreeMap<Dc, Option<u32>>>,
+    /// Accounts and scores: written, never read by what decides. `None` before the first input, and in states of
+    /// versions that had none.
+    #[serde(default)]
+    books: Option<Box<Books>>,
 }
 
 impl Engine {
@@ -83,6 +89,7 @@ impl Engine {
             defaults: vec![None; fabric.vms.len()],
             calm: Calmness::default(),
             costs: BTreeMap::new(),
+            books: None,
             fabric,
         }
     }
@@ -93,6 +100,7 @@ impl Engine {
         let now = now.max(self.clock);
         self.clock = now;
         let mut out = Outbox::new(now);
+        self.open_books(now);
         match input {
             // What fell due while no engine ran is looked at only after everything was marked as not fresh.
             Input::Started => self.started(&mut out),
@@ -104,6 +112,7 @@ impl Engine {
         self.advance(&mut out);
         self.tell_rows(&mut out);
         self.tell_policy(&mut out);
+        self.tell_books(&mut out);
         out.into_effects()
     }
 
@@ -112,7 +121,7 @@ impl Engine {
         let nodes = self.nodes.iter().filter_map(Node::dead_at).min();
         let agenda = self.agenda.first().map(|&(at, _)| at);
         let monitor = self.monitor.next_deadline(self.rows_every());
-        [nodes, agenda, monitor, self.policy_due()]
+        [nodes, agenda, monitor, self.policy_due(), self.books_due()]
             .into_iter()
             .flatten()
             .min()
@@ -182,6 +191,7 @@ impl Engine {
             while let Some(at) = user {
                 let link = self.fabric.link(at, dc);
                 let turn = self.monitor.take(&self.fabric, link, sample, now);
+                self.book_sample(link, sample.outcome, now);
                 self.tell_point(link, sample.outcome, out);
                 if let Some(turn) = turn {
                     self.turned(link, turn, out);
@@ -199,6 +209,9 @@ impl Engine {
         let turns = self.monitor.advance(&self.fabric, now);
         self.log_silence(&turns, out);
         for (link, turn) in turns {
+            if turn == Turn::Stale {
+                self.book_silence(link);
+            }
             self.turned(link, turn, out);
         }
         // Each pair once, also when what it waits for lies at the end of time.
@@ -211,6 +224,7 @@ impl Engine {
             self.attend(pair, out);
         }
         self.wake(out);
+        self.advance_books(out);
     }
 
     /// Something became of a link: those who enter by it are looked at.

@@ -373,6 +373,7 @@ impl Engine {
             proposal: flight.proposal,
         });
         let rows = rows(&self.fabric, ix, &pair.order);
+        self.book_entry(ix, now);
         self.desk.confirm(flight.proposal, receipt, out);
         if let Some(Reverting { proposal, why }) = flight.reverting {
             self.pairs[ix.at()].gates.bar(from, &policy, now);

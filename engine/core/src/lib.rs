@@ -18,11 +18,14 @@
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
 //! | `journal` | the log |
+//! | `books` | what is kept beside the decisions: `availability` and `qoe` |
 //! | [`alone`] | one user's slots and gates without an engine, for simulations |
 
 pub mod alone;
 mod approval;
 pub mod autonomy;
+mod availability;
+mod books;
 pub mod config;
 mod decision;
 pub mod engine;
@@ -37,6 +40,7 @@ mod outbox;
 mod pair;
 pub mod policy;
 mod proving;
+mod qoe;
 mod why;
 
 pub use config::Config;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Hold;
+use crate::qoe::{Score, Session};
 use crate::why::Why;
 use crate::{ActionClass, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
 
@@ -100,6 +101,16 @@ pub enum Command {
         vm: Option<VmName>,
         /// Where to; the best other data centre by default.
         to: Option<SiteName>,
+    },
+    /// A user's word on a session that is over (thesis section 3.4). It moves nothing; [`crate::QoeReport`] tells what
+    /// is learnt from all of them.
+    Score {
+        /// Which session.
+        session: Session,
+        /// The word.
+        score: Score,
+        /// In words; empty is nothing.
+        note: String,
     },
     /// Carry out a switch or an approval in spite of rules, windows and budgets. The reason goes on the record.
     BreakGlass {

@@ -10,11 +10,14 @@
 //! | [`proposal`] | a proposed change and its life |
 //! | [`autonomy`] | earned autonomy: records and standing of classes of actions |
 //! | [`policy`] | scopes, disarming, budgets, damping: what staff set and consoles show |
+//! | [`availability`] | how long things could be reached, nines, budgets, penalties |
+//! | [`qoe`] | what users say of a session, and what is learnt from it |
 //! | [`node`] | engine <-> forwarder: [`NodeCommand`], [`NodeReport`] |
 //! | [`inspect`] | what a node shows page by page: its tables, its message log |
 //! | [`frame`] | how the above are framed: JSON lines on sockets, text frames on a WebSocket |
 
 pub mod autonomy;
+pub mod availability;
 pub mod command;
 pub mod frame;
 pub mod inspect;
@@ -23,11 +26,13 @@ pub mod node;
 pub mod notice;
 pub mod policy;
 pub mod proposal;
+pub mod qoe;
 pub mod snapshot;
 pub mod time;
 pub mod why;
 
 pub use autonomy::{ActionClass, AutonomyRow};
+pub use availability::{AvailabilityReport, AvailabilityRow};
 pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
 pub use inspect::{
@@ -38,5 +43,6 @@ pub use node::{Audience, ChangeId, NodeCommand, NodeReport, ProbeOutcome, ProbeS
 pub use notice::Notice;
 pub use policy::{Arming, Disarmed, FlapKey, Hold, PolicyRow, Scope};
 pub use proposal::{Proposal, ProposalId, ProposalState};
+pub use qoe::{QoeReport, Score};
 pub use snapshot::{LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot};
 pub use time::{Span, Timestamp};

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::HistoryPoint;
-use crate::{LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, RlocRow};
+use crate::{
+    AvailabilityRow, LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, QoeReport, RlocRow,
+};
 
 /// A change, to be applied to the last snapshot. Rows come whole and replace the row of the same key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,16 @@ pub enum Notice {
     Node {
         /// The row.
         row: NodeRow,
+    },
+    /// Accounts that went up or down, at most once a second; all of them once a minute.
+    Availability {
+        /// The rows; they replace those of the same subject.
+        rows: Vec<AvailabilityRow>,
+    },
+    /// A score came in.
+    Qoe {
+        /// All that is learnt.
+        report: QoeReport,
     },
     /// Something worth a line.
     Log {

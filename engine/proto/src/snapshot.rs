@@ -6,7 +6,9 @@ use std::fmt;
 use lisp_wire::{EidPrefix, Priority, Rloc, Weight};
 use serde::{Deserialize, Serialize};
 
-use crate::{PolicyRow, Proposal, SiteName, SlaName, Timestamp, UserName, VmName};
+use crate::{
+    AvailabilityReport, PolicyRow, Proposal, QoeReport, SiteName, SlaName, Timestamp, UserName, VmName,
+};
 
 /// What the engine may do by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,6 +59,12 @@ pub struct Snapshot {
     /// What policy allows now.
     #[serde(default)]
     pub policy: PolicyRow,
+    /// How long VMs and locators could be reached.
+    #[serde(default)]
+    pub availability: AvailabilityReport,
+    /// What users' scores tell.
+    #[serde(default)]
+    pub qoe: QoeReport,
 }
 
 /// A forwarder as the engine sees it.

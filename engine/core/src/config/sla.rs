@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::Span;
+use proto::availability::{Availability, Horizon};
 use proto::proposal::Criterion;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,30 @@ pub struct Terms {
     pub statistics: Statistics,
     /// Criteria whose bound is never exceeded: a data centre that would is no candidate.
     pub hard: BTreeSet<Criterion>,
+    /// What was agreed on as to availability, and what it costs to break that. Nothing is decided by it.
+    pub contract: Option<Contract>,
+}
+
+/// How much of each calendar period an entry is to be reachable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The least share.
+    pub target: Availability,
+    /// Of each calendar week, month or year.
+    pub per: Horizon,
+    /// What penalties are counted in: points, or a currency.
+    pub unit: String,
+    /// The dearest that applies is owed, once a period and entry.
+    pub penalties: Vec<Penalty>,
+}
+
+/// One step of a contract's penalties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Penalty {
+    /// Owed below this.
+    pub below: Availability,
+    /// So much.
+    pub amount: u64,
 }
 
 /// One further criterion of (5.1)-(5.3).

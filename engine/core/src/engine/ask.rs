@@ -84,6 +84,7 @@ impl Engine {
             Command::Forgive { key } => self.ask_forgive(&key, &by, done),
             Command::PinClass { class, mode } => self.ask_pin_class((class, mode), by, done),
             Command::ForgiveClass { class } => self.ask_forgive_class(&class, &by, done),
+            Command::Score { session, score, note } => self.ask_score(&session, (score, &note), &by, done),
             Command::Why { .. } => Err(Refusal::NotSo {
                 why: "a question is asked by itself".to_owned(),
             }),
@@ -96,19 +97,31 @@ impl Engine {
         (user, vm, to): (&UserName, Option<&VmName>, Option<&SiteName>),
         now: Timestamp,
     ) -> Result<Why, Refusal> {
+        let ix = self.pair_of(user, vm)?;
+        let dc = match to {
+            None => None,
+            Some(to) => Some(self.fabric.dc(to).ok_or_else(|| {
+                unknown("data centre", to, self.fabric.sites.iter().map(|site| &site.name))
+            })?),
+        };
+        Ok(self.why(ix, dc, now))
+    }
+
+    /// The user's entry to that VM; the only one, or the first, if none is named.
+    pub(super) fn pair_of(&self, user: &UserName, vm: Option<&VmName>) -> Result<PairIx, Refusal> {
         let Some(at) = self.fabric.user(user) else {
             let known = self.fabric.users.iter().map(|user| &user.name);
             return Err(unknown("user", user, known));
         };
         let of = |ix: &PairIx| vm.is_none_or(|vm| self.fabric.vm_of(*ix).name == *vm);
-        let Some(ix) = self.fabric.pairs_of(at).find(of) else {
+        self.fabric.pairs_of(at).find(of).ok_or_else(|| {
             let known: Vec<_> = self
                 .fabric
                 .pairs_of(at)
                 .map(|ix| &self.fabric.vm_of(ix).name)
                 .collect();
             let asked = vm.map_or("", VmName::as_str);
-            return Err(Refusal::UnknownName {
+            Refusal::UnknownName {
                 what: "VM of this user".to_owned(),
                 name: asked.to_owned(),
                 known: known
@@ -117,15 +130,8 @@ impl Engine {
                     .map(ToString::to_string)
                     .collect::<Vec<_>>()
                     .join(", "),
-            });
-        };
-        let dc = match to {
-            None => None,
-            Some(to) => Some(self.fabric.dc(to).ok_or_else(|| {
-                unknown("data centre", to, self.fabric.sites.iter().map(|site| &site.name))
-            })?),
-        };
-        Ok(self.why(ix, dc, now))
+            }
+        })
     }
 
     /// A switch or an approval in spite of rules, windows and budgets; never in spite of a freeze by disarming.

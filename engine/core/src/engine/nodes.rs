@@ -75,6 +75,7 @@ impl Engine {
         let policy = self.policy();
         self.since = now;
         self.armed_at = now + slots.decide;
+        self.book_absence();
         self.monitor.restart(now);
         for node in &mut self.nodes {
             // A restart is not a trigger: a forwarder that never came back is given up one window later than one that left.
@@ -129,6 +130,7 @@ impl Engine {
             standing: Standing::Alive,
         };
         if was_dead {
+            self.book_return(dc, now);
             self.touch_all(dc);
         }
         self.disown(dc);
@@ -217,6 +219,7 @@ impl Engine {
                 continue;
             }
             self.nodes[dc.at()].standing = Standing::Dead;
+            self.book_burial(dc, now);
             let text = format!(
                 "entry {} counts as down: its forwarder has been gone for {:.0} s and nothing is heard of its links",
                 self.fabric.label(dc),

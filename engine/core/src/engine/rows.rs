@@ -37,6 +37,8 @@ impl Engine {
             proposals: self.desk.all().to_vec(),
             log: self.journal.lines().clone(),
             policy: self.policy_row(now),
+            availability: self.availability(),
+            qoe: self.qoe(),
         }
     }
 

@@ -88,6 +88,10 @@ impl Engine {
                 self.calm_fits(),
                 "policy of known entries, links and data centres",
             ),
+            (
+                self.books.as_ref().is_none_or(|books| books.fits(fabric)),
+                "accounts of known entries, links and data centres",
+            ),
         ];
         match checks.iter().find(|(holds, _)| !holds) {
             Some(&(_, what)) => Err(Misfit { what }),

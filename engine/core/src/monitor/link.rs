@@ -227,6 +227,11 @@ impl Link {
         self.lost_run
     }
 
+    /// Whether the latest probes were answered.
+    pub(crate) fn answers_again(&self) -> bool {
+        self.answered_run > 0
+    }
+
     /// That a probe is lost is known only after its timeout. One sent before a probe that was answered already
     /// says nothing about now: it counts as loss, not as lost in a row. (A larger gap is a clock set back.)
     fn is_late_word(&self, sample: &ProbeSample, limits: &Limits) -> bool {

@@ -1,6 +1,8 @@
 //! The engine in a small world, in virtual time. Nothing here sleeps or asks for the time.
 
 #[cfg(test)]
+mod accounting;
+#[cfg(test)]
 mod approving;
 #[cfg(test)]
 mod autonomy;
@@ -20,6 +22,8 @@ mod proving;
 mod random;
 #[cfg(test)]
 mod restarting;
+#[cfg(test)]
+mod scoring;
 #[cfg(test)]
 mod switching;
 #[cfg(test)]

@@ -64,6 +64,16 @@ fn command() -> impl Strategy<Value = Command> {
             to: to.parse().unwrap(),
         }),
         1 => mode.prop_map(|mode| Command::SetMode { mode }),
+        1 => (1..=5_u8, prop::option::of(any::<u64>())).prop_map(|(score, ended)| Command::Score {
+            session: proto::qoe::Session {
+                user: "paris".parse().unwrap(),
+                vm: None,
+                ended_at: ended.map(Timestamp),
+                lasted: None,
+            },
+            score: proto::Score::new(score).unwrap(),
+            note: String::new(),
+        }),
     ]
 }
 

@@ -1,0 +1,188 @@
+//! What users say of sessions, beside what was measured in them (thesis section 3.4). It is shown; nothing is done
+//! about it: no machine that decides can see this one.
+
+mod learn;
+mod trail;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proto::proposal::Criterion;
+use proto::qoe::{ClassRow, CriterionRow, Finding};
+use proto::{QoeReport, Score, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::fabric::{Fabric, PairIx};
+use learn::Word;
+use trail::Trail;
+pub(crate) use trail::{REACH, Seen};
+
+/// Scores kept of one class, the newest.
+const KEPT: usize = 2000;
+/// Of these, of one user: a flood drives out nobody else's.
+const KEPT_OF_ONE: usize = 12;
+/// RTT, jitter, loss.
+const CRITERIA: [Criterion; 3] = [Criterion::Rtt, Criterion::Jitter, Criterion::Loss];
+
+/// Scores, and figures of the last hour to hold them against.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Qoe {
+    trails: Vec<Trail>,
+    /// By class, the oldest first.
+    scores: BTreeMap<u32, VecDeque<Scored>>,
+    pub(crate) report: QoeReport,
+    /// When figures are to be noted next.
+    pub(crate) sample_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Scored {
+    user: u32,
+    score: Score,
+    seen: Option<Seen>,
+}
+
+impl Qoe {
+    pub(crate) fn new(fabric: &Fabric, now: Timestamp) -> Self {
+        Self {
+            trails: vec![Trail::default(); fabric.pairs.len()],
+            scores: BTreeMap::new(),
+            report: QoeReport::default(),
+            sample_at: now,
+        }
+    }
+
+    /// Whether it is of this fabric.
+    pub(crate) fn fits(&self, fabric: &Fabric) -> bool {
+        self.trails.len() == fabric.pairs.len()
+            && self
+                .scores
+                .iter()
+                .all(|(&class, _)| (class as usize) < fabric.classes.len())
+    }
+
+    /// What the entry of a pair measures now.
+    pub(crate) fn measured(&mut self, pair: PairIx, figures: [u32; 3], now: Timestamp) {
+        self.trails[pair.at()].measured(figures, now);
+    }
+
+    /// The entry of a pair is down now.
+    pub(crate) fn down(&mut self, pair: PairIx, now: Timestamp) {
+        self.trails[pair.at()].down(now);
+    }
+
+    /// What a pair's entry measured between two moments.
+    pub(crate) fn seen(&self, pair: PairIx, from: Timestamp, to: Timestamp) -> Option<Seen> {
+        self.trails[pair.at()].seen(from, to)
+    }
+
+    /// Takes a score in. What it newly tells of a bound, if that has changed, comes back in words.
+    pub(crate) fn take(
+        &mut self,
+        fabric: &Fabric,
+        pair: PairIx,
+        (score, seen): (Score, Option<Seen>),
+    ) -> Vec<String> {
+        let user = fabric.pairs[pair.at()].user;
+        let class = fabric.users[user as usize].class;
+        let scores = self.scores.entry(class).or_default();
+        if scores.iter().filter(|scored| scored.user == user).count() >= KEPT_OF_ONE {
+            let oldest = scores.iter().position(|scored| scored.user == user);
+            oldest.and_then(|at| scores.remove(at));
+        }
+        if scores.len() >= KEPT {
+            scores.pop_front();
+        }
+        scores.push_back(Scored { user, score, seen });
+        let row = class_row(fabric, class, scores);
+        let place = self
+            .report
+            .classes
+            .binary_search_by(|known| known.sla.cmp(&row.sla));
+        match place {
+            Ok(at) => {
+                let news = news(&self.report.classes[at], &row);
+                self.report.classes[at] = row;
+                news
+            }
+            Err(at) => {
+                self.report.classes.insert(at, row);
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Whether all bounds of a class were kept in a session.
+pub(crate) fn kept(bounds: [u32; 3], seen: &Seen) -> bool {
+    !seen.down
+        && seen
+            .figures
+            .iter()
+            .zip(bounds)
+            .all(|(&figure, bound)| figure <= bound)
+}
+
+/// The class's bounds on RTT, jitter and loss.
+pub(crate) fn bounds(fabric: &Fabric, class: u32) -> [u32; 3] {
+    let class = &fabric.classes[class as usize].class;
+    std::array::from_fn(|k| class.bound(k))
+}
+
+fn class_row(fabric: &Fabric, class: u32, scores: &VecDeque<Scored>) -> ClassRow {
+    let bounds = bounds(fabric, class);
+    let joined = || scores.iter().filter_map(|scored| Some((scored, scored.seen?)));
+    let shares = |broken: bool, so: fn(Score) -> bool| {
+        let of = joined().filter(|(_, seen)| kept(bounds, seen) != broken);
+        let of: Vec<(u32, bool)> = of.map(|(scored, _)| (scored.user, so(scored.score))).collect();
+        learn::share(&of)
+    };
+    let words = |k: usize| -> Vec<Word> {
+        let others_kept = |seen: &Seen| {
+            let mut others = *seen;
+            others.figures[k] = 0;
+            kept(bounds, &others)
+        };
+        joined()
+            .filter(|(scored, seen)| {
+                others_kept(seen) && (scored.score.is_content() || scored.score.is_discontent())
+            })
+            .map(|(scored, seen)| Word {
+                user: scored.user,
+                content: scored.score.is_content(),
+                level: seen.figures[k],
+            })
+            .collect()
+    };
+    ClassRow {
+        sla: fabric.classes[class as usize].name.clone(),
+        scores: scores.len() as u32,
+        unjoined: scores.iter().filter(|scored| scored.seen.is_none()).count() as u32,
+        low_while_kept: shares(false, Score::is_discontent),
+        high_while_broken: shares(true, Score::is_content),
+        criteria: CRITERIA
+            .iter()
+            .enumerate()
+            .map(|(k, &criterion)| CriterionRow {
+                criterion,
+                bound: bounds[k],
+                finding: learn::finding(words(k), bounds[k]),
+            })
+            .collect(),
+    }
+}
+
+/// Bounds that are newly found to be other than users are.
+fn news(before: &ClassRow, after: &ClassRow) -> Vec<String> {
+    let kind = |finding: &Finding| std::mem::discriminant(finding);
+    let is_news = |(old, new): &(&CriterionRow, &CriterionRow)| {
+        let disagrees = matches!(new.finding, Finding::TooStrict { .. } | Finding::TooLoose { .. });
+        disagrees && kind(&old.finding) != kind(&new.finding)
+    };
+    before
+        .criteria
+        .iter()
+        .zip(&after.criteria)
+        .filter(is_news)
+        .map(|(_, row)| format!("class {}: {}", after.sla, row.text()))
+        .collect()
+}
