@@ -133,6 +133,7 @@ impl Replay {
             Entry::State { at, engine } => {
                 self.report.states += 1;
                 let recorded: Engine = from_state(engine.get(), reader)?;
+                self.engine.keep_books_as(&recorded);
                 if recorded != self.engine {
                     let repeated = serde_json::to_string(&self.engine).ok();
                     self.differ(line, at, Some(engine.get().to_owned()), repeated);

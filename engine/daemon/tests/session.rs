@@ -9,6 +9,7 @@ use engine::Session;
 use engine::session::{BitRate, ByteSize, Queue, check};
 use pacao_core::config::{Calm, OnFailure, OnViolation, Shared, Statistic, When};
 use proto::Span;
+use proto::availability::Horizon;
 use proto::proposal::Criterion;
 
 fn shipped() -> Vec<PathBuf> {
@@ -207,6 +208,11 @@ sla:
     up_after: 10
     bands: { warn_pct: 80, leave_pct: 100, enter_pct: 90 }
     on_violation: best_of_worst(10%)
+    availability:
+      target_pct: 99.99
+      per: month
+      unit: EUR
+      penalties: [{ below_pct: 99.99, amount: 100 }, { below_pct: 99, amount: 400 }]
 sites:
   north: { rloc: 172.16.0.1, control: /run/north.sock, capacity: { ram_mb: 64000, cpu: 16, users: 500 }, price: 1.5, isis_cost: { south: 20 } }
   south: { rloc: 172.16.0.2, control: /run/south.sock }
@@ -226,6 +232,15 @@ users:
     assert_eq!((window.part, window.parts), (Span::secs(30), 4));
     assert_eq!(gold.watch.slots.unwrap().probe, Span::millis(250));
     assert_eq!(gold.watch.on_violation, OnViolation::BestOfWorst(0.1));
+    let contract = gold.terms.contract.as_ref().unwrap();
+    assert_eq!(
+        (contract.target.to_string().as_str(), contract.per),
+        ("99.99%", Horizon::Month)
+    );
+    assert_eq!(
+        (contract.unit.as_str(), contract.penalties[1].amount),
+        ("EUR", 400)
+    );
     assert_eq!(config.sla["voice"].dscp, 46, "shipped");
     assert_eq!(config.sla.len(), 2, "and only those that are named");
     assert_eq!(config.vms["web"].shared, Shared::Quantile(0.95));
@@ -238,4 +253,34 @@ users:
         serde_json::from_str::<pacao_core::Config>(&written).unwrap(),
         config
     );
+}
+
+#[test]
+fn what_is_wrong_in_a_contract_is_told_with_its_place() {
+    const GOOD: &str = include_str!("../../../sessions/table-5-1.yaml");
+    let contract = "    availability:
+      target_pct: 99.99
+      per: fortnight
+      unit: a,b
+      penalties: [{ below_pct: 99.999, amount: 5 }, { below_pct: 99.999, amount: 5 }, { below_pct: 101, amount: 9 }]
+";
+    let (place, _) = GOOD.match_indices("    bounds:").next().unwrap();
+    let text = format!("{}{contract}{}", &GOOD[..place], &GOOD[place..]);
+    let Err(engine::session::SessionError::Invalid { findings }) = Session::parse(&text, "bad.yaml") else {
+        panic!("it is wrong")
+    };
+    let told: Vec<String> = findings
+        .iter()
+        .map(|finding| format!("{}: {}", finding.field, finding.message))
+        .collect();
+    for want in [
+        "per: 'fortnight' is no period: give week, month or year",
+        "unit: give one word",
+        "penalties[0].below_pct: 99.999% is above the target",
+        "penalties[1].below_pct: 99.999% is not below the step before",
+        "penalties[1].amount: 5 is not more than the step before",
+        "penalties[2].below_pct: 101 is out of range: give 0 to 100",
+    ] {
+        assert!(told.iter().any(|line| line.contains(want)), "{want}: {told:#?}");
+    }
 }

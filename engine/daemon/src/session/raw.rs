@@ -123,6 +123,30 @@ pub(super) struct RawSla {
     #[serde(default)]
     pub(super) bands: RawBands,
     pub(super) on_violation: Option<String>,
+    pub(super) availability: Option<RawContract>,
+}
+
+/// What was agreed on as to availability.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawContract {
+    pub(super) target_pct: f64,
+    pub(super) per: String,
+    #[serde(default = "points")]
+    pub(super) unit: String,
+    #[serde(default)]
+    pub(super) penalties: Vec<RawPenalty>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPenalty {
+    pub(super) below_pct: f64,
+    pub(super) amount: u64,
+}
+
+fn points() -> String {
+    "points".into()
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,5 +1,7 @@
 //! SLA classes: bounds, weights, statistics, and how their links are watched.
 
+mod contract;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pacao_core::config::{
@@ -83,6 +85,10 @@ fn class(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Option<Sla> {
         }
     }
     let watch = watch(sla, name, doubts);
+    let contract = sla
+        .availability
+        .as_ref()
+        .and_then(|raw| contract::read(raw, name, doubts));
     Some(Sla {
         rtt_ms: sla.bounds.rtt_ms,
         jitter_ms: sla.bounds.jitter_ms,
@@ -102,6 +108,7 @@ fn class(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Option<Sla> {
                 availability: availability?,
             },
             hard,
+            contract,
         },
         watch,
     })
