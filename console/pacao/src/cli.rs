@@ -112,7 +112,7 @@ pub(crate) struct DemoArgs {
 /// How the console looks.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ScreenArgs {
-    /// Layout: noc, wall, compact, policy, or a file; default: by the size of the terminal.
+    /// Layout: noc, wall, accounts, compact, policy, or a file; default: by the size of the terminal.
     #[arg(long, value_name = "NAME|FILE")]
     pub layout: Option<String>,
 }
@@ -235,6 +235,17 @@ pub(crate) enum Ask {
         #[arg(long)]
         to: Option<SiteName>,
     },
+    /// How long VMs, locators and users' entries could be reached: downtime, nines, budgets, penalties.
+    Availability {
+        /// The calendar's week and year (UTC) instead of the last 7 and 365 days.
+        #[arg(long)]
+        calendar: bool,
+        /// One line for each subject and horizon, values separated by commas.
+        #[arg(long, conflicts_with_all = ["json", "calendar"])]
+        csv: bool,
+    },
+    /// What users say of their sessions: give a score, or see what is learnt of all.
+    Qoe(QoeArgs),
     /// Show the mode, or set it: of everything, or of a part of the fabric. The most specific wins.
     Mode {
         /// observe, recommend or auto; `inherit` takes back what was set for a part.
@@ -282,6 +293,32 @@ pub(crate) enum Ask {
     },
     /// Ask a forwarder over its control socket: its tables, its message log, a capture.
     Node(NodeArgs),
+}
+
+/// `pacao ctl qoe`
+#[derive(Args, Debug)]
+pub(crate) struct QoeArgs {
+    /// The user whose session it was, or `report`: where bounds and satisfaction disagree.
+    #[arg(value_name = "USER|report")]
+    pub user: UserName,
+    /// 1 bad, 2 poor, 3 fair, 4 good, 5 excellent; needed unless the report is asked for.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub score: Option<u8>,
+    /// The VM; the only one, or the first, by default.
+    #[arg(long)]
+    pub vm: Option<VmName>,
+    /// When the session ended: 2026-03-02T13:05:00Z, or how long ago, like 10m; an hour at most. Default: now.
+    #[arg(long, value_name = "TIME", value_parser = crate::ctl::qoe::moment)]
+    pub at: Option<proto::Timestamp>,
+    /// How long it was; figures of that time are what the score is held against.
+    #[arg(long, default_value = "5m", value_name = "LENGTH", value_parser = proto::Span::parse)]
+    pub lasted: proto::Span,
+    /// In words.
+    #[arg(long, default_value = "")]
+    pub note: String,
+    /// An id of yours: the same one again is the same score, and counts once.
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
 }
 
 /// A part of the fabric; none is everything.

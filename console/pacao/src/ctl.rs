@@ -3,6 +3,7 @@
 mod autonomy;
 mod node;
 mod policy;
+pub(crate) mod qoe;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use proto::{
     Actor, Command, Disarmed, EngineFrame, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict,
 };
 use serde::Serialize;
+use tui::plain::Over;
 
 use crate::attach::Door;
 use crate::cli::{Ask, CtlArgs, DecideArgs};
@@ -41,6 +43,7 @@ pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<bool> {
 
 async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
     let snapshot = snapshot(engine).await?;
+    let mut request = None;
     let command = match &args.ask {
         Ask::Links => return show(args.json, &snapshot.links, || tui::plain::links(&snapshot)),
         Ask::Rlocs => return show(args.json, &snapshot.rlocs, || tui::plain::rlocs(&snapshot)),
@@ -58,6 +61,19 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             return show(args.json, rows, || autonomy::text(rows, zone()));
         }
         Ask::Autonomy { change: Some(change) } => autonomy::change(change),
+        Ask::Availability { csv: true, .. } => {
+            print!("{}", tui::plain::availability_csv(&snapshot));
+            return Ok(true);
+        }
+        Ask::Availability { calendar, .. } => {
+            let over = if *calendar { Over::Calendar } else { Over::Rolling };
+            return show(args.json, &snapshot.availability, || {
+                tui::plain::availability(&snapshot, over)
+            });
+        }
+        Ask::Qoe(which) if qoe::is_report(which) => {
+            return show(args.json, &snapshot.qoe, || tui::plain::qoe(&snapshot));
+        }
         Ask::Mode { mode: None, .. } => {
             return show(args.json, &snapshot.mode, || policy::modes(&snapshot));
         }
@@ -99,9 +115,14 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             vm: vm.clone(),
             to: to.clone(),
         },
+        Ask::Qoe(which) => {
+            let (command, id) = qoe::command(which)?;
+            request = id;
+            command
+        }
         Ask::Node(_) => bail!("a forwarder is not asked through an engine"),
     };
-    let reply = carry(engine, command).await?;
+    let reply = carry(engine, request.unwrap_or_else(own_request), command).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&reply)?);
     } else {
@@ -170,12 +191,13 @@ async fn snapshot(engine: &mut Attachment) -> anyhow::Result<Snapshot> {
     bail!("the engine said nothing")
 }
 
-async fn carry(engine: &mut Attachment, command: Command) -> anyhow::Result<Reply> {
-    let id = RequestId(format!(
-        "ctl-{}-{:x}",
-        std::process::id(),
-        crate::traffic::now().micros()
-    ));
+/// An id that no other request has.
+fn own_request() -> RequestId {
+    let (process, now) = (std::process::id(), crate::traffic::now().micros());
+    RequestId(format!("ctl-{process}-{now:x}"))
+}
+
+async fn carry(engine: &mut Attachment, id: RequestId, command: Command) -> anyhow::Result<Reply> {
     let by = Actor::Operator { name: operator() };
     engine
         .ask

@@ -61,7 +61,12 @@ impl Told {
                     self.entries.insert(row.user, row.dc);
                 }
             }
-            Notice::Point { .. } | Notice::Mode { .. } | Notice::Policy { .. } | Notice::Log { .. } => {}
+            Notice::Point { .. }
+            | Notice::Mode { .. }
+            | Notice::Policy { .. }
+            | Notice::Availability { .. }
+            | Notice::Qoe { .. }
+            | Notice::Log { .. } => {}
         }
     }
 

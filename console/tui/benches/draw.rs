@@ -157,5 +157,7 @@ fn snapshot() -> Result<Snapshot, NameError> {
         proposals: Vec::new(),
         log: std::collections::VecDeque::new(),
         policy: proto::PolicyRow::default(),
+        availability: proto::AvailabilityReport::default(),
+        qoe: proto::QoeReport::default(),
     })
 }

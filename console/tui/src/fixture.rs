@@ -1,5 +1,7 @@
 //! A fabric with a bit of everything, at a fixed moment, for tests.
 
+mod accounts;
+
 use chrono::FixedOffset;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lisp_wire::{Priority, Rloc, Weight};
@@ -371,6 +373,8 @@ pub(crate) fn snapshot() -> Snapshot {
         proposals: proposals(),
         log: log().into(),
         policy: proto::PolicyRow::default(),
+        availability: accounts::availability(),
+        qoe: accounts::qoe(),
     }
 }
 
@@ -561,6 +565,7 @@ pub(crate) fn empty() -> Snapshot {
         (node.connected, node.since) = (false, NOW - Span::secs(2));
     }
     (snapshot.engine_since, snapshot.mode) = (NOW - Span::secs(2), Mode::Observe);
+    (snapshot.availability, snapshot.qoe) = Default::default();
     snapshot.links.clear();
     snapshot.histories.clear();
     snapshot.rlocs.clear();

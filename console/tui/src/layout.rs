@@ -97,6 +97,8 @@ words!(
         Load = "load",
         /// The links in trouble.
         Worst = "worst",
+        /// Downtime, nines, budgets and penalties; what users say.
+        Availability = "availability",
         /// Status line and keys.
         Footer = "footer",
     }
@@ -116,6 +118,7 @@ impl PaneKind {
             Self::Nodes => (26, 2),
             Self::Counters => (70, 7),
             Self::Load | Self::Worst => (30, 3),
+            Self::Availability => (76, 4),
         }
     }
 }
@@ -169,7 +172,7 @@ pub enum Arrangement {
 }
 
 impl Arrangement {
-    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `compact`, `policy`), or the path of a layout file.
+    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `accounts`, `compact`, `policy`), or the path of a layout file.
     pub fn parse(text: &str) -> Result<Self, Vec<Finding>> {
         if text == "auto" {
             return Ok(Self::Auto);
@@ -213,7 +216,7 @@ impl fmt::Display for Finding {
 pub fn load(path: &Path) -> Result<Layout, Vec<Finding>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("{error}; built-in layouts are noc, wall, compact and policy");
+        let message = format!("{error}; built-in layouts are noc, wall, accounts, compact and policy");
         vec![Finding {
             file: file.clone(),
             line: 0,
@@ -230,7 +233,7 @@ pub fn check(path: &Path) -> Vec<Finding> {
     load(path).err().unwrap_or_default()
 }
 
-/// The layouts every console has: `noc`, `wall`, `compact`, `policy`. A test reads all of them.
+/// The layouts every console has: `noc`, `wall`, `accounts`, `compact`, `policy`. A test reads all of them.
 pub(crate) fn built_in() -> Vec<Layout> {
     BUILT_IN
         .iter()
@@ -238,9 +241,10 @@ pub(crate) fn built_in() -> Vec<Layout> {
         .collect()
 }
 
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("noc.yaml", include_str!("../../../layouts/noc.yaml")),
     ("wall.yaml", include_str!("../../../layouts/wall.yaml")),
+    ("accounts.yaml", include_str!("../../../layouts/accounts.yaml")),
     ("compact.yaml", include_str!("../../../layouts/compact.yaml")),
     ("policy.yaml", include_str!("../../../layouts/policy.yaml")),
 ];

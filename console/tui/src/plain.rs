@@ -1,5 +1,10 @@
 //! Rows as aligned text, for `pacao ctl` and whatever is not a terminal: ASCII, no escape codes, a heading first.
 
+mod accounts;
+
+pub use accounts::{Over, availability, availability_csv, qoe};
+pub(crate) use accounts::{left as budget_left, owed};
+
 use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
@@ -324,6 +329,26 @@ mod tests {
 
     fn all(snapshot: &Snapshot) -> String {
         [links(snapshot), rlocs(snapshot), proposals(snapshot, zone())].join("\n")
+    }
+
+    #[test]
+    fn accounts_are_tables_and_a_file_of_commas() {
+        let snapshot = snapshot();
+        let text = [
+            availability(&snapshot, Over::Rolling),
+            availability(&snapshot, Over::Calendar),
+            qoe(&snapshot),
+            availability_csv(&snapshot),
+            availability(&empty(), Over::Rolling),
+            qoe(&empty()),
+        ];
+        let text = text.join("\n");
+        insta::assert_snapshot!("accounts", text);
+        assert!(text.is_ascii());
+        let csv = availability_csv(&snapshot);
+        let commas = |line: &str| line.matches(',').count();
+        let first = csv.lines().next().map(commas);
+        assert!(csv.lines().all(|line| Some(commas(line)) == first));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use crate::app::App;
 use crate::layout::{PaneKind, Placed};
 
+mod availability;
 mod banner;
 mod card;
 mod chrome;
@@ -109,6 +110,11 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
             let props = worst::props(app);
             set_off(&props.title());
             worst::draw(frame, inside, &props);
+        }
+        PaneKind::Availability => {
+            let props = availability::props(app);
+            set_off(&props.title());
+            availability::draw(frame, inside, &props);
         }
         PaneKind::Footer => footer::draw(frame, inside, &footer::props(app)),
     }

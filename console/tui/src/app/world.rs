@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::snapshot::HistoryPoint;
 use proto::{
-    LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow, Proposal, ProposalId, RlocRow,
-    SiteName, Snapshot, Span, Timestamp, UserName,
+    AvailabilityReport, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow, Proposal,
+    ProposalId, QoeReport, RlocRow, SiteName, Snapshot, Span, Timestamp, UserName,
 };
 
 use crate::charts::PAST;
@@ -30,6 +30,8 @@ pub(crate) struct World {
     /// Oldest first.
     pub(crate) log: VecDeque<LogEntry>,
     pub(crate) policy: PolicyRow,
+    pub(crate) availability: AvailabilityReport,
+    pub(crate) qoe: QoeReport,
 }
 
 /// How far a link's figures can be trusted.
@@ -120,6 +122,8 @@ impl World {
                 .collect(),
             log: snapshot.log,
             policy: snapshot.policy,
+            availability: snapshot.availability,
+            qoe: snapshot.qoe,
         };
         for row in snapshot.rlocs {
             world.rlocs.entry(row.user.clone()).or_default().push(row);
@@ -152,6 +156,8 @@ impl World {
             }
             Notice::Mode { mode } => self.mode = mode,
             Notice::Policy { row } => self.policy = row,
+            Notice::Availability { rows } => rows.into_iter().for_each(|row| self.availability.put(row)),
+            Notice::Qoe { report } => self.qoe = report,
             Notice::Node { row } => match self.nodes.iter_mut().find(|node| node.site == row.site) {
                 Some(node) => *node = row,
                 None => self.nodes.push(row),

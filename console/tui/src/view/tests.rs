@@ -35,6 +35,10 @@ screen!(wall_80x24, console("wall", (80, 24)));
 screen!(wall_120x40, console("wall", (120, 40)));
 screen!(wall_200x50, console("wall", (200, 50)));
 
+screen!(accounts_80x24, console("accounts", (80, 24)));
+screen!(accounts_160x50, console("accounts", (160, 50)));
+screen!(empty_accounts_80x24, console_with(empty(), "accounts", (80, 24)));
+
 screen!(empty_noc_120x40, console_with(empty(), "noc", (120, 40)));
 screen!(empty_compact_80x24, console_with(empty(), "compact", (80, 24)));
 screen!(empty_wall_80x24, console_with(empty(), "wall", (80, 24)));
