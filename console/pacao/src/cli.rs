@@ -447,6 +447,10 @@ pub(crate) enum DrillMode {
 pub(crate) enum Bench {
     /// Countries of users placed at data centres, congestion-aware, with a proof (5.4)-(5.9).
     Assign(AssignArgs),
+    /// One user's decision over 64 data centres by (5.1)-(5.3): nanoseconds with 4 criteria and with all 9.
+    Decide(BenchDecideArgs),
+    /// 100,000 links a second through the monitor: share of a core, bytes a link.
+    Monitor(BenchMonitorArgs),
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
     /// An EID moves from one data centre to another: what it costs each client, by the way they are told.
@@ -534,9 +538,12 @@ pub(crate) struct AssignArgs {
     /// The same seed makes the same country.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Processor seconds for each regime.
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
-    pub budget: f64,
+    /// Processor seconds for each regime; without it 1 up to 36,450 users, 30 above.
+    #[arg(long, value_name = "SECONDS")]
+    pub budget: Option<f64>,
+    /// Threads; without it 1 up to 36,450 users, 2 above. What comes out of the same work does not depend on them.
+    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub threads: Option<usize>,
     /// Then also change a little, with a price on moves: a handover, latencies, a failed site.
     #[arg(long)]
     pub online: bool,
@@ -575,6 +582,37 @@ impl AssignRegime {
                 .to_possible_value()
                 .is_some_and(|value| value.matches(name, false))
     }
+}
+
+/// `pacao bench decide`
+#[derive(Args, Debug)]
+pub(crate) struct BenchDecideArgs {
+    /// Data centres to choose from.
+    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub dcs: usize,
+    /// Rounds of 4,096 decisions; the median round is judged.
+    #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rounds: u32,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pacao bench monitor`
+#[derive(Args, Debug)]
+pub(crate) struct BenchMonitorArgs {
+    /// Users; each is watched from each data centre.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub users: u32,
+    /// Data centres.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub dcs: u8,
+    /// Rounds in which every link is probed once, half a second apart.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `pacao bench forward`

@@ -59,6 +59,8 @@ fn main() -> ExitCode {
         Verb::Lab(args) => lab::run(&args),
         Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
         Verb::Bench(Bench::Assign(args)) => bench::assign::run(&args),
+        Verb::Bench(Bench::Decide(args)) => bench::decide::run(&args),
+        Verb::Bench(Bench::Monitor(args)) => bench::monitor::run(&args),
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
         Verb::Bench(Bench::Handover(args)) => bench::handover::run(&args),
         Verb::Replay(args) => replay::run(&args),

@@ -8,6 +8,7 @@
 pub mod criteria;
 pub mod group;
 pub mod margin;
+pub mod multipath;
 pub mod placement;
 
 use crate::config::OnViolation;

@@ -41,6 +41,13 @@ impl Solver {
         }
     }
 
+    /// Lets so many threads ask sites at a time for large problems; what comes out does not depend on them.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.proof = Tree::new(&self.problem, threads);
+        self
+    }
+
     /// What is solved.
     pub fn problem(&self) -> &Problem {
         &self.problem

@@ -257,6 +257,29 @@ fn earned(made: &Made, prices: &[i64], site: usize, k: u32) -> i64 {
 }
 
 #[test]
+fn threads_change_nothing_of_what_comes_out() {
+    let areas = 900;
+    let mut chance = 7_u64;
+    let mut up_to = |end: usize| ruin::below(&mut chance, end) as u32;
+    let sites = 64;
+    let made = Made {
+        users: (0..areas).map(|_| 1 + up_to(6)).collect(),
+        sites: (0..sites).map(|_| (60 + up_to(30), up_to(9))).collect(),
+        latency: (0..areas * sites).map(|_| 20_000 + up_to(60_000)).collect(),
+        bound: 30_000,
+    };
+    let plan = |threads| {
+        let mut solver = Solver::new(made.problem()).with_threads(threads);
+        solver.place(&mut after(40));
+        solver.prove(0.0, &mut after(25));
+        solver.plan()
+    };
+    let alone = plan(1);
+    assert!(alone.excess_bound_us > 0, "something is proven");
+    assert_eq!(alone, plan(3));
+}
+
+#[test]
 fn everybody_in_time_is_proven_at_once() {
     let made = Made {
         users: vec![10, 10],

@@ -1,0 +1,62 @@
+//! `pacao bench monitor`: links through the engine's monitor.
+
+#[path = "../../../../engine/core/benches/decide/watched.rs"]
+mod watched;
+
+use anyhow::Context;
+use watched::Watching;
+
+use super::clock::{self, Clock};
+use crate::checks::{Bound, Checks};
+use crate::cli::BenchMonitorArgs;
+
+/// Per cent of a core that 100,000 samples a second may take.
+const SHARE: f64 = 25.0;
+/// Bytes that a link may take besides its history.
+const BYTES: f64 = 500.0;
+
+/// Runs the bench; `Ok(true)` if every check holds.
+pub(crate) fn run(args: &BenchMonitorArgs) -> anyhow::Result<bool> {
+    let clock = Clock::start();
+    let mut checks = Checks::default();
+    let load = clock::load();
+    let watching = Watching {
+        users: args.users as usize,
+        sites: usize::from(args.dcs),
+        rounds: args.rounds as usize,
+    };
+    let figures = watched::watch(watching, || clock.seconds())
+        .map_err(anyhow::Error::from_boxed)
+        .context("the links cannot be made")?;
+    let links = watching.users * watching.sites;
+    checks.add("links", links as f64, "", Bound::None);
+    checks.add("processor time a sample", figures.sample * 1e9, "ns", Bound::None);
+    checks.add(
+        "of a core, at 100,000 samples a second",
+        figures.sample * 1e5 * 100.0,
+        "%",
+        Bound::AtMost(SHARE),
+    );
+    checks.add(
+        "memory a link, besides its history",
+        figures.held,
+        "bytes",
+        Bound::AtMost(BYTES),
+    );
+    let history = format!("memory a link, with {} samples of history", args.rounds);
+    checks.add(history, figures.held_with_history, "bytes", Bound::None);
+    checks.add(
+        "a link written down, in JSON",
+        figures.written,
+        "bytes",
+        Bound::None,
+    );
+    checks.add("writing all down", figures.writing, "s", Bound::None);
+    checks.add("load of the machine before", load, "", Bound::None);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&checks)?);
+    } else {
+        print!("{}", checks.table());
+    }
+    Ok(checks.hold())
+}
