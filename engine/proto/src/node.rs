@@ -339,6 +339,9 @@ pub struct CacheRow {
     /// When it came to say what it says, by the forwarder's clock.
     #[serde(default)]
     pub told_at: Timestamp,
+    /// When packets began to go by it, by the same clock; none if that was too long ago to be known, or is not so yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_at: Option<Timestamp>,
 }
 
 /// A locator in a map cache.

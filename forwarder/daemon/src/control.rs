@@ -37,6 +37,9 @@ use paths::Paths;
 /// Packet losses are logged this often at most.
 const LOG_EVERY: Span = Span::secs(60);
 
+/// So many publications of tables are remembered, to tell since when a mapping is in force.
+const PUBLICATIONS: usize = 256;
+
 /// Everything the thread owns.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -70,6 +73,8 @@ pub(crate) struct Desk {
     /// The tables as they are, or are about to be, published.
     tables: Tables,
     published: Published,
+    /// When tables were published last, the oldest first.
+    publications: VecDeque<Timestamp>,
     holding: Holding<()>,
     arrivals: Holding<Ticket>,
     inputs: VecDeque<Input>,
@@ -90,6 +95,7 @@ impl Desk {
         Self {
             tables,
             published: Published::Yes,
+            publications: VecDeque::with_capacity(PUBLICATIONS),
             holding: Holding::for_misses(),
             arrivals: Holding::for_arrivals(),
             inputs: VecDeque::new(),

@@ -74,15 +74,40 @@ fn change_priority_and_publications_tell_every_client_sooner_than_solicitations_
 }
 
 #[test]
-fn a_way_that_is_not_there_yet_is_refused_before_anything_is_built() {
-    let output = pacao(["bench", "handover", "--way", "prepared"])
-        .unwrap()
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
+fn a_prepared_move_tells_clients_sooner_than_any_other_way_and_loses_nothing() {
+    let mut command = pacao([
+        "bench",
+        "handover",
+        "--way",
+        "prepared,cp,smr",
+        "--runs",
+        "2",
+        "--json",
+    ])
+    .unwrap();
+    let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        errors.contains("prepared") && errors.contains("cp or pubsub"),
-        "{errors}"
-    );
+    let whole: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
+    for client in CLIENTS {
+        let [prepared, cp, smr] =
+            ["prepared", "cp", "smr"].map(|way| median(&whole, "convergence", way, client));
+        assert!(
+            prepared < cp && cp < smr,
+            "{client}: prepared {prepared} ms, cp {cp} ms, smr {smr} ms\n{errors}"
+        );
+        assert!(
+            median(&whole, "lost", "cp", client) >= 1.0,
+            "{client}: nothing was lost, so nothing stood still\n{errors}"
+        );
+    }
+    let checks = whole["checks"].as_array().unwrap();
+    for none in [
+        "processes that died",
+        "prepared: lost probes of all clients and moves",
+        "prepared: clients told otherwise, of 6",
+    ] {
+        let check = checks.iter().find(|check| check["name"] == none).unwrap();
+        assert!(number(&check["value"]) < 0.5, "{none}: {whole}\n{errors}");
+    }
 }

@@ -138,7 +138,12 @@ pub enum LineCommand {
         /// From now on. A stress stays on top of it.
         shape: PairShape,
     },
-    /// A VM lives elsewhere now.
+    /// A VM stands still: what reaches it is lost, until it is said where it lives.
+    Halt {
+        /// The VM's port.
+        port: String,
+    },
+    /// A VM lives elsewhere now, and runs.
     Rehome {
         /// The VM's port.
         port: String,

@@ -242,6 +242,12 @@ impl Lab {
         Ok(())
     }
 
+    /// Stops a VM, as a live migration does at its end: what reaches it from now on is lost, until [`Lab::rehome`].
+    pub fn halt(&self, vm: &VmName) -> Result<(), LabError> {
+        let port = wiring::vm_port(vm);
+        self.tell_line(&LineCommand::Halt { port })
+    }
+
     /// Tells the inner network that a VM runs in another data centre now.
     pub fn rehome(&self, vm: &VmName, home: &SiteName) -> Result<(), LabError> {
         let command = LineCommand::Rehome {

@@ -21,7 +21,7 @@ pub mod pipe;
 pub mod switch;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use crate::delay_line::{AccessCounters, LineCommand, PairCounters};
 use crate::fabric::PairShape;
@@ -97,6 +97,8 @@ pub struct Line {
     switch: Switch,
     default: BTreeMap<String, PairShape>,
     shapes: HashMap<(PortId, PortId), PairShape>,
+    /// VMs that stand still.
+    halted: HashSet<PortId>,
     pipes: HashMap<(PortId, PortId), Pipe>,
     due: BinaryHeap<Reverse<Due>>,
     order: u64,
@@ -126,6 +128,7 @@ impl Line {
             default: config.default,
             shapes: checked.shapes,
             pipes: HashMap::new(),
+            halted: HashSet::new(),
             due: BinaryHeap::new(),
             order: 0,
             random: fastrand::Rng::with_seed(config.seed),
@@ -156,6 +159,7 @@ impl Line {
                 return;
             };
             match step {
+                Step::Arrive { to, .. } if self.halted.contains(&to) => {}
                 Step::Arrive { to, packet } if self.ports[to.0].down.is_none() => {
                     out.push(Departure {
                         port: to,
@@ -198,6 +202,13 @@ impl Line {
                 self.shapes.insert(pair, *shape);
                 self.pipe(pair).reshape(*shape);
             }
+            LineCommand::Halt { port } => {
+                let guest = self.port(port)?;
+                if !matches!(self.ports[guest.0].kind, PortKind::Guest { .. }) {
+                    return Err(format!("'{port}' must be a VM's port"));
+                }
+                self.halted.insert(guest);
+            }
             LineCommand::Rehome { port, home } => {
                 let (guest, gateway) = (self.port(port)?, self.port(home)?);
                 if !matches!(self.ports[guest.0].kind, PortKind::Guest { .. })
@@ -208,6 +219,7 @@ impl Line {
                     ));
                 }
                 self.ports[guest.0].kind = PortKind::Guest { home: home.clone() };
+                self.halted.remove(&guest);
                 self.switch.rehome(guest, gateway);
                 let touched: Vec<_> = self
                     .pipes

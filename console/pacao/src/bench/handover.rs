@@ -33,18 +33,13 @@ use way::Way;
 
 /// Runs the bench; `Ok(true)` if every check holds.
 pub(crate) fn run(args: &HandoverArgs) -> anyhow::Result<bool> {
-    let ways = args
-        .way
-        .iter()
-        .map(|way| Way::of(*way))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let ways = args.way.iter().map(|way| Way::of(*way));
     testbed::enter()?;
     let session = match args.rtts {
         HandoverRtts::Table41 => place::session(args.map_server)?,
     };
     let every = Span::millis(if args.fine { 1 } else { 20 });
     let trials = ways
-        .into_iter()
         .map(|way| measure(&session, way, every, args.runs))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let checks = report::judge(&trials, args.map_server);

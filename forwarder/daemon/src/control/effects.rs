@@ -6,10 +6,10 @@ use std::sync::Arc;
 use lisp_wire::{EidPrefix, Rloc};
 use nix::errno::Errno;
 use node::{Effect, Input, To};
-use proto::node::CounterRow;
+use proto::node::{CacheRow, CounterRow};
 use proto::{NodeReport, Page, ReportFrame};
 
-use super::{Control, Published};
+use super::{Control, PUBLICATIONS, Published};
 
 impl Control {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -57,6 +57,10 @@ impl Control {
         if self.desk.published == Published::NotYet {
             self.desk.published = Published::Yes;
             self.shared.tables.store(Arc::new(self.desk.tables.clone()));
+            if self.desk.publications.len() >= PUBLICATIONS {
+                self.desk.publications.pop_front();
+            }
+            self.desk.publications.push_back(self.clock.now());
         }
     }
 
@@ -82,11 +86,12 @@ impl Control {
                 };
                 rows.extend(self.counter_rows().map(bare));
             }
-            NodeReport::Page(Page { page, .. }) => {
-                if let NodeReport::Counters { rows } = page.as_mut() {
-                    rows.extend(self.counter_rows());
-                }
-            }
+            NodeReport::MapCache { rows } => self.tell_since_when(rows),
+            NodeReport::Page(Page { page, .. }) => match page.as_mut() {
+                NodeReport::Counters { rows } => rows.extend(self.counter_rows()),
+                NodeReport::MapCache { rows } => self.tell_since_when(rows),
+                _ => {}
+            },
             _ => {}
         }
         let Some(clients) = &mut self.clients else { return };
@@ -94,6 +99,16 @@ impl Control {
         match to {
             To::Client(client) => clients.tell(client, &frame),
             To::Subscribers => clients.publish(self.node.subscribers(), &frame),
+        }
+    }
+
+    /// A mapping is in force with the first tables that were published after it was told.
+    fn tell_since_when(&self, rows: &mut [CacheRow]) {
+        let publications = &self.desk.publications;
+        for row in rows {
+            let after = publications.partition_point(|at| *at < row.told_at);
+            let all_known = after > 0 || publications.len() < PUBLICATIONS;
+            row.in_force_at = publications.get(after).copied().filter(|_| all_known);
         }
     }
 

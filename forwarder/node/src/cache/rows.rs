@@ -54,6 +54,7 @@ impl Cache {
             }
             .to_owned(),
             told_at: mapping.told,
+            in_force_at: None,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lisp_wire::EidPrefix;
-use proto::node::{CacheRow, DatabaseRow, RegistrationRow, Show};
-use proto::{NodeCommand, NodeFrame, NodeReport, ReportFrame};
+use proto::node::{CacheRow, ChangeOutcome, DatabaseRow, RegistrationRow, Show};
+use proto::{ChangeId, NodeCommand, NodeFrame, NodeReport, ReportFrame};
 
 /// A connection to a forwarder.
 #[derive(Debug)]
@@ -41,11 +41,7 @@ impl Control {
         text.push(b'\n');
         self.commands.write_all(&text)?;
         loop {
-            let mut line = String::new();
-            if self.reports.read_line(&mut line)? == 0 {
-                bail!("the forwarder hung up");
-            }
-            let frame: ReportFrame = serde_json::from_str(&line)?;
+            let frame = self.report()?;
             match frame.report {
                 NodeReport::Refused { why } if frame.reply_to == Some(request) => {
                     bail!("the forwarder refused: {why}")
@@ -55,6 +51,30 @@ impl Control {
                 _ => {}
             }
         }
+    }
+
+    /// Waits until the destination of a prepared move has taken everything.
+    pub(super) fn wait_until_prepared(&mut self, change: ChangeId) -> anyhow::Result<()> {
+        loop {
+            match self.report()?.report {
+                NodeReport::Changed {
+                    change: of,
+                    outcome: ChangeOutcome::Prepared { .. },
+                } if of == change => return Ok(()),
+                NodeReport::Changed { change: of, outcome } if of == change => {
+                    bail!("the move was not prepared: {outcome:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn report(&mut self) -> anyhow::Result<ReportFrame> {
+        let mut line = String::new();
+        if self.reports.read_line(&mut line)? == 0 {
+            bail!("the forwarder hung up");
+        }
+        Ok(serde_json::from_str(&line)?)
     }
 
     /// The row of its map cache for exactly this EID.

@@ -15,6 +15,9 @@ use crate::cli::MapServerPlace;
 /// Convergence of Change-Priority beyond the one-way delays, at most this many milliseconds a leg.
 const CP_OVERHEAD_A_LEG_MS: f64 = 2.0;
 
+/// The same of a prepared handover, which has one leg.
+const PREPARED_OVERHEAD_MS: f64 = 1.0;
+
 /// Less than this, milliseconds, is no difference.
 const CLOCK_STEP_MS: f64 = 0.001;
 
@@ -39,7 +42,7 @@ pub(super) enum Measure {
     Heard,
     /// From the move until the client's packets follow.
     Convergence,
-    /// Downtime.
+    /// The longest silence, less the time for which the VM stood still.
     Downtime,
     /// Convergence beyond the one-way delays, for each of them.
     Overhead,
@@ -71,7 +74,7 @@ impl Measure {
             Self::Lost => "lost probes",
             Self::Heard => "news at the client",
             Self::Convergence => "mapping convergence",
-            Self::Downtime => "downtime",
+            Self::Downtime => "downtime beyond the stop itself",
             Self::Overhead => "convergence beyond the one-way delays, a leg",
         }
     }
@@ -111,12 +114,22 @@ pub(super) fn judge(trials: &[Trial], place: MapServerPlace) -> Checks {
         for client in trial.moves.keys() {
             let overhead = trial.median(Measure::Overhead, client);
             let bound = match trial.way {
+                Way::Prepared => Bound::AtMost(PREPARED_OVERHEAD_MS),
                 Way::Cp => Bound::AtMost(CP_OVERHEAD_A_LEG_MS),
                 Way::PubSub | Way::Smr => Bound::None,
             };
             let name = format!("{} {client}: median overhead a leg", trial.way.name());
             checks.add(name, overhead, "ms", bound);
         }
+    }
+    for trial in trials.iter().filter(|trial| trial.way == Way::Prepared) {
+        let lost: u64 = trial.moves.values().flatten().map(|one| one.cost.lost).sum();
+        checks.add(
+            "prepared: lost probes of all clients and moves",
+            lost as f64,
+            "",
+            Bound::AtMost(0.0),
+        );
     }
     let all = |trial: &'_ Trial| trial.moves.values().flatten().count();
     let otherwise = |trial: &Trial| {
@@ -317,6 +330,29 @@ mod tests {
         assert!(
             !hold(&trials(178, 150, 178), MapServerPlace::Near),
             "cp against smr"
+        );
+    }
+
+    #[test]
+    fn a_prepared_handover_loses_nothing_and_has_a_millisecond() {
+        let prepared = |convergence, lost| {
+            let mut prepared = trial(Way::Prepared, &[convergence]);
+            for one in prepared.moves.values_mut().flatten() {
+                one.cost.lost = lost;
+            }
+            for legs in prepared.legs.values_mut() {
+                *legs = vec![Span::millis(150)];
+            }
+            prepared
+        };
+        let hold = |trials: &[Trial]| judge(trials, MapServerPlace::Denmark).hold();
+        assert!(hold(&[prepared(151, 0)]));
+        assert!(!hold(&[prepared(151, 1)]), "lost");
+        assert!(!hold(&[prepared(152, 0)]), "late");
+        assert!(hold(&[trial(Way::Cp, &[176]), prepared(151, 0)]));
+        assert!(
+            !hold(&[trial(Way::Cp, &[151]), prepared(151, 0)]),
+            "no faster than cp"
         );
     }
 

@@ -33,9 +33,13 @@ const TRAIL: Duration = Duration::from_millis(1200);
 const REST: Duration = Duration::from_millis(1500);
 /// Anything that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at a map cache. A forwarder's control thread answers only after what it heard before is in force,
-/// so this much, and one answer, is by how much convergence may be overstated.
+/// Between two looks at a map cache. Since when a mapping is in force the forwarder says itself.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// For how long the VM stands still: the last round of a live migration of some memory over a fast network.
+const STOP: Span = Span::millis(100);
+/// The hypervisor tells the source's forwarder this long before the VM stands still: what the forwarder has handed on by
+/// then is at the VM.
+const DRAIN: Duration = Duration::from_millis(5);
 /// Between two looks at what is not measured.
 const SETTLE_EVERY: Duration = Duration::from_millis(10);
 
@@ -58,7 +62,7 @@ struct Told {
     origin: String,
     /// By its forwarder's own account: when it took the message in hand.
     heard: Timestamp,
-    /// As seen from outside: what was heard is written down first, and packets follow then.
+    /// By the same account: when its packet threads were given the new mapping.
     in_force: Timestamp,
 }
 
@@ -73,6 +77,7 @@ pub(super) struct Stage {
     lab: Lab,
     places: Places,
     interval: Span,
+    way: Way,
     changes: u64,
 }
 
@@ -116,6 +121,7 @@ impl Stage {
             lab,
             places,
             interval,
+            way,
             changes: 0,
         })
     }
@@ -128,6 +134,7 @@ impl Stage {
         self.wait_for_clients(source)?;
         std::thread::sleep(LEAD);
 
+        self.stop()?;
         self.lab.rehome(&self.places.vm, &self.places.destination.0)?;
         let moved = now();
         let arrived = self.arrived();
@@ -142,9 +149,10 @@ impl Stage {
         for (user, echo) in echoes {
             let at = told.get(&user).context("a client that was not waited for")?;
             let probes = Probes::of(&echo.finish()?).context("the echo did not say when it began")?;
-            let cost = probes.cost(moved, at.in_force).with_context(|| {
+            let mut cost = probes.cost(moved, at.in_force).with_context(|| {
                 format!("{user}: no probe was answered before the move, or none after it")
             })?;
+            cost.downtime = Span(cost.downtime.micros().saturating_sub(STOP.micros()));
             ensure!(at.heard >= moved, "{user} was told before the move");
             let one = Move {
                 origin: at.origin.clone(),
@@ -156,6 +164,27 @@ impl Stage {
         }
         self.back()?;
         Ok(moves)
+    }
+
+    /// The VM stands still at the source, and is on its way.
+    fn stop(&mut self) -> anyhow::Result<()> {
+        let eid = self.places.eid;
+        if self.way == Way::Prepared {
+            self.changes += 1;
+            let change = ChangeId(self.changes);
+            self.source.ask(NodeCommand::Prepare {
+                change,
+                eid,
+                destination: self.places.destination.1,
+                expires_in: Span::secs(60),
+            })?;
+            self.source.wait_until_prepared(change)?;
+            self.source.ask(NodeCommand::Stopped { eid })?;
+            std::thread::sleep(DRAIN);
+        }
+        self.lab.halt(&self.places.vm)?;
+        std::thread::sleep(STOP.to_duration());
+        Ok(())
     }
 
     /// Processes of the lab that ended without being told to; then takes it down.
@@ -220,7 +249,7 @@ impl Stage {
                     let told_at = Told {
                         origin: row.origin,
                         heard: row.told_at,
-                        in_force: now(),
+                        in_force: row.in_force_at.unwrap_or_else(now),
                     };
                     told.insert(user.clone(), told_at);
                 }

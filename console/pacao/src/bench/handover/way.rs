@@ -1,7 +1,5 @@
 //! The ways in which clients learn that an EID has moved.
 
-use anyhow::bail;
-use clap::ValueEnum;
 use engine::session::{Lab, MAP_SERVER};
 use proto::Span;
 use testbed::TellBy;
@@ -12,6 +10,8 @@ use crate::cli::HandoverWay;
 /// A way that the forwarder knows. The order is the one claimed: each is no slower than the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
+    /// Change-Priority by the destination, to which the source has handed the clients before.
+    Prepared,
     /// Change-Priority: the source tells the clients the new locators.
     Cp,
     /// Publish/subscribe: the Map-Server tells the clients, once the destination has registered.
@@ -22,25 +22,19 @@ pub(super) enum Way {
 
 impl Way {
     /// The way asked for.
-    ///
-    /// # Errors
-    /// One that the forwarder does not know.
-    pub(super) fn of(asked: HandoverWay) -> anyhow::Result<Self> {
+    pub(super) const fn of(asked: HandoverWay) -> Self {
         match asked {
-            HandoverWay::Smr => Ok(Self::Smr),
-            HandoverWay::Cp => Ok(Self::Cp),
-            HandoverWay::Pubsub => Ok(Self::PubSub),
-            HandoverWay::Prepared => {
-                let name = asked.to_possible_value();
-                let name = name.as_ref().map_or("?", |name| name.get_name());
-                bail!("--way {name}: the forwarder cannot tell clients in this way; use smr, cp or pubsub")
-            }
+            HandoverWay::Smr => Self::Smr,
+            HandoverWay::Cp => Self::Cp,
+            HandoverWay::Pubsub => Self::PubSub,
+            HandoverWay::Prepared => Self::Prepared,
         }
     }
 
     /// As on the command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Prepared => "prepared",
             Self::Cp => "cp",
             Self::PubSub => "pubsub",
             Self::Smr => "smr",
@@ -50,7 +44,7 @@ impl Way {
     /// What the forwarders of the lab are told.
     pub(super) const fn tell_by(self) -> TellBy {
         match self {
-            Self::Cp => TellBy::ChangePriority,
+            Self::Prepared | Self::Cp => TellBy::ChangePriority,
             Self::PubSub => TellBy::PubSub,
             Self::Smr => TellBy::Smr,
         }
@@ -59,7 +53,7 @@ impl Way {
     /// What a client's new mapping comes from, as its forwarder names it.
     pub(super) const fn origin(self) -> &'static str {
         match self {
-            Self::Cp => "change-priority",
+            Self::Prepared | Self::Cp => "change-priority",
             Self::PubSub => "publication",
             Self::Smr => "map-reply",
         }
@@ -69,6 +63,7 @@ impl Way {
     /// takes half a round trip of `lab`.
     pub(super) fn legs(self, lab: &Lab, client: &str) -> Vec<Span> {
         let legs: &[(&str, &str)] = match self {
+            Self::Prepared => &[(DESTINATION, client)],
             Self::Cp => &[(DESTINATION, SOURCE), (SOURCE, client)],
             Self::PubSub => &[(DESTINATION, MAP_SERVER), (MAP_SERVER, client)],
             Self::Smr => &[
@@ -125,11 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_the_forwarder_does_not_know_is_refused_by_name() {
-        let words = Way::of(HandoverWay::Prepared).unwrap_err().to_string();
-        assert!(
-            words.contains("--way prepared") && words.contains("cp or pubsub"),
-            "{words}"
-        );
+    fn a_prepared_client_waits_for_one_leg() {
+        let prepared = delays(Way::Prepared, MapServerPlace::Denmark);
+        assert_eq!(prepared, [16_470, 246_070, 299_860].map(|rtt| rtt / 2));
     }
 }
