@@ -235,6 +235,7 @@ impl App {
             Command::PinClass { .. } | Command::ForgiveClass { .. } => {
                 return Err("this is done by `pacao ctl autonomy`".to_owned());
             }
+            Command::Score { .. } => return Err("this is done by `pacao ctl qoe`".to_owned()),
         };
         dialog.only(command).ok_or_else(|| moot.to_owned())
     }
