@@ -12,7 +12,6 @@ use proto::{Actor, Audience, ChangeId, LinkState, NodeCommand, Notice, ProposalI
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Dc, PairIx};
-use crate::optimizer::placement;
 use crate::outbox::Outbox;
 use crate::pair::{Flight, Known, Reverting, Watch, locators, rows};
 use crate::policy::Need;
@@ -242,23 +241,23 @@ impl Engine {
         }
     }
 
-    /// What (5.1)-(5.3) say of the VM's place once a switch did not help (thesis section 5.2.4, step 2).
+    /// What (5.1)-(5.3) say of the VM's place once a switch did not help (thesis section 5.2.4, step 2). Advice: this
+    /// engine moves no VM.
     fn next_step(&self, ix: PairIx, now: Timestamp) -> String {
-        let vm = self.fabric.vm_of(ix);
-        let members = self.members(self.fabric.pairs[ix.at()].vm, now);
-        let best = placement::choose(&members, vm.home.map(Dc::at), vm.shared).map(|(at, _)| Dc(at as u32));
-        match best {
-            Some(dc) if vm.home == Some(dc) => format!("{} lives at the best place there is", vm.name),
-            Some(dc) => format!(
-                "migrating {} to {} would be the next step",
-                vm.name,
-                self.fabric.label(dc)
-            ),
-            None => format!(
-                "migrating {} would be the next step, but no place is known to be usable for all its users",
-                vm.name
-            ),
-        }
+        let vm = &self.fabric.vm_of(ix).name;
+        let rung = self.migrating(ix, now);
+        let why = rung.unavailable.unwrap_or_default();
+        let Some(to) = rung.to.as_ref().and_then(|to| self.fabric.dc(to)) else {
+            return format!("migrating {vm} would be the next step, but {why}");
+        };
+        let users = rung.users_at_risk;
+        let gain = rung.gain_user_ms.map_or_else(String::new, |gain| {
+            format!(", {gain:.0} ms of round trip saved in all")
+        });
+        format!(
+            "migrating {vm} to {} would be the next step ({users} users{gain}): {why}",
+            self.fabric.label(to)
+        )
     }
 
     /// The forwarder that tells a user to enter by `to`: its own if connected, else the first that is.

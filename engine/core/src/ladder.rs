@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// The best place for all users of the VM, by (5.1)-(5.3).
-    fn migrating(&self, ix: PairIx, now: Timestamp) -> Rung {
+    pub(crate) fn migrating(&self, ix: PairIx, now: Timestamp) -> Rung {
         let (at, vm) = (self.fabric.pairs[ix.at()].vm, self.fabric.vm_of(ix));
         let members = self.members(at, now);
         let place = placement::choose(&members, vm.home.map(Dc::at), vm.shared);
@@ -147,7 +147,7 @@ impl Engine {
             members.iter().all(keeps)
         });
         let unavailable = match (place, to) {
-            (None, _) => "no data centre is usable for all of its users".to_owned(),
+            (None, _) => "rules and figures leave no data centre for all of its users".to_owned(),
             (Some(_), None) => format!("{} lives at the best place there is", vm.name),
             (Some(_), Some(_)) => "no hypervisor is connected to this engine".to_owned(),
         };

@@ -166,6 +166,12 @@ impl Monitor {
         self.links.get(ix.at())?.measured(now, limits(fabric, ix))
     }
 
+    /// Whether a broken level is out of its bounds only because of samples that are over: nothing to move for.
+    pub(crate) fn is_recovering(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> bool {
+        let link = self.links.get(ix.at());
+        link.is_some_and(|link| link.is_recovering(now, limits(fabric, ix)))
+    }
+
     /// Whether the next lost probe would make the link down: no place to go to.
     pub(crate) fn is_doubtful(&self, fabric: &Fabric, ix: LinkIx) -> bool {
         let bound = limits(fabric, ix).down_after.saturating_sub(1).max(1);

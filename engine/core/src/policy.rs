@@ -67,6 +67,8 @@ pub(crate) enum Withheld {
     Variance,
     /// The level is not broken for the hold yet.
     Brief,
+    /// The level is out of its bounds only by samples that are over.
+    Recovering,
     /// A gate of the executor is shut.
     Gate(GateKind),
 }
@@ -112,6 +114,7 @@ impl fmt::Display for Withheld {
             Self::Hold => "no other entry keeps all levels, and its class holds then",
             Self::Variance => "no entry keeps all levels, and the best of the worst is not better by enough",
             Self::Brief => "its level is not broken for long enough yet",
+            Self::Recovering => "its latest samples are within their bounds again",
             Self::Gate(_) => "policy holds it back",
         })
     }

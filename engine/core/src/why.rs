@@ -102,6 +102,12 @@ impl Engine {
             .broken_since(ix)
             .map_or(0.0, |since| now.since(since).as_secs_f64());
         match self.state(link) {
+            LinkState::Broken
+                if self.need(ix) == Need::Soft && self.monitor.is_recovering(&self.fabric, link, now) =>
+            {
+                let text = format!("{label} was out of its bounds; its latest samples are within them again");
+                shut("level", text, None)
+            }
             LinkState::Broken => open("level", format!("{label} is out of its bounds for {for_s:.1} s")),
             LinkState::Down => open("level", format!("{label} is down for {for_s:.1} s")),
             LinkState::Stale => shut("level", format!("there are no fresh figures of {label}"), None),

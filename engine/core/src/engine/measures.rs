@@ -36,7 +36,13 @@ impl Engine {
     }
 
     /// All users of a VM as its placement sees them: entering where it would live, which then costs nothing to reach.
+    /// Where rules do not let it live, nothing is known of any of them, so that it is no place.
     pub(crate) fn members(&self, vm: u32, now: Timestamp) -> Vec<Member<'_, K>> {
+        let permitted: Vec<bool> = self
+            .fabric
+            .dcs()
+            .map(|dc| self.may_live(vm, dc).is_ok())
+            .collect();
         let left: Vec<_> = self.fabric.dcs().map(|dc| self.taken_of(vm, dc)).collect();
         let member = |ix: PairIx| Member {
             class: &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class,
@@ -44,7 +50,7 @@ impl Engine {
                 .fabric
                 .dcs()
                 .map(|dc| {
-                    let mut all = self.measured(ix, dc, now)?;
+                    let mut all = self.measured(ix, dc, now).filter(|_| permitted[dc.at()])?;
                     [all[4], all[5]] = left[dc.at()];
                     all[ISIS_COST] = 0;
                     Some(all)

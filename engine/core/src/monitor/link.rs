@@ -187,6 +187,14 @@ impl Link {
         }
     }
 
+    /// Whether a broken level is out of its bounds only because of samples that are over.
+    pub(crate) fn is_recovering(&self, now: Timestamp, limits: &Limits) -> bool {
+        match self.phase {
+            Phase::Broken(slot) => self.verdict(slot, now, (&limits.enter, limits)) == Verdict::Lagging,
+            Phase::Calm | Phase::Open(_) => false,
+        }
+    }
+
     /// Nobody reported for too long.
     pub(crate) fn turn_stale(&mut self) -> Turn {
         self.fresh = false;

@@ -23,10 +23,12 @@ impl Engine {
             .or_else(|| (self.mode_of_move(ix, to, now).0 == Mode::Auto).then_some(Actor::Engine))
     }
 
-    /// A level must be broken for the hold; who is cut off or ordered away does not wait.
+    /// A level must be broken for the hold, and still be; who is cut off or ordered away does not wait.
     pub(crate) fn held_long_enough(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Withheld> {
+        let link = self.link(ix, self.pairs[ix.at()].entry());
         match self.hold_ends(ix, need) {
             Some(at) if now < at => Err(Withheld::Brief),
+            Some(_) if self.monitor.is_recovering(&self.fabric, link, now) => Err(Withheld::Recovering),
             _ => Ok(()),
         }
     }

@@ -67,6 +67,55 @@ impl Engine {
         self.fabric.scopes.may_be(ix, dc) && self.drained(dc).is_none()
     }
 
+    /// Whether rules let a VM live at `dc`; if not, which and why. Its users would enter there, so what binds their
+    /// entries binds its place: pins, exclusions, drains, room for all of them, and the places of VMs it is bound to.
+    pub(crate) fn may_live(&self, vm: u32, dc: Dc) -> Result<(), Hold> {
+        let (name, label) = (&self.fabric.vms[vm as usize].name, self.fabric.label(dc));
+        if let Some(rule) = self.drained(dc) {
+            return Err(hold(rule, format!("{label} is being drained")));
+        }
+        let users = self.fabric.pairs_with(vm);
+        for &ix in &users {
+            if !self.fabric.scopes.may_be(ix, dc) {
+                let why = format!(
+                    "{name} may not live at {label}, where {} may not enter",
+                    self.fabric.user_name(ix)
+                );
+                return Err(hold(self.rule_against(ix, dc), why));
+            }
+            for other in self.siblings(ix) {
+                let (together, apart) = self.fabric.scopes.bond(ix, other);
+                let that = self.fabric.vm_of(other);
+                let there = that.home == Some(dc);
+                match (together, apart) {
+                    (Some(rule), _) if !there => {
+                        let why = format!("{name} and {0} stay together, and {0} is not there", that.name);
+                        return Err(hold(self.rule_name(rule), why));
+                    }
+                    (_, Some(rule)) if there => {
+                        let why = format!("{name} and {0} stay apart, and {0} is there", that.name);
+                        return Err(hold(self.rule_name(rule), why));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let Some(&(most, rule)) = self.fabric.scopes.capacity.get(&dc) else {
+            return Ok(());
+        };
+        let coming: u64 = users
+            .iter()
+            .filter(|&&ix| self.pairs[ix.at()].entry() != dc)
+            .map(|&ix| self.size(ix))
+            .sum();
+        let there = self.load(dc, None);
+        if there.saturating_add(coming) <= most {
+            return Ok(());
+        }
+        let why = format!("{label} holds {there} of {most} users, and {coming} would come with {name}");
+        Err(hold(self.rule_name(rule), why))
+    }
+
     /// Affinity and anti-affinity with the user's other entries.
     fn may_join(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
         let entry = self.pairs[ix.at()].entry();
@@ -112,7 +161,7 @@ impl Engine {
         let Some(&(most, rule)) = self.fabric.scopes.capacity.get(&dc) else {
             return Ok(());
         };
-        let there = self.load(dc, ix);
+        let there = self.load(dc, Some(ix));
         if there.saturating_add(self.size(ix)) <= most {
             return Ok(());
         }
@@ -121,14 +170,14 @@ impl Engine {
     }
 
     /// Users that enter by a data centre or are on their way there, without one entry.
-    fn load(&self, dc: Dc, without: PairIx) -> u64 {
+    fn load(&self, dc: Dc, without: Option<PairIx>) -> u64 {
         let entering = |ix: PairIx| {
             let pair = &self.pairs[ix.at()];
             pair.entry() == dc || pair.flight.as_ref().and_then(|flight| flight.to()) == Some(dc)
         };
         (0..self.pairs.len() as u32)
             .map(PairIx)
-            .filter(|&ix| ix != without && entering(ix))
+            .filter(|&ix| Some(ix) != without && entering(ix))
             .map(|ix| self.size(ix))
             .sum()
     }

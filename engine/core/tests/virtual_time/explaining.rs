@@ -1,6 +1,7 @@
 //! "Why not?" (N4): the condition that binds is named, and at its margin the decision is another.
 
 use pacao_core::Config;
+use pacao_core::config::{Glob, Rule, RuleKind, Selector};
 use proto::why::{Margin, Outlook, RungKind, Why};
 use proto::{Command, Mode, Refusal, Reply, Span};
 
@@ -126,6 +127,72 @@ fn the_ladder_picks_a_switch_where_that_is_enough_and_never_what_nobody_can_do()
     assert_eq!(picked.kind, RungKind::Switch);
     assert!((picked.gain_user_ms.unwrap() - 402.0).abs() < 1.0, "{picked:?}");
     assert!(told.rungs[2..].iter().all(|rung| rung.unavailable.is_some()));
+}
+
+#[test]
+fn a_vm_is_not_advised_to_live_where_rules_forbid_it_or_its_users() {
+    let place = |rule: Option<RuleKind>| {
+        let mut config = Config {
+            mode: Mode::Recommend,
+            ..config()
+        };
+        config.calm.rules = rule
+            .map(|kind| Rule {
+                name: "house".to_owned(),
+                kind,
+            })
+            .into_iter()
+            .collect();
+        let mut world = World::of(config);
+        world.stress(("paris", "telco"), 400.0, (30.0, 500.0));
+        world.run_to(60.0);
+        let told = why(&mut world, None);
+        let rung = told
+            .rungs
+            .into_iter()
+            .find(|rung| rung.kind == RungKind::Migrate)
+            .unwrap();
+        (rung.to.map(|to| to.to_string()), rung.unavailable.unwrap())
+    };
+    let sites = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+    let everybody = || Selector {
+        vms: Some(vec![Glob::new("web").unwrap()]),
+        ..Selector::default()
+    };
+    let lyon = || Selector {
+        users: Some(vec![Glob::new("lyon").unwrap()]),
+        ..Selector::default()
+    };
+    assert_eq!(
+        place(None).0.as_deref(),
+        Some("lip6"),
+        "as good as Marilyn by (5.1), and first by name"
+    );
+    let exclude = |who, names: &[&str]| RuleKind::Exclude {
+        who,
+        sites: sites(names),
+    };
+    let full = RuleKind::Capacity {
+        sites: sites(&["lip6"]),
+        users: 1,
+    };
+    for rule in [
+        exclude(everybody(), &["lip6"]),
+        exclude(lyon(), &["lip6"]),
+        RuleKind::Drain {
+            sites: sites(&["lip6"]),
+        },
+        full,
+    ] {
+        assert_eq!(
+            place(Some(rule.clone())).0.as_deref(),
+            Some("marilyn"),
+            "{rule:?}"
+        );
+    }
+    let (to, why) = place(Some(exclude(everybody(), &["marilyn", "lip6"])));
+    assert_eq!(to, None);
+    assert!(why.contains("lives at the best place"), "{why}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod autonomy;
 #[cfg(test)]
 mod calm;
 #[cfg(test)]
+mod climbing;
+#[cfg(test)]
 mod disorder;
 #[cfg(test)]
 mod explaining;
