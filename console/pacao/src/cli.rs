@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::{ActionClass, Mode, Scope, SiteName, TenantName, UserName, VmName};
 
-pub(crate) use node::{CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, RowArgs};
+pub(crate) use node::{
+    ArrivedArgs, CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, PinArgs, RowArgs,
+    UnpinArgs,
+};
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
 #[derive(Debug, Parser)]

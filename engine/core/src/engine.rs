@@ -169,6 +169,7 @@ impl Engine {
             // A client that asked was answered from the view its forwarder holds, which is the one last sent.
             NodeReport::Requested { .. }
             | NodeReport::Done
+            | NodeReport::Reloaded { .. }
             | NodeReport::MapCache { .. }
             | NodeReport::Registrations { .. }
             | NodeReport::Database { .. }

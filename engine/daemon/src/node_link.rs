@@ -257,7 +257,7 @@ const fn word(report: &NodeReport) -> &'static str {
         NodeReport::Probes { .. } => "Probes",
         NodeReport::Changed { .. } => "Changed",
         NodeReport::Requested { .. } => REQUESTED,
-        NodeReport::Done => DONE,
+        NodeReport::Done | NodeReport::Reloaded { .. } => DONE,
         NodeReport::Refused { .. } => "Refused",
         NodeReport::MapCache { .. }
         | NodeReport::Registrations { .. }

@@ -260,6 +260,11 @@ pub enum NodeReport {
         /// One row a Map-Server and EID prefix.
         rows: Vec<OwnRegistrationRow>,
     },
+    /// The file has been read anew (asked by [`NodeCommand::Reload`]).
+    Reloaded {
+        /// Fields that differ from what is in force and count from the next start on.
+        from_next_start: Vec<String>,
+    },
     /// Asked by [`NodeCommand::Page`].
     Page(Page),
     /// Asked by [`NodeCommand::Log`].

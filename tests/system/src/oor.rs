@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use testbed::Namespace;
 use testbed::namespace::netlink::Links;
 use testbed::namespace::{Mac, NetlinkError, VethEnd};
@@ -157,17 +159,16 @@ impl Internet {
     }
 
     /// Starts our forwarder in `space` with `configuration`, to which name, control socket and state directory are
-    /// added; returns its control socket, once that answers.
+    /// added; returns its control socket, once that answers. One that ran there before has left it its state.
     pub fn ours(&mut self, space: Place, configuration: &str) -> anyhow::Result<PathBuf> {
         let home = self.directory.path().join(format!("ours-{space:?}"));
-        std::fs::create_dir(&home)?;
+        std::fs::create_dir_all(home.join("state"))?;
         let socket = home.join("control.sock");
         let (at, state) = (socket.display(), home.join("state"));
         let own = format!(
             "name: ours\ncontrol: {{ socket: {at} }}\nstate_dir: {}\n",
             state.display()
         );
-        std::fs::create_dir(&state)?;
         let file = home.join("node.yaml");
         std::fs::write(&file, own + configuration)?;
         let log = File::create(home.join("log"))?;
@@ -271,6 +272,17 @@ impl Internet {
         join(&self.core, &router, (number, 0))?;
         self.rtrs.push(router);
         Ok((Place::Rtr(self.rtrs.len() - 1), subnet(number, 0, 2)))
+    }
+
+    /// Ends what runs somewhere, and lets it say goodbye.
+    pub fn end(&mut self, place: Place) -> anyhow::Result<()> {
+        for (_, child) in self.children.iter_mut().filter(|(at, _)| *at == place) {
+            if child.try_wait()?.is_none() {
+                kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM)?;
+                child.wait()?;
+            }
+        }
+        Ok(())
     }
 
     /// Kills what runs somewhere.

@@ -10,6 +10,7 @@ use proto::{NodeCommand, NodeReport};
 use serde_yaml::{Mapping, Value};
 use system_tests::fabric::{ask, counters, lab};
 use system_tests::patience::wait_for;
+use system_tests::product::pacao;
 use testbed::{Lab, Node};
 
 /// What is added to the name and the id of a key for its successor.
@@ -34,6 +35,13 @@ fn reload(lab: &Lab, node: &Node, change: impl FnOnce(&mut Mapping)) -> NodeRepo
     change(&mut file);
     std::fs::write(&path, serde_yaml::to_string(&file).unwrap()).unwrap();
     ask(&sockets(lab)[node], NodeCommand::Reload).unwrap()
+}
+
+/// All of it counts at once.
+fn reloaded() -> NodeReport {
+    NodeReport::Reloaded {
+        from_next_start: Vec::new(),
+    }
 }
 
 fn list(value: &mut Value) -> &mut Vec<Value> {
@@ -122,13 +130,13 @@ fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
     let pids = lab.pids();
     let nodes: Vec<Node> = sockets(&lab).into_keys().collect();
     for node in &nodes {
-        assert_eq!(reload(&lab, node, add_keys), NodeReport::Done);
+        assert_eq!(reload(&lab, node, add_keys), reloaded());
     }
     for order in [Order::Behind, Order::Before, Order::Alone] {
         for node in &nodes {
             let accepted = || counters(&lab.map_server_control()).unwrap()["control.map-registers.accepted"];
             let earlier = accepted();
-            assert_eq!(reload(&lab, node, |file| set_keys(file, order)), NodeReport::Done);
+            assert_eq!(reload(&lab, node, |file| set_keys(file, order)), reloaded());
             assert_eq!(registered(&lab), before);
             // It registers at once, and is heard. Of the data centres only the VM's home registers.
             let registers = counters(&sockets(&lab)[node]).unwrap()["control.map-registers.sent"] > 0;
@@ -146,6 +154,26 @@ fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
     });
     assert!(matches!(broken, NodeReport::Refused { .. }), "{broken:?}");
     assert_eq!(registered(&lab), before);
+    // The same asked by staff: what is wrong, where, in words and for programs.
+    let by_staff = |options: &[&str]| {
+        let mut command = pacao(["ctl"]).unwrap();
+        command.args(options).arg("node").arg(lab.map_server_control());
+        command.arg("reload").output().unwrap()
+    };
+    let output = by_staff(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        words.contains("map-server.yaml:") && words.contains("sites"),
+        "{words}"
+    );
+    let output = by_staff(&["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told: NodeReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        matches!(&told, NodeReport::Refused { why } if why.contains("sites")),
+        "{told:?}"
+    );
     assert_eq!(lab.pids(), pids, "nobody was restarted");
     lab.stop().unwrap();
 }

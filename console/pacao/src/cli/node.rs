@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lisp_wire::{EidPrefix, InstanceId, MessageKind};
-use proto::Direction;
+use proto::{Direction, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,6 +17,8 @@ Examples:
   pacao ctl node telco log --refused --full          what was refused and why, field by field
   pacao ctl node telco log --follow --json           one JSON object a line, as it happens
   pacao ctl node telco capture --to telco.pcapng --seconds 30
+  pacao ctl node telco reload                        read its configuration file anew
+  pacao ctl node telco pin 10.2.0.0/16 172.16.1.1 --ttl 10m    and: unpin 10.2.0.0/16
 
 A name stands for /run/pacao/NAME.sock, or NAME.sock in pacao's part of $XDG_RUNTIME_DIR.
 Exit codes: 0 answered (nothing to show is an answer), 1 the forwarder refused, 2 it could not be asked.";
@@ -27,12 +29,12 @@ Exit codes: 0 answered (nothing to show is an answer), 1 the forwarder refused, 
 pub(crate) struct NodeArgs {
     /// The forwarder: its control socket, or the name of its site.
     pub node: PathBuf,
-    /// What to ask.
+    /// What to ask, or to have done.
     #[command(subcommand)]
     pub ask: NodeAsk,
 }
 
-/// What to ask a forwarder.
+/// What to ask of a forwarder.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeAsk {
     /// Mappings of others: locators, whether they answer, packets, time left, origin.
@@ -55,6 +57,14 @@ pub(crate) enum NodeAsk {
     Counters(CounterArgs),
     /// Control messages sent and received, in words, with what became of each.
     Log(LogArgs),
+    /// Read the configuration file anew. Keys, servers and sites count at once; one that is wrong changes nothing.
+    Reload,
+    /// An EID has just arrived at this site: it becomes the entry, the group and the Map-Servers are told.
+    Arrived(ArrivedArgs),
+    /// Put a mapping into the map cache by hand; nothing that is heard changes it until it ends.
+    Pin(PinArgs),
+    /// Take a mapping out of the map cache, whether by hand or not: the next packet asks anew.
+    Unpin(UnpinArgs),
     /// Write the node's own control messages into a pcapng file for tshark or Wireshark.
     Capture(CaptureArgs),
 }
@@ -156,6 +166,36 @@ pub(crate) struct CaptureArgs {
     /// Begin with what the node still remembers.
     #[arg(long)]
     pub past: bool,
+}
+
+/// What has arrived.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ArrivedArgs {
+    /// One of the node's own EIDs, exactly as in its configuration.
+    #[arg(value_name = "EID")]
+    pub eid: EidPrefix,
+}
+
+/// A mapping by hand.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PinArgs {
+    /// Which EIDs.
+    #[arg(value_name = "EID")]
+    pub eid: EidPrefix,
+    /// Where they are, the best first.
+    #[arg(value_name = "RLOC", required = true, num_args = 1..=32)]
+    pub rlocs: Vec<IpAddr>,
+    /// For how long, at least 1s.
+    #[arg(long, default_value = "10m", value_name = "SPAN", value_parser = Span::parse)]
+    pub ttl: Span,
+}
+
+/// What is to be forgotten.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct UnpinArgs {
+    /// Exactly as the map cache has it.
+    #[arg(value_name = "EID")]
+    pub eid: EidPrefix,
 }
 
 fn kind(text: &str) -> Result<MessageKind, String> {

@@ -1,15 +1,17 @@
-//! `pacao ctl node`: what a forwarder knows, over its control socket.
+//! `pacao ctl node`: what a forwarder knows, and what it can be told, over its control socket.
 //!
 //! | module | what it shows |
 //! |---|---|
 //! | [`tables`] | tables, fetched page by page |
 //! | [`log`] | the message log |
 //! | [`capture`], [`pcapng`] | the same messages as packets of a capture |
+//! | [`orders`] | what is to be done |
 //! | [`forwarder`] | the connection |
 
 mod capture;
 mod forwarder;
 mod log;
+mod orders;
 mod pcapng;
 mod tables;
 
@@ -44,6 +46,10 @@ fn ask(forwarder: &mut Forwarder, ask: &NodeAsk, json: bool, out: &mut impl Writ
     let (what, rows) = match ask {
         NodeAsk::Log(args) => return log::run(forwarder, args, json, out),
         NodeAsk::Capture(args) => return capture::run(forwarder, args, json, out),
+        NodeAsk::Reload => return orders::reload(forwarder, json, out),
+        NodeAsk::Arrived(args) => return orders::arrived(forwarder, *args, json, out),
+        NodeAsk::Pin(args) => return orders::pin(forwarder, args, json, out),
+        NodeAsk::Unpin(args) => return orders::unpin(forwarder, *args, json, out),
         NodeAsk::Counters(args) => return tables::counters(forwarder, *args, json, out),
         NodeAsk::MapCache(rows) => (Show::MapCache, Some(*rows)),
         NodeAsk::Registrations(rows) => (Show::Registrations, Some(*rows)),

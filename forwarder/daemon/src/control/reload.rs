@@ -21,7 +21,9 @@ impl Control {
     /// A client asks for it.
     pub(super) fn reload_for(&mut self, client: ClientId, request: u64) {
         let report = match self.reload() {
-            Ok(()) => NodeReport::Done,
+            Ok(fixed) => NodeReport::Reloaded {
+                from_next_start: fixed.into_iter().map(str::to_owned).collect(),
+            },
             Err(why) => NodeReport::Refused { why },
         };
         let frame = ReportFrame {
@@ -33,8 +35,8 @@ impl Control {
         }
     }
 
-    /// A file that is wrong changes nothing.
-    fn reload(&mut self) -> Result<(), String> {
+    /// A file that is wrong changes nothing. Returns the fields that differ and count from the next start on.
+    fn reload(&mut self) -> Result<Vec<&'static str>, String> {
         let mut config = Config::read(&self.path).map_err(|error| error.to_string())?;
         if let Some(roaming) = &self.roaming {
             // The file does not say where the node is.
@@ -48,6 +50,6 @@ impl Control {
             .inputs
             .push_back(Input::Configured(Box::new(config.node)));
         tracing::info!("configuration read anew");
-        Ok(())
+        Ok(fixed)
     }
 }
