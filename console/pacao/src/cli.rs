@@ -115,7 +115,7 @@ pub(crate) struct DemoArgs {
 /// How the console looks.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ScreenArgs {
-    /// Layout: noc, wall, accounts, compact, policy, or a file; default: by the size of the terminal.
+    /// Layout: noc, wall, accounts, compact, policy, node, or a file; default: by the size of the terminal.
     #[arg(long, value_name = "NAME|FILE")]
     pub layout: Option<String>,
 }

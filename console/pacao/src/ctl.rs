@@ -129,6 +129,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
         match &reply {
             Reply::Accepted { what } => println!("o {what}"),
             Reply::Explained { why } => print!("{}", tui::plain::why(why)),
+            Reply::Looked { .. } => println!("o seen"),
             Reply::Refused { refusal } => {
                 println!("x {}", tui::plain::refusal(refusal, crate::traffic::now()));
             }

@@ -17,6 +17,7 @@ pub(crate) mod dialog;
 mod engine;
 pub(crate) mod field;
 mod keys;
+pub(crate) mod nodelog;
 pub(crate) mod palette;
 pub(crate) mod table;
 #[cfg(test)]
@@ -68,6 +69,8 @@ pub(crate) struct App {
     /// A line of text as it is being typed.
     pub(crate) field: Option<Field>,
 
+    /// The forwarder that is looked into.
+    pub(crate) looks: nodelog::NodeLog,
     /// Commands typed, oldest first.
     history: Vec<String>,
 
@@ -215,6 +218,7 @@ impl App {
             card: None,
             dialog: None,
             field: None,
+            looks: nodelog::NodeLog::default(),
             history: Vec::new(),
             status: None,
             guide: setup.guide,
@@ -279,7 +283,7 @@ impl App {
 
     /// Whether there is a cursor on this screen; a wall has none.
     pub(crate) fn has_hands(&self) -> bool {
-        [PaneKind::Links, PaneKind::Policy]
+        [PaneKind::Links, PaneKind::Policy, PaneKind::NodeLog]
             .into_iter()
             .any(|kind| self.has_pane(kind))
     }
@@ -313,9 +317,10 @@ impl App {
 
     /// Panes that can have the focus, in reading order.
     fn focusable(&self) -> Vec<PaneKind> {
-        const CAN: [PaneKind; 5] = [
+        const CAN: [PaneKind; 6] = [
             PaneKind::Links,
             PaneKind::Policy,
+            PaneKind::NodeLog,
             PaneKind::Rlocs,
             PaneKind::Proposals,
             PaneKind::Log,
@@ -379,7 +384,7 @@ impl App {
     }
 
     fn tick(&mut self, before: Timestamp) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let mut effects = self.look();
         if self
             .status
             .as_ref()

@@ -5,14 +5,17 @@ mod accounts;
 use chrono::FixedOffset;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lisp_wire::{Priority, Rloc, Weight};
+use proto::inspect::MessageKind;
+use proto::node::{CacheLocator, CacheRow};
 use proto::policy::{BudgetRow, Damping, DrainRow, FlapRow, Gauge, ModeRow, Source, WindowRow};
 use proto::proposal::{Criterion, Reason, Receipt};
 use proto::snapshot::{HistoryPoint, LinkHistory, RttFigures};
 use proto::why::{Check, Margin, Outlook, Rung, RungKind, Why};
 use proto::{
-    Actor, Arming, Command, EngineFrame, FlapKey, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow,
-    Notice, PROTOCOL, PolicyRow, Proposal, ProposalId, ProposalState, Reply, RlocRow, Scope, Severity,
-    SiteName, SlaName, Snapshot, Span, Timestamp, UserName, VmName,
+    Actor, Arming, Command, Direction, EngineFrame, FlapKey, LinkId, LinkRow, LinkState, LogEntry, LogPage,
+    LoggedMessage, Look, MessageOutcome, Mode, NodeReport, NodeRow, Notice, PROTOCOL, Page, PolicyRow,
+    Proposal, ProposalId, ProposalState, Reply, RlocRow, Scope, Severity, SiteName, SlaName, Snapshot, Span,
+    Timestamp, UserName, VmName,
 };
 
 use crate::headless::Headless;
@@ -558,6 +561,117 @@ pub(crate) fn answer_why(console: &mut Headless, key: &str, at: Timestamp) {
     console.update(Input::frame(reply), at + Span::millis(300));
 }
 
+/// What telco's forwarder said: registrations, a replay that was refused, a Map-Request.
+pub(crate) fn messages() -> Vec<LoggedMessage> {
+    let register = "10.1.0.7/32 = 172.16.0.1 1/100 (1440 min), nonce 0x0000000000000007, key 1";
+    let accepted = || MessageOutcome::Accepted { what: None };
+    [
+        (
+            Direction::Out,
+            "172.16.9.1",
+            MessageKind::MapRegister,
+            register,
+            MessageOutcome::Sent,
+        ),
+        (
+            Direction::In,
+            "172.16.9.1",
+            MessageKind::MapNotify,
+            register,
+            accepted(),
+        ),
+        (
+            Direction::In,
+            "172.16.1.1",
+            MessageKind::MapRequest,
+            "10.1.0.7/32 for 10.2.1.1, answer to 172.16.1.1, nonce 0x00000000000000aa",
+            accepted(),
+        ),
+        (
+            Direction::In,
+            "172.16.6.6",
+            MessageKind::ChangePriority,
+            "10.1.0.7/32 = 172.16.6.6 1/100, nonce 0x0000000000000001, key 2",
+            MessageOutcome::Refused {
+                why: "control.refused.replay".to_owned(),
+            },
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(index, (direction, peer, kind, line, outcome))| LoggedMessage {
+        number: index as u64 + 1,
+        at: NOW - Span::secs(9 - 2 * index as u64),
+        direction,
+        peer: (peer.parse::<std::net::IpAddr>().unwrap(), 4342).into(),
+        local: None,
+        dscp: None,
+        kind,
+        line: line.to_owned(),
+        eids: Vec::new(),
+        nonce: None,
+        key_id: None,
+        algorithm: None,
+        outcome,
+        length: 60,
+        fields: Vec::new(),
+        bytes: String::new(),
+    })
+    .collect()
+}
+
+/// Answers what the console has just looked at: the log with these messages, the cache with one mapping.
+pub(crate) fn answer_looks(
+    console: &mut Headless,
+    effects: &[Effect],
+    messages: &[LoggedMessage],
+    at: Timestamp,
+) {
+    for effect in effects {
+        let Effect::Ask(request, Command::Look { what, .. }) = effect else {
+            continue;
+        };
+        let report = match what {
+            Look::Log { query } => NodeReport::Log(LogPage {
+                messages: messages.to_vec(),
+                next: query.after + messages.len() as u64,
+                ..LogPage::default()
+            }),
+            Look::Table { .. } => NodeReport::Page(Page {
+                page: Box::new(NodeReport::MapCache {
+                    rows: vec![mapping()],
+                }),
+                next: None,
+            }),
+        };
+        let reply = EngineFrame::Reply {
+            request: request.clone(),
+            reply: Reply::Looked {
+                report: Box::new(report),
+            },
+        };
+        console.update(Input::frame(reply), at);
+    }
+}
+
+fn mapping() -> CacheRow {
+    let cached = |address: &str, priority, up| CacheLocator {
+        locator: lisp_wire::Locator::unicast(rloc(address), Priority(priority), Weight(100)),
+        up,
+        packets: 3_912,
+        bytes: 1 << 20,
+    };
+    CacheRow {
+        eid: "10.2.1.0/24".parse().unwrap(),
+        forwarding: "encapsulate".to_owned(),
+        locators: vec![cached("172.16.1.1", 1, true), cached("172.16.1.9", 2, false)],
+        expires_in: Span::secs(82_000),
+        origin: "map-reply".to_owned(),
+        told_at: NOW,
+        in_force_at: None,
+    }
+}
+
 /// A session that has just begun: nothing was heard.
 pub(crate) fn empty() -> Snapshot {
     let mut snapshot = snapshot();
@@ -623,6 +737,8 @@ pub(crate) fn typed(key: &str) -> Input {
         "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
         "BackTab" => (KeyCode::BackTab, KeyModifiers::SHIFT),
         "Down" => (KeyCode::Down, KeyModifiers::NONE),
+        "Left" => (KeyCode::Left, KeyModifiers::NONE),
+        "Right" => (KeyCode::Right, KeyModifiers::NONE),
         "Up" => (KeyCode::Up, KeyModifiers::NONE),
         "PgDn" => (KeyCode::PageDown, KeyModifiers::NONE),
         "PgUp" => (KeyCode::PageUp, KeyModifiers::NONE),

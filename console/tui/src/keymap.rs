@@ -24,6 +24,10 @@ pub(crate) enum Intent {
     Glass,
     /// What policy allows now.
     Policy,
+    /// A forwarder from inside.
+    Node,
+    NextNode,
+    PreviousNode,
     /// Type a command.
     Palette,
     /// In the palette: the next word that fits.
@@ -137,6 +141,9 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [letter('F')] Forgive "" "forgive flaps of the row's user, so that it may be moved again";
     Screen [letter('B')] Glass "" "break the glass: approve or switch in spite of policy, with a reason";
     Screen [letter('p')] Policy "policy" "what policy allows now: budgets, flaps, drains, modes; once more: back";
+    Screen [letter('n')] Node "node" "a forwarder's messages and map cache; once more: back";
+    Screen [key(KeyCode::Right)] NextNode "" "there: the next forwarder";
+    Screen [key(KeyCode::Left)] PreviousNode "" "there: the forwarder before";
     Screen [letter(':')] Palette "command" "type a command; Tab completes, Up and Down go through earlier ones";
     Screen [letter('/')] Filter "filter" "show rows that match a regular expression; after ! hide them";
     Screen [key(KeyCode::Esc)] ClearFilter "" "show all rows again; then, back to the first pane";
@@ -196,6 +203,9 @@ pub(crate) const SCREEN_VERBS: &[(&str, Intent)] = &[
     ("forgive", Intent::Forgive),
     ("glass", Intent::Glass),
     ("policy", Intent::Policy),
+    ("node", Intent::Node),
+    ("next-node", Intent::NextNode),
+    ("previous-node", Intent::PreviousNode),
     ("command", Intent::Palette),
     ("filter", Intent::Filter),
     ("unfilter", Intent::ClearFilter),
@@ -269,9 +279,14 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
         Intent::ModePart | Intent::Drain => hands_tied(app).or_else(|| app.row_of_choice().err()),
         Intent::Forgive => hands_tied(app).or_else(|| app.flaps_of_row().err()),
         Intent::Glass => hands_tied(app).or_else(|| app.glass_of_row().err()),
-        Intent::Policy | Intent::Palette if app.live.is_none() => {
+        Intent::Policy | Intent::Node | Intent::Palette if app.live.is_none() => {
             Some("the engine has not said anything yet".to_owned())
         }
+        Intent::NextNode | Intent::PreviousNode if !app.has_pane(PaneKind::NodeLog) => Some(format!(
+            "no forwarder is looked into on this screen; {} does",
+            key_of(Intent::Node)
+        )),
+        Intent::Filter if app.has_pane(PaneKind::NodeLog) => None,
         Intent::Filter | Intent::Sort | Intent::Reverse if !app.has_pane(PaneKind::Links) => Some(format!(
             "there is no links table on this screen; {} changes the layout",
             key_of(Intent::Layout)

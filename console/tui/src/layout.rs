@@ -58,7 +58,7 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
-        #[serde(rename_all = "kebab-case")]
+        #[serde(rename_all = "lowercase")]
         pub(crate) enum $name {
             $($(#[$variant_doc])* $variant,)+
         }
@@ -91,6 +91,10 @@ words!(
         Nodes = "nodes",
         /// Budgets, flap ledger, drains, modes of parts.
         Policy = "policy",
+        /// A forwarder's control messages.
+        NodeLog = "nodelog",
+        /// A forwarder's map cache.
+        NodeCache = "nodecache",
         /// Big counters.
         Counters = "counters",
         /// Users of each data centre.
@@ -112,6 +116,8 @@ impl PaneKind {
             Self::Footer => (40, 1),
             Self::Links => (58, 4),
             Self::Policy => (60, 6),
+            Self::NodeLog => (60, 4),
+            Self::NodeCache => (60, 2),
             Self::Rlocs => (34, 4),
             Self::Proposals => (36, 2),
             Self::Log => (30, 2),
@@ -172,7 +178,7 @@ pub enum Arrangement {
 }
 
 impl Arrangement {
-    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `accounts`, `compact`, `policy`), or the path of a layout file.
+    /// Reads `auto`, the name of a built-in layout (`noc`, `wall`, `accounts`, `compact`, `policy`, `node`), or the path of a layout file.
     pub fn parse(text: &str) -> Result<Self, Vec<Finding>> {
         if text == "auto" {
             return Ok(Self::Auto);
@@ -216,7 +222,7 @@ impl fmt::Display for Finding {
 pub fn load(path: &Path) -> Result<Layout, Vec<Finding>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("{error}; built-in layouts are noc, wall, accounts, compact and policy");
+        let message = format!("{error}; built-in layouts are noc, wall, accounts, compact, policy and node");
         vec![Finding {
             file: file.clone(),
             line: 0,
@@ -233,7 +239,7 @@ pub fn check(path: &Path) -> Vec<Finding> {
     load(path).err().unwrap_or_default()
 }
 
-/// The layouts every console has: `noc`, `wall`, `accounts`, `compact`, `policy`. A test reads all of them.
+/// The layouts every console has: `noc`, `wall`, `accounts`, `compact`, `policy`, `node`. A test reads all of them.
 pub(crate) fn built_in() -> Vec<Layout> {
     BUILT_IN
         .iter()
@@ -241,12 +247,13 @@ pub(crate) fn built_in() -> Vec<Layout> {
         .collect()
 }
 
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("noc.yaml", include_str!("../../../layouts/noc.yaml")),
     ("wall.yaml", include_str!("../../../layouts/wall.yaml")),
     ("accounts.yaml", include_str!("../../../layouts/accounts.yaml")),
     ("compact.yaml", include_str!("../../../layouts/compact.yaml")),
     ("policy.yaml", include_str!("../../../layouts/policy.yaml")),
+    ("node.yaml", include_str!("../../../layouts/node.yaml")),
 ];
 
 impl Layout {

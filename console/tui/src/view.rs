@@ -18,6 +18,8 @@ mod help;
 mod links;
 mod load;
 mod log;
+mod nodecache;
+mod nodelog;
 mod nodes;
 mod policy;
 mod proposals;
@@ -97,6 +99,16 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
             let props = policy::props(app);
             set_off(&props.title());
             policy::draw(frame, inside, &props, &mut scroll.policy);
+        }
+        PaneKind::NodeLog => {
+            let props = nodelog::props(app);
+            set_off(&props.title());
+            nodelog::draw(frame, inside, &props);
+        }
+        PaneKind::NodeCache => {
+            let props = nodecache::props(app);
+            set_off(&props.title());
+            nodecache::draw(frame, inside, &props);
         }
         PaneKind::Counters => {
             set_off(&chrome::Title::of("Counters"));

@@ -36,6 +36,18 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// A command must be taken within this.
 const WRITING: Duration = Duration::from_secs(2);
 
+/// Requests from this number on are looks: numbered apart, so that their answers find who asked.
+const LOOKS: u64 = 1 << 40;
+
+/// What the shell wants of a forwarder.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Carry this out; what comes of it is told by reports.
+    Do(NodeCommand),
+    /// Show something to a person. The answer comes back with the number.
+    Look(u64, NodeCommand),
+}
+
 /// Where a forwarder is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -205,6 +217,16 @@ impl Link<'_> {
                 Ok(Err(error)) => return error.into(),
                 Err(_) => return LinkError::Silent,
             };
+            if let Some(number) = frame.reply_to.and_then(|request| request.checked_sub(LOOKS)) {
+                let seen = Arrival::Seen {
+                    number,
+                    report: Box::new(frame.report),
+                };
+                if self.arrivals.send(seen).await.is_err() {
+                    return LinkError::EngineGone;
+                }
+                continue;
+            }
             if let NodeReport::Refused { why } = &frame.report {
                 tracing::warn!(site = %self.site, request = frame.reply_to, why, "forwarder refused a command");
             }
@@ -226,13 +248,14 @@ impl Link<'_> {
 /// Sends commands, and heartbeats between them.
 async fn speak(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
-    mut commands: mpsc::Receiver<NodeCommand>,
+    mut orders: mpsc::Receiver<Order>,
 ) -> LinkError {
-    for request in 1.. {
-        let command = match timeout(HEARTBEAT, commands.recv()).await {
-            Ok(Some(command)) => command,
+    for count in 1.. {
+        let (request, command) = match timeout(HEARTBEAT, orders.recv()).await {
+            Ok(Some(Order::Do(command))) => (count, command),
+            Ok(Some(Order::Look(number, command))) => (LOOKS + number, command),
             Ok(None) => return LinkError::Dropped,
-            Err(_) => NodeCommand::Show { what: Show::Counters },
+            Err(_) => (count, NodeCommand::Show { what: Show::Counters }),
         };
         let line = match frames::line(&NodeFrame { request, command }) {
             Ok(line) => line,

@@ -11,6 +11,7 @@
 
 mod consoles;
 mod journal;
+mod looks;
 mod run;
 
 use std::net::SocketAddr;
@@ -18,14 +19,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pacao_core::{Config, Engine, Input};
-use proto::{EngineFrame, NodeCommand, SiteName, Timestamp};
+use proto::{EngineFrame, NodeReport, SiteName, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::attachment::{ASKS, Ask, Attachment, FRAMES};
 use crate::clock::Clock;
 use crate::console_link::{self, ConsoleLinkError, Endpoint};
-use crate::node_link::{self, Address, Peer};
+use crate::node_link::{self, Address, Order, Peer};
 use crate::paths::StateDir;
 use crate::record::{Header, RecordError};
 use crate::recorder::{Recorder, resume};
@@ -88,8 +89,10 @@ pub(crate) enum Arrival {
     /// A forwarder's connection stands; commands go in here, and the connection ends when this is dropped.
     NodeUp {
         site: SiteName,
-        commands: mpsc::Sender<NodeCommand>,
+        commands: mpsc::Sender<Order>,
     },
+    /// What a person looked at.
+    Seen { number: u64, report: Box<NodeReport> },
     /// A console wants in.
     Attach {
         frames: mpsc::Sender<EngineFrame>,

@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::inspect::{Cursor, LogQuery};
+use crate::node::Show;
 use crate::policy::Hold;
 use crate::qoe::{Score, Session};
 use crate::why::Why;
-use crate::{ActionClass, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, UserName, VmName};
+use crate::{
+    ActionClass, Disarmed, FlapKey, Mode, NodeReport, ProposalId, Scope, SiteName, Span, UserName, VmName,
+};
 
 /// Chosen by the asker; the same id asked twice gets the same reply and is carried out once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,12 +116,40 @@ pub enum Command {
         /// In words; empty is nothing.
         note: String,
     },
+    /// Look into a forwarder. Nothing changes by it, nothing is recorded, and it is answered anew each time.
+    Look {
+        /// Which.
+        site: SiteName,
+        /// At what.
+        what: Look,
+    },
     /// Carry out a switch or an approval in spite of rules, windows and budgets. The reason goes on the record.
     BreakGlass {
         /// Why; not empty.
         reason: String,
         /// [`Command::Switch`] or [`Command::Decide`].
         ask: Box<Command>,
+    },
+}
+
+/// What is looked at in a forwarder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "look")]
+pub enum Look {
+    /// Its message log. Bytes are refused: MACs are among them.
+    Log {
+        /// Which messages.
+        query: LogQuery,
+    },
+    /// A part of a table.
+    Table {
+        /// Which.
+        table: Show,
+        /// Where to go on.
+        #[serde(default)]
+        after: Option<Cursor>,
+        /// At most so many rows.
+        most: u32,
     },
 }
 
@@ -144,6 +176,11 @@ pub enum Reply {
     Explained {
         /// Every condition, and what else could be done.
         why: Box<Why>,
+    },
+    /// The answer to [`Command::Look`].
+    Looked {
+        /// As the forwarder said it.
+        report: Box<NodeReport>,
     },
     /// Refused; nothing changed.
     Refused {

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use lisp_wire::MessageKind;
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{Algorithm, EidPrefix, Field, InstanceId, MessageKind, Rloc};
+use lisp_wire::{Algorithm, EidPrefix, Field, InstanceId, Rloc};
 use serde::{Deserialize, Serialize};
 
 use crate::{NodeReport, Span, Timestamp};

@@ -33,7 +33,7 @@ pub mod why;
 
 pub use autonomy::{ActionClass, AutonomyRow};
 pub use availability::{AvailabilityReport, AvailabilityRow};
-pub use command::{Actor, Command, Refusal, Reply, RequestId, Verdict};
+pub use command::{Actor, Command, Look, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
 pub use inspect::{
     Cursor, Direction, LogDetail, LogFilter, LogPage, LogQuery, LoggedMessage, MessageOutcome, Page,

@@ -37,11 +37,16 @@ impl App {
             }
             EngineFrame::Notices { notices } => self.notices(notices),
             EngineFrame::Reply { request, reply } => {
+                let reply = match self.seen(&request, reply) {
+                    Ok(effects) => return effects,
+                    Err(reply) => reply,
+                };
                 if let Some(card) = self.card.as_mut().filter(|card| card.request == request) {
                     card.answer = match reply {
                         Reply::Explained { why } => Answer::Told(why),
                         Reply::Refused { refusal } => Answer::Refused(refusal.to_string()),
                         Reply::Accepted { what } => Answer::Refused(what),
+                        Reply::Looked { .. } => return Vec::new(),
                     };
                     return vec![Effect::Draw];
                 }
@@ -51,6 +56,7 @@ impl App {
                 };
                 match reply {
                     Reply::Accepted { what } => self.say(Severity::Info, what),
+                    Reply::Looked { .. } => Vec::new(),
                     Reply::Explained { why } => self.say(Severity::Info, crate::plain::binding(&why)),
                     Reply::Refused { refusal } => {
                         let why = crate::plain::refusal(&refusal, self.live_now());
@@ -113,6 +119,7 @@ impl App {
         if let Some(dialog) = &mut self.dialog {
             dialog.close_off("the engine is lost".to_owned());
         }
+        self.look_no_more();
         if let Some(card) = &mut self.card
             && card.answer == Answer::Waiting
         {

@@ -6,6 +6,7 @@ use proto::{Command, Severity};
 use super::App;
 use super::choice::GlassOf;
 use super::dialog::Dialog;
+use super::nodelog::filter_words;
 use super::palette::{Known, Order, candidates, completed, parse};
 use super::table::Filter;
 use crate::Effect;
@@ -65,6 +66,15 @@ impl App {
     pub(super) fn type_command(&mut self) {
         self.field = Some(Field {
             text: String::new(),
+            of: FieldOf::Command(Typing::default()),
+        });
+    }
+
+    /// Filters of the message log are words, so they are typed as a command.
+    pub(super) fn type_log_filter(&mut self) {
+        let words = filter_words(&self.looks.filter);
+        self.field = Some(Field {
+            text: format!("log {words}"),
             of: FieldOf::Command(Typing::default()),
         });
     }
@@ -176,6 +186,14 @@ impl App {
                 self.rebuild();
                 Ok(self.say(Severity::Info, format!("sorted by {}", by.word())))
             }
+            Order::Log(filter) => {
+                self.filter_log(filter);
+                Ok(self.go_to("node"))
+            }
+            Order::Node(site) => {
+                self.look_into(site);
+                Ok(self.go_to("node"))
+            }
             Order::Layout(name) => Ok(self.visit(&name)),
             Order::Command(command) => {
                 let tied = match command {
@@ -188,6 +206,15 @@ impl App {
                 self.dialog = Some(self.question(&command)?);
                 Ok(vec![Effect::Draw])
             }
+        }
+    }
+
+    /// To a layout, unless it is there.
+    fn go_to(&mut self, name: &str) -> Vec<Effect> {
+        if self.layout().is_some_and(|layout| layout.name == name) {
+            vec![Effect::Draw]
+        } else {
+            self.visit(name)
         }
     }
 
@@ -231,7 +258,9 @@ impl App {
                     "it has no flaps: there is nothing to forgive",
                 )
             }
-            Command::Why { .. } => return Err("a question is asked by itself".to_owned()),
+            Command::Why { .. } | Command::Look { .. } => {
+                return Err("a question is asked by itself".to_owned());
+            }
             Command::PinClass { .. } | Command::ForgiveClass { .. } => {
                 return Err("this is done by `pacao ctl autonomy`".to_owned());
             }

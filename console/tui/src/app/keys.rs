@@ -12,7 +12,7 @@ use crate::layout::PaneKind;
 use crate::{Effect, Ending};
 
 /// Layouts with a key of their own; the key for the next layout passes them by.
-const VISITED: [&str; 1] = ["policy"];
+const VISITED: [&str; 2] = ["policy", "node"];
 
 impl App {
     pub(super) fn key(&mut self, key: &KeyEvent) -> Vec<Effect> {
@@ -104,6 +104,9 @@ impl App {
                 }
             }
             Intent::Palette => self.type_command(),
+            Intent::Node => return self.visit("node"),
+            Intent::NextNode => self.look_further(1),
+            Intent::PreviousNode => self.look_further(-1),
             Intent::Policy => return self.visit("policy"),
             Intent::Up => self.scroll(Movement::Up(1)),
             Intent::Down => self.scroll(Movement::Down(1)),
@@ -113,6 +116,7 @@ impl App {
             Intent::Last => self.scroll(Movement::Last),
             Intent::FocusNext => self.focus(1),
             Intent::FocusPrevious => self.focus(-1),
+            Intent::Filter if self.has_pane(PaneKind::NodeLog) => self.type_log_filter(),
             Intent::Filter => self.type_filter(),
             Intent::ClearFilter if self.table.filter.text().is_empty() => self.home(),
             Intent::ClearFilter => self.filter(Filter::All),
@@ -306,6 +310,17 @@ impl App {
             PaneKind::Log => {
                 let last = self.shown().map_or(0, |world| world.log.len().saturating_sub(1));
                 self.log_back = movement.from(self.log_back, last);
+            }
+            PaneKind::NodeLog => {
+                let last = self.looks.messages.len().saturating_sub(1);
+                // Newest last: up is back.
+                let movement = match movement {
+                    Movement::Up(by) => Movement::Down(by),
+                    Movement::Down(by) => Movement::Up(by),
+                    Movement::First => Movement::Last,
+                    Movement::Last => Movement::First,
+                };
+                self.looks.back = movement.from(self.looks.back, last);
             }
             PaneKind::Policy => {
                 let items = self.policy_items();

@@ -1,17 +1,19 @@
 //! The command palette: a line of words becomes what a key would have done, with its arguments. What changes anything opens
 //! the same question as the key does, with *Cancel* first, so neither a pasted line nor a fat finger does anything by itself.
 
+use proto::inspect::{LogFilter, MessageKind};
 use proto::policy::DrainRow;
 use proto::{
     Command, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, TenantName, UserName, Verdict, VmName,
 };
 
+use super::nodelog::log_filter;
 use super::table::Sort;
 use super::world::World;
 use crate::keymap::{Intent, SCREEN_VERBS};
 
 /// Verbs that have words of their own besides those of the keys, and how they are written.
-const USAGE: [(&str, &str); 17] = [
+const USAGE: [(&str, &str); 19] = [
     ("approve", "approve NUMBER"),
     ("reject", "reject NUMBER"),
     ("why", "why USER [VM] [DC]"),
@@ -32,6 +34,11 @@ const USAGE: [(&str, &str); 17] = [
     ("filter", "filter REGEX"),
     ("sort", "sort COLUMN"),
     ("layout", "layout NAME"),
+    ("node", "node [DC]"),
+    (
+        "log",
+        "log [peer ADDRESS] [eid PREFIX] [type TYPE,TYPE] [in|out] [refused]",
+    ),
     ("policy", "policy"),
     ("help", "help"),
     ("quit", "quit"),
@@ -52,6 +59,10 @@ pub(crate) enum Order {
     Filter(String),
     Sort(Sort),
     Layout(String),
+    /// Which of a forwarder's messages are shown.
+    Log(LogFilter),
+    /// Which forwarder is looked into.
+    Node(SiteName),
 }
 
 /// What lines are read against.
@@ -77,6 +88,11 @@ pub(crate) fn parse(line: &str, known: Known<'_>) -> Result<Order, String> {
         "filter" => Ok(Order::Filter(args.join(" "))),
         "sort" => column(args, verb).map(Order::Sort),
         "layout" => layout(args, known),
+        "log" => log_filter(args).map(Order::Log),
+        "node" => match args {
+            [name] => dc(name, known.world).map(Order::Node),
+            _ => Err(usage("node")),
+        },
         "glass" => glass(args, known).map(Order::Command),
         "approve" | "reject" | "switch" | "disarm" | "arm" | "mode" | "drain" | "undrain" | "forgive" => {
             command(verb, args, known).map(Order::Command)
@@ -373,7 +389,13 @@ fn expected(words: &[&str], known: Known<'_>) -> Vec<String> {
         ["mode"] => plain(&["observe", "recommend", "auto", "inherit"]),
         ["mode", _] => plain(&["user", "vm", "dc", "tenant"]),
         ["mode", _, "vm"] => vms(world).iter().map(ToString::to_string).collect(),
-        ["mode", _, "dc"] | ["drain"] => dcs(),
+        ["mode", _, "dc"] | ["drain" | "node"] => dcs(),
+        ["log", .., "type"] => MessageKind::ALL
+            .iter()
+            .map(|kind| kind.name().to_owned())
+            .collect(),
+        ["log", .., "peer" | "eid"] => Vec::new(),
+        ["log", ..] => plain(&["peer", "eid", "type", "in", "out", "refused", "all"]),
         ["undrain"] => {
             let drained = |drain: &DrainRow| drain.dc.to_string();
             world.policy.drains.iter().map(drained).collect()

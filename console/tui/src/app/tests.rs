@@ -7,6 +7,7 @@ use crate::headless::Headless;
 
 mod decisions;
 mod engine;
+mod nodelog;
 mod palette;
 mod policy;
 mod rows;

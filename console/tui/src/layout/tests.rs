@@ -16,7 +16,7 @@ const HEAD: &str = "version: 1\nname: try\nmin: 100x30\n";
 #[test]
 fn all_built_in_layouts_can_be_used() {
     let names: Vec<String> = built_in().into_iter().map(|layout| layout.name).collect();
-    assert_eq!(names, ["noc", "wall", "accounts", "compact", "policy"]);
+    assert_eq!(names, ["noc", "wall", "accounts", "compact", "policy", "node"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_missing_file_tells_what_is_built_in() {
     assert!(
         found[0]
             .to_string()
-            .ends_with("built-in layouts are noc, wall, accounts, compact and policy"),
+            .ends_with("built-in layouts are noc, wall, accounts, compact, policy and node"),
         "{}",
         found[0]
     );

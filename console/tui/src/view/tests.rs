@@ -4,7 +4,8 @@ use proto::{Mode, Span, Timestamp};
 use ratatui::style::{Color, Modifier};
 
 use crate::fixture::{
-    NOW, ana, answer_why, blank, console, console_with, empty, options, policy, press, snapshot, typed, zone,
+    NOW, ana, answer_looks, answer_why, blank, console, console_with, empty, messages, options, policy,
+    press, snapshot, typed, zone,
 };
 use crate::headless::Headless;
 use crate::{Colour, Glyphs, Input};
@@ -93,6 +94,9 @@ screen!(
     palette_trouble_80x24,
     with_policy(": d r a n Enter", "compact", (80, 24))
 );
+screen!(node_80x24, looked((80, 24)));
+screen!(node_160x50, looked((160, 50)));
+screen!(node_waiting_80x24, after("n", "compact", (80, 24)));
 screen!(why_80x24, explained("", (80, 24)));
 screen!(why_scrolled_80x24, explained("PgDn", (80, 24)));
 screen!(why_160x50, explained("", (160, 50)));
@@ -161,6 +165,15 @@ fn disarmed(keys: &str, size: (u16, u16)) -> Headless {
     console
 }
 
+/// A console that looked into a forwarder.
+fn looked(size: (u16, u16)) -> Headless {
+    let mut console = after("n Right", "auto", size);
+    let at = NOW + Span::secs(1);
+    let effects = console.update(Input::Tick, at);
+    answer_looks(&mut console, &effects, &messages(), at);
+    console
+}
+
 /// A console that asked why and was told, after these keys.
 fn explained(keys: &str, size: (u16, u16)) -> Headless {
     let mut console = console("auto", size);
@@ -180,6 +193,7 @@ fn states() -> Vec<(&'static str, Headless)> {
         "d",
         "p",
         ": s w",
+        "n",
         "q",
         "?",
         "/ (",

@@ -88,6 +88,9 @@ impl Engine {
             Command::Why { .. } => Err(Refusal::NotSo {
                 why: "a question is asked by itself".to_owned(),
             }),
+            Command::Look { .. } => Err(Refusal::NotSo {
+                why: "only the forwarder itself can be looked into".to_owned(),
+            }),
             Command::BreakGlass { reason, ask } => self.break_glass(&reason, *ask, by, done),
         }
     }

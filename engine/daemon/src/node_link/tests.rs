@@ -37,7 +37,7 @@ impl Bench {
     }
 
     /// The link's next connection, greeted.
-    async fn greeted(&mut self) -> (UnixStream, mpsc::Sender<NodeCommand>) {
+    async fn greeted(&mut self) -> (UnixStream, mpsc::Sender<Order>) {
         let (mut stream, _) = self.listener.accept().await.unwrap();
         stream.write_all(&hello("north")).await.unwrap();
         let Some(Arrival::NodeUp { commands, .. }) = self.inbox.recv().await else {
@@ -181,9 +181,9 @@ async fn the_core_hears_only_of_forwarders_that_greet_under_their_name() {
 async fn commands_are_numbered_and_a_shell_that_drops_them_ends_the_connection() {
     let mut bench = Bench::new(8);
     let (stream, commands) = bench.greeted().await;
-    commands.send(NodeCommand::Subscribe).await.unwrap();
+    commands.send(Order::Do(NodeCommand::Subscribe)).await.unwrap();
     commands
-        .send(NodeCommand::Probe { targets: Vec::new() })
+        .send(Order::Do(NodeCommand::Probe { targets: Vec::new() }))
         .await
         .unwrap();
     let mut lines = BufReader::new(stream).lines();

@@ -15,9 +15,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::consoles::{ConsoleId, Consoles};
 use super::journal::Journal;
+use super::looks::{self, Looks};
 use super::{Arrival, EngineError, Opened};
 use crate::attachment::Ask;
 use crate::clock::Clock;
+use crate::node_link::Order;
 
 /// A deadline that stays in the past must not spin the task.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
@@ -43,7 +45,8 @@ pub(super) struct Shell {
     guests: JoinSet<()>,
     /// Who waits for which reply.
     askers: BTreeMap<RequestId, Vec<ConsoleId>>,
-    nodes: BTreeMap<SiteName, mpsc::Sender<NodeCommand>>,
+    nodes: BTreeMap<SiteName, mpsc::Sender<Order>>,
+    looks: Looks,
     remarks: VecDeque<LogEntry>,
     ticked_at: Instant,
     tasks: JoinSet<&'static str>,
@@ -80,6 +83,7 @@ impl Shell {
             guests: JoinSet::new(),
             askers: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            looks: Looks::default(),
             remarks,
             ticked_at: Instant::now(),
             tasks,
@@ -126,6 +130,8 @@ impl Shell {
             Arrival::Input(input) => {
                 if let Input::NodeDown { site, why } = &input {
                     self.nodes.remove(site);
+                    let lost = self.looks.lost(site);
+                    self.answer(lost);
                     tracing::warn!(%site, why, "forwarder lost");
                 }
                 self.take(input).await;
@@ -140,10 +146,28 @@ impl Shell {
                 let console = self.consoles.attach(frames, snapshot);
                 self.guests.spawn(forward(asks, console, self.arrivals.clone()));
             }
+            Arrival::Seen { number, report } => {
+                let seen = self.looks.seen(number, *report);
+                self.answer(seen);
+            }
+            Arrival::Ask {
+                console,
+                ask: (request, command @ Command::Look { .. }, _),
+            } => {
+                let refused = self.looks.ask((console, request), command, &self.nodes);
+                self.answer(refused);
+            }
             Arrival::Ask {
                 console,
                 ask: (request, command, by),
             } => self.ask(console, request, command, by).await,
+        }
+    }
+
+    /// What people looked at, to them.
+    fn answer(&mut self, answers: impl IntoIterator<Item = looks::Answer>) {
+        for (console, request, reply) in answers {
+            self.consoles.reply(console, request, reply);
         }
     }
 
@@ -218,7 +242,7 @@ impl Shell {
         let Some(commands) = self.nodes.get(site) else {
             return;
         };
-        if let Err(TrySendError::Full(_)) = commands.try_send(command) {
+        if let Err(TrySendError::Full(_)) = commands.try_send(Order::Do(command)) {
             // Dropping the sender ends the connection; NodeDown follows and the core starts over with this forwarder.
             tracing::warn!(%site, "forwarder takes no commands; connection dropped");
             self.nodes.remove(site);

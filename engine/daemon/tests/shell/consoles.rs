@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use engine::EngineHandle;
 use engine::console_link::{ConnectError, ConsoleLinkError, Token, connect};
 use futures_util::{SinkExt, StreamExt};
-use proto::{ClientFrame, Command, EngineFrame, Mode, PROTOCOL, Reply};
+use proto::{
+    ClientFrame, Command, EngineFrame, LogDetail, LogQuery, Look, Mode, NodeReport, PROTOCOL, Reply, SiteName,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -248,4 +250,41 @@ async fn a_slow_console_gets_a_snapshot_in_place_of_what_it_missed_and_every_rep
     };
     assert_eq!(last.mode, Mode::Observe, "all that was missed is in it");
     assert_eq!(replies, 1, "the reply came before the snapshot that was owed");
+}
+
+/// What is looked at comes from the forwarder, reaches who asked, and is on no record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_looks_into_a_forwarder_through_the_engine() {
+    let bench = Bench::new(Mode::Recommend);
+    let engine = serving(&bench).await;
+    until_measured(&engine).await;
+    let (mut console, _connection) = connect(&url(&engine), &token(&engine), "ada").await.unwrap();
+    first_snapshot(&mut console).await;
+    let look = |site: &str, query| Command::Look {
+        site: SiteName::new(site).unwrap(),
+        what: Look::Log { query },
+    };
+    let after = |after, detail| LogQuery {
+        after,
+        detail,
+        ..LogQuery::default()
+    };
+    for (request, at) in [("1", 0), ("2", 35)] {
+        let reply = ask(&mut console, request, look("north", after(at, LogDetail::Line))).await;
+        let Reply::Looked { report } = reply else {
+            panic!("{reply:?}")
+        };
+        assert!(matches!(*report, NodeReport::Log(page) if page.next == at + 7));
+    }
+    let refused = |reply: &Reply| match reply {
+        Reply::Refused { refusal } => refusal.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let told = ask(&mut console, "3", look("north", after(0, LogDetail::Bytes))).await;
+    assert!(refused(&told).contains("bytes hold MACs"), "{told:?}");
+    let told = ask(&mut console, "4", look("nowhere", after(0, LogDetail::Line))).await;
+    assert!(refused(&told).contains("connected: north, south"), "{told:?}");
+    engine.shutdown().await.unwrap();
+    let record = std::fs::read_to_string(bench.paths().record()).unwrap();
+    assert!(!record.contains("\"look\""));
 }
