@@ -1,6 +1,7 @@
 //! Links down, forwarders dead, users that do not answer, silence.
 
-use proto::{LinkState, Mode, ProposalState, Verdict};
+use proptest::prelude::*;
+use proto::{LinkState, Mode, ProposalState, Refusal, Reply, Verdict};
 
 use crate::world::{World, table_5_1};
 
@@ -149,6 +150,111 @@ fn a_switch_never_goes_to_a_link_that_is_down_or_stale() {
             .collect::<Vec<_>>(),
         ["lip6"]
     );
+}
+
+#[test]
+fn stale_figures_are_no_reason_to_move() {
+    let mut world = World::new(Mode::Auto);
+    world.stress(("paris", "telco"), 400.0, (26.0, 9999.0));
+    world.run_to(30.0);
+    // The slot would end at 36 s; by then the last figure is six seconds old.
+    world.mute.insert("telco".to_owned());
+    world.run_to(200.0);
+    assert!(world.is_connected("telco"));
+    assert_eq!(world.row("paris", "telco").state, LinkState::Stale);
+    assert!(world.proposals().is_empty() && world.switches().is_empty());
+    // Heard of again, it is broken still, and left one whole slot later.
+    world.mute.clear();
+    world.run_to(209.0);
+    assert!(world.switches().is_empty());
+    world.run_to(213.0);
+    assert_eq!(world.switches().len(), 1);
+}
+
+#[test]
+fn stale_figures_are_no_place_to_go_neither_for_the_engine_nor_by_hand() {
+    let mut world = World::new(Mode::Auto);
+    world.run_to(20.0);
+    // The best entry by far, as last heard.
+    world.mute.insert("marilyn".to_owned());
+    world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
+    world.run_to(29.0);
+    assert_eq!(world.row("paris", "marilyn").state, LinkState::Stale);
+    let by_hand = world.switch("paris", "marilyn");
+    assert!(
+        matches!(
+            by_hand,
+            Reply::Refused {
+                refusal: Refusal::Unusable { .. }
+            }
+        ),
+        "{by_hand:?}"
+    );
+    world.run_to(60.0);
+    let to: Vec<String> = world.switches().into_iter().map(|(_, to)| to).collect();
+    assert_eq!(to, ["lip6"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whenever and for however long forwarders fall silent while levels break and links die.
+    #[test]
+    fn nobody_is_ever_moved_to_where_nothing_was_heard_from_within_the_limit(
+        silences in prop::collection::vec(
+            (prop::sample::select(vec!["telco", "marilyn", "lip6"]), any::<bool>(), 0.2..9.0_f64),
+            1..30,
+        ),
+        dead in prop::sample::select(vec!["telco", "marilyn", "lip6"]),
+    ) {
+        let mut world = World::new(Mode::Auto);
+        world.wan = Box::new(move |dc, user, at| {
+            let wave = ((at / 23.0) as u64 + dc.len() as u64) % 3;
+            let lost = dc == dead && (60.0..90.0).contains(&at);
+            (!lost).then(|| table_5_1(dc, user) + if wave == 0 { 200.0 } else { 0.0 })
+        });
+        world.run_to(15.0);
+        let stale_after = world.engine.config().policy.stale_after;
+        let mut at = 15.0;
+        for (site, mute, after) in silences {
+            if mute {
+                world.mute.insert(site.to_owned());
+            } else {
+                world.mute.remove(site);
+            }
+            at += after;
+            // In steps, so that what was heard is known of the moment of each telling.
+            let mut step = World::seconds(world.now);
+            while step < at {
+                let seen = world.effects.len();
+                step += 0.1;
+                world.run_to(step);
+                let told = &world.effects[seen..];
+                let to: Vec<_> = told.iter().filter_map(|(_, effect)| opened(effect)).collect();
+                for (user, to) in to {
+                    let heard = world.row(&user, &to).heard_at.unwrap();
+                    let latest = heard + stale_after + proto::Span::millis(100);
+                    prop_assert!(world.now <= latest, "{to} {heard:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Whom a proposal that is opened or carried out leads where.
+fn opened(effect: &pacao_core::Effect) -> Option<(String, String)> {
+    match effect {
+        pacao_core::Effect::Notify {
+            notice: proto::Notice::Proposal { proposal },
+        } if matches!(
+            proposal.state,
+            ProposalState::Open | ProposalState::Executing { .. }
+        ) =>
+        {
+            Some((proposal.user.to_string(), proposal.to.to_string()))
+        }
+        _ => None,
+    }
 }
 
 #[test]

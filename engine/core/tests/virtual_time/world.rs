@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) answering: bool,
     /// Forwarders tell probes that are out for this long to be overdue; `None`: they are of an older version.
     pub(crate) overdue_after: Option<Span>,
+    /// Forwarders that are connected and report nothing.
+    pub(crate) mute: BTreeSet<String>,
     /// What users hold: by their locator.
     pub(crate) held: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) inputs: Vec<(Timestamp, Input)>,
@@ -151,6 +153,7 @@ impl World {
             wan: Box::new(|dc, user, _| Some(table_5_1(dc, user))),
             answering: true,
             overdue_after: None,
+            mute: BTreeSet::new(),
             held: BTreeMap::new(),
             inputs: Vec::new(),
             effects: Vec::new(),
@@ -468,7 +471,7 @@ impl World {
                     _ => String::new(),
                 };
                 // What a forwarder would tell while nobody listens is lost.
-                if self.connected.contains(&from) {
+                if self.connected.contains(&from) && !self.mute.contains(&from) {
                     self.give(input);
                 }
             }
