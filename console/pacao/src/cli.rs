@@ -550,12 +550,24 @@ pub(crate) struct AssignArgs {
     /// Then also change a little, with a price on moves: a handover, latencies, a failed site.
     #[arg(long)]
     pub online: bool,
+    /// Then also several paths for each user, (6.1)-(6.2): T_u by the latency averaged over them, or by the worst one used.
+    #[arg(long, value_name = "READING")]
+    pub multipath: Option<AssignReading>,
     /// Write each country and its plan here, REGIME.json, as tests/judge/verify.py and level.py read them.
     #[arg(long, value_name = "DIR")]
     pub write: Option<PathBuf>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What T_u of a user with several paths is defined on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AssignReading {
+    /// The latency averaged over the shares: a path in time makes up for one that is late.
+    Averaged,
+    /// The worst path that carries anything.
+    Worst,
 }
 
 /// How hard it is to place everybody in time.

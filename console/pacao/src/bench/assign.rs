@@ -4,6 +4,7 @@
 #[path = "../../../../engine/core/benches/assign/instance.rs"]
 mod instance;
 mod online;
+mod paths;
 #[path = "../../../../engine/core/benches/assign/written.rs"]
 mod written;
 
@@ -59,6 +60,10 @@ pub(crate) fn run(args: &AssignArgs) -> anyhow::Result<bool> {
             let country = written::written(solver.problem(), &solver.plan());
             let text = serde_json::to_vec(&country)?;
             std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        if let Some(reading) = args.multipath {
+            let seconds = args.budget.unwrap_or(COUNTRY.seconds);
+            paths::run(regime.name, &solver, (reading, seconds), &mut checks)?;
         }
         if args.online {
             online::run(regime.name, solver, &mut checks)?;

@@ -20,6 +20,7 @@
 //! | `tree` | the bound of all plans: parted by loads where prices cannot choose |
 //! | `bundle` | which prices to try next, and a plan in outline |
 //! | `solver` | search and proof in turn; changes while it runs |
+//! | `shared` | several paths for each user, (6.1)-(6.2) |
 //! | `plan` | what comes out |
 
 mod bundle;
@@ -32,11 +33,13 @@ mod placement;
 mod plan;
 mod problem;
 mod ruin;
+mod shared;
 mod solver;
 mod tree;
 
 pub use plan::{Badge, LeftOut, Plan};
 pub use problem::{Area, LoadLatency, Problem, ProblemError, Site, UNREACHABLE};
+pub use shared::{HUNDRED, Shares, share};
 pub use solver::Solver;
 
 /// Places everybody and proves how good that is, until the gap of F is at most `gap` or `stop` says so.

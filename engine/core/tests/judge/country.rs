@@ -1,9 +1,9 @@
 //! (5.4)-(5.9): plans against the level form solved by HiGHS, and figures against a verifier.
 
 #[path = "../../benches/assign/instance.rs"]
-mod instance;
+pub(crate) mod instance;
 #[path = "../../benches/assign/written.rs"]
-mod written;
+pub(crate) mod written;
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pacao_core::optimizer::group::{Solver, solve};
 use crate::python::ask;
 
 /// Lets so many questions pass before it says stop.
-fn after(mut questions: u32) -> impl FnMut() -> bool {
+pub(crate) fn after(mut questions: u32) -> impl FnMut() -> bool {
     move || {
         questions = questions.saturating_sub(1);
         questions == 0

@@ -4,4 +4,5 @@
 
 mod country;
 mod entry;
+mod paths;
 mod python;

@@ -358,6 +358,18 @@ impl Problem {
         problem
     }
 
+    /// The same, with sites as fast as with one user less: no load between two whole numbers is faster.
+    pub(super) fn lighter(&self) -> Self {
+        let mut problem = self.clone();
+        for delays in &mut problem.delay {
+            delays.rotate_right(1);
+            if let [first, next, ..] = &mut delays[..] {
+                *first = *next;
+            }
+        }
+        problem
+    }
+
     pub(super) fn set_users(&mut self, area: usize, users: u32) -> Result<(), ProblemError> {
         know("area", area, self.areas.len())?;
         let before = std::mem::replace(&mut self.areas[area].users, users);

@@ -41,6 +41,29 @@ impl Solver {
         }
     }
 
+    /// With everybody placed already.
+    pub(super) fn of(problem: Problem, placement: Placement) -> Self {
+        Self {
+            placement,
+            ..Self::new(problem)
+        }
+    }
+
+    /// Counts x_jd, with a column of those left out.
+    pub(super) fn counts(&self) -> &[u32] {
+        self.placement.counts()
+    }
+
+    /// The prices that prove most of all plans together, [`FINE`](super::dual::FINE) fractions of a microsecond.
+    pub(super) fn prices(&self) -> &[i64] {
+        self.proof.prices()
+    }
+
+    /// What is proven of the cost, those left out included, microseconds.
+    pub(super) fn bound_us(&self) -> i64 {
+        self.proof.bound_us()
+    }
+
     /// Lets so many threads ask sites at a time for large problems; what comes out does not depend on them.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
