@@ -212,7 +212,7 @@ pub enum TellBy {
     #[default]
     ChangePriority,
     /// As each peer has shown to heed: Change-Priority where it acknowledges that, solicitation at once where it does not,
-    /// and nothing where the node's own Map-Server tells it by publish/subscribe.
+    /// both to one that has shown nothing yet and does not acknowledge within a tenth of a second.
     Best,
     /// Solicitation alone (SMR, RFC 9301 section 6.1): each client asks the mapping system anew.
     Solicitation,

@@ -9,6 +9,7 @@
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
 //! | `arriving` | a VM moves: arrival, handover, registration, restarts |
 //! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
+//! | `choosing` | `tell_by: best`: which way for which peer, and peers that change |
 //! | `preparing` | a prepared handover: lists, keys, mappings, stops, deltas, loss, cancellation, and who may not |
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
@@ -25,6 +26,7 @@
 
 mod answering;
 mod arriving;
+mod choosing;
 mod delegating;
 mod fabric;
 mod forging;
