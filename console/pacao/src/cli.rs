@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::{ActionClass, Mode, Scope, SiteName, TenantName, UserName, VmName};
 
 pub(crate) use node::{
-    ArrivedArgs, CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, PinArgs, RowArgs,
-    UnpinArgs,
+    ArrivedArgs, CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, PinArgs, PrepareArgs,
+    RowArgs, UnpinArgs,
 };
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.

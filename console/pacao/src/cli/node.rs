@@ -16,6 +16,7 @@ Examples:
   pacao ctl node telco log --eid '[7]10.1.0.0/16' --type map-register,map-notify
   pacao ctl node telco log --refused --full          what was refused and why, field by field
   pacao ctl node telco log --follow --json           one JSON object a line, as it happens
+  pacao ctl node telco prepare 10.1.0.7/32 --to 172.16.0.2   before the VM moves to the site with that locator
   pacao ctl node telco capture --to telco.pcapng --seconds 30
   pacao ctl node telco reload                        read its configuration file anew
   pacao ctl node telco pin 10.2.0.0/16 172.16.1.1 --ttl 10m    and: unpin 10.2.0.0/16
@@ -67,6 +68,33 @@ pub(crate) enum NodeAsk {
     Unpin(UnpinArgs),
     /// Write the node's own control messages into a pcapng file for tshark or Wireshark.
     Capture(CaptureArgs),
+    /// Before an EID moves away from here: hand its clients, keys and mappings to the site it will come to, and wait
+    /// until that has them.
+    Prepare(PrepareArgs),
+    /// The EID has stopped here and is about to run elsewhere: packets for it are sent on and held there, or held here.
+    Stopped(EidArgs),
+    /// The EID stays after all: forget what was prepared, deliver what was held.
+    Abandon(EidArgs),
+}
+
+/// An EID that moves.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct EidArgs {
+    /// The EID: 10.1.0.7/32.
+    pub eid: EidPrefix,
+}
+
+/// A move to prepare.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PrepareArgs {
+    /// The EID: 10.1.0.7/32.
+    pub eid: EidPrefix,
+    /// A locator of the node at the site that it will come to.
+    #[arg(long, value_name = "RLOC")]
+    pub to: IpAddr,
+    /// How long the preparation holds, 1s to 1h.
+    #[arg(long = "for", value_name = "TIME", default_value = "300s", value_parser = Span::parse)]
+    pub life: Span,
 }
 
 /// Which rows of a table.

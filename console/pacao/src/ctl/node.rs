@@ -5,18 +5,21 @@
 //! | [`tables`] | tables, fetched page by page |
 //! | [`log`] | the message log |
 //! | [`capture`], [`pcapng`] | the same messages as packets of a capture |
+//! | [`moves`] | the move of an EID: prepared, stopped, abandoned |
 //! | [`orders`] | what is to be done |
 //! | [`forwarder`] | the connection |
 
 mod capture;
 mod forwarder;
 mod log;
+mod moves;
 mod orders;
 mod pcapng;
 mod tables;
 
 use std::io::Write;
 
+use proto::NodeCommand;
 use proto::node::Show;
 
 use crate::cli::{NodeArgs, NodeAsk};
@@ -51,6 +54,9 @@ fn ask(forwarder: &mut Forwarder, ask: &NodeAsk, json: bool, out: &mut impl Writ
         NodeAsk::Pin(args) => return orders::pin(forwarder, args, json, out),
         NodeAsk::Unpin(args) => return orders::unpin(forwarder, *args, json, out),
         NodeAsk::Counters(args) => return tables::counters(forwarder, *args, json, out),
+        NodeAsk::Prepare(args) => return moves::prepare(forwarder, *args, json, out),
+        NodeAsk::Stopped(args) => return moves::tell(forwarder, NodeCommand::Stopped { eid: args.eid }),
+        NodeAsk::Abandon(args) => return moves::tell(forwarder, NodeCommand::Abandon { eid: args.eid }),
         NodeAsk::MapCache(rows) => (Show::MapCache, Some(*rows)),
         NodeAsk::Registrations(rows) => (Show::Registrations, Some(*rows)),
         NodeAsk::OwnRegistrations(rows) => (Show::OwnRegistrations, Some(*rows)),

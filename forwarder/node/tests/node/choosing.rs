@@ -71,7 +71,11 @@ fn who_does_not_is_solicited_after_a_moment_and_the_next_time_at_once() {
     assert_eq!((updates, solicits), (2, 1));
     assert!(astray < Span::millis(200), "{astray}");
     let (updates, solicits, astray) = told(&mut net, at, 2);
-    assert_eq!((updates, solicits), (0, 1), "nothing that an ordinary peer need not know");
+    assert_eq!(
+        (updates, solicits),
+        (0, 1),
+        "nothing that an ordinary peer need not know"
+    );
     assert!(astray < Span::millis(100), "{astray}");
 }
 
@@ -115,9 +119,8 @@ fn what_the_source_found_out_is_known_at_the_destination_of_a_prepared_move() {
     net.command(at.marilyn, arrived(4));
     net.run_for(Span::secs(2));
     let by = |kind: fn(&Packet) -> bool| {
-        let to_paris = |packet: &&Packet| {
-            packet.from.ip() == marilyn().0 && packet.to.ip() == paris().0 && kind(packet)
-        };
+        let to_paris =
+            |packet: &&Packet| packet.from.ip() == marilyn().0 && packet.to.ip() == paris().0 && kind(packet);
         net.tap[before..].iter().filter(to_paris).count()
     };
     assert_eq!((by(is_update), by(is_solicitation)), (0, 1));

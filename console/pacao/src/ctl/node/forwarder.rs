@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use proto::inspect::{LogPage, LogQuery};
-use proto::{NodeCommand, NodeFrame, NodeReport, ReportFrame};
+use proto::node::ChangeOutcome;
+use proto::{ChangeId, NodeCommand, NodeFrame, NodeReport, ReportFrame};
 
 /// A forwarder answers within this long or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// By then a forwarder has given up what another one does not acknowledge.
+const GIVEN_UP: Duration = Duration::from_secs(15);
 
 /// How a question went.
 #[derive(Debug)]
@@ -58,23 +62,36 @@ impl Forwarder {
         self.stream
             .write_all(question.as_bytes())
             .map_err(|error| self.gone(&error))?;
-        let mut line = String::new();
         loop {
-            line.clear();
-            match self.lines.read_line(&mut line) {
-                Ok(0) => bail!(
-                    "{}: the forwarder hung up; is your user among its control.allow_uids?",
-                    self.name
-                ),
-                Ok(_) => {}
-                Err(error) => return Err(self.gone(&error)),
-            }
-            let frame: ReportFrame = serde_json::from_str(&line)
-                .with_context(|| format!("{}: not a forwarder of this version", self.name))?;
+            let frame = self.frame()?;
             if frame.reply_to == Some(request) {
                 return Ok(frame.report);
             }
         }
+    }
+
+    /// Waits for what becomes of a change that was ordered over this connection.
+    pub(super) fn outcome_of(&mut self, change: ChangeId) -> anyhow::Result<ChangeOutcome> {
+        self.stream.set_read_timeout(Some(GIVEN_UP))?;
+        loop {
+            match self.frame()?.report {
+                NodeReport::Changed { change: of, outcome } if of == change => return Ok(outcome),
+                _ => {}
+            }
+        }
+    }
+
+    fn frame(&mut self) -> anyhow::Result<ReportFrame> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => bail!(
+                "{}: the forwarder hung up; is your user among its control.allow_uids?",
+                self.name
+            ),
+            Ok(_) => {}
+            Err(error) => return Err(self.gone(&error)),
+        }
+        serde_json::from_str(&line).with_context(|| format!("{}: not a forwarder of this version", self.name))
     }
 
     /// A part of the message log.
