@@ -285,6 +285,23 @@ impl Internet {
         Ok(())
     }
 
+    /// A second way into a site: a cable from a further router to the site's own, which has its hosts.
+    pub fn second_way(&self, place: Place, site: &Site) -> anyhow::Result<()> {
+        let [near, far]: [IpAddr; 2] = [1, 2].map(|host| Ipv4Addr::new(10, 81, site.number, host).into());
+        let router = self.space(place)?;
+        router.cable(
+            end("lan0", site.number, 0x21),
+            &site.router,
+            end("lan0", site.number, 0x22),
+        )?;
+        let hosts: IpAddr = Ipv4Addr::new(192, 168, site.number, 0).into();
+        router.links(move |links| {
+            links.address("lan0", near, 24)?;
+            links.route((hosts, 24), "lan0", Some(far))
+        })?;
+        Ok(site.router.links(move |links| links.address("lan0", far, 24))?)
+    }
+
     /// Kills what runs somewhere.
     pub fn kill(&mut self, place: Place) -> anyhow::Result<()> {
         for (_, child) in self.children.iter_mut().filter(|(at, _)| *at == place) {
