@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 
 use crate::codec::AuthView;
 use crate::error::EmitError;
-use crate::message::{Algorithm, Message};
+use crate::message::{Algorithm, AuthField, Message};
 
 /// Where the MAC begins.
 const MAC_AT: usize = 16;
@@ -188,6 +188,48 @@ pub fn verify<'k>(datagram: &[u8], keys: &'k [Key]) -> Result<&'k Key, AuthError
             // They are ordered by how far the message got.
             Err(closer) => refusal = refusal.max(closer),
         }
+    }
+    Err(refusal)
+}
+
+impl Key {
+    /// Vouches for bytes that have no room for a MAC of their own: a message inside an envelope that carries it.
+    ///
+    /// # Errors
+    /// [`EmitError::NotAuthenticated`] for a key without an algorithm, or of one that derives keys from a message's nonce
+    /// and type, where the bytes are no message that has them.
+    pub fn vouch(&self, bytes: &[u8]) -> Result<AuthField, EmitError> {
+        let number = bytes.first().map_or(0, |byte| byte >> 4);
+        let mac = Mac::apart(bytes, self).map_err(|_| EmitError::NotAuthenticated { number })?;
+        let stated = mac.bytes().get(..self.mac_bytes()).unwrap_or_default();
+        Ok(AuthField {
+            key_id: self.id,
+            algorithm: self.algorithm,
+            mac: stated.to_vec(),
+        })
+    }
+}
+
+/// Finds the key that vouches for bytes by a MAC that stands apart from them, as [`Key::vouch`] makes it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_apart<'k>(bytes: &[u8], auth: &AuthField, keys: &'k [Key]) -> Result<&'k Key, AuthError> {
+    let key_id = auth.key_id;
+    let mut refusal = AuthError::UnknownKey { key_id };
+    for key in keys.iter().filter(|key| key.id == key_id) {
+        let closer = if key.algorithm != auth.algorithm {
+            let algorithm = auth.algorithm as u8;
+            AuthError::AlgorithmMismatch { key_id, algorithm }
+        } else if !key.takes_mac_of(auth.mac.len()) {
+            let length = auth.mac.len() as u16;
+            AuthError::Length { length }
+        } else if Mac::apart(bytes, key).is_ok_and(|mac| mac.begins_with(&auth.mac)) {
+            return Ok(key);
+        } else {
+            AuthError::Mismatch
+        };
+        refusal = refusal.max(closer);
     }
     Err(refusal)
 }

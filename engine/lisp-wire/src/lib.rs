@@ -39,7 +39,7 @@ pub mod path;
 pub mod sealed;
 
 pub use address::{Eid, EidPrefix, InstanceId, Rloc};
-pub use authentication::{AuthError, Key, KeyError, MacLength, verify};
+pub use authentication::{AuthError, Key, KeyError, MacLength, verify, verify_apart};
 pub use codec::{CHANGE_PRIORITY_SUB_TYPE, PREPARATION_SUB_TYPE, Type5};
 pub use data_header::{Age, DATA_HEADER_LEN, DataHeader, DataNonce, EchoRequest, MapVersion, Mark};
 pub use describe::{Description, Field, MessageKind};
@@ -48,7 +48,7 @@ pub use mapping::{Action, Locator, MappingRecord, Priority, Ttl, Weight};
 pub use message::{
     Algorithm, AuthField, ChangePriority, ChangePriorityForm, Encapsulated, Info, MapNotify, MapReferral,
     MapRegister, MapReply, MapRequest, Message, NatTraversal, Nonce, NotifyBits, Preparation, Purpose,
-    Referral, ReferralAction, SiteId, Step, XtrId,
+    Referral, ReferralAction, SiteId, Step, Via, XtrId,
 };
 pub use path::{Hop, Path};
 pub use sealed::{Handed, HandedClient, Manner, SealError};

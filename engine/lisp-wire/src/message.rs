@@ -190,8 +190,26 @@ pub struct Encapsulated {
     pub destination: IpAddr,
     /// D: DDT originated (asks for a Map-Referral).
     pub ddt_originated: bool,
+    /// Whether a router that helps through NATs has a part in it.
+    pub via: Via,
     /// The inner message, a Map-Request as a rule.
     pub message: Vec<u8>,
+}
+
+/// The part of a re-encapsulating router (RTR) in an envelope between an xTR behind a NAT and its Map-Server
+/// (draft-ermagan-lisp-nat-traversal section 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// None.
+    #[default]
+    Nobody,
+    /// R: from the xTR; the router is to hand the Map-Register inside on.
+    ToRouter,
+    /// N: from the router, which hands it on.
+    FromRouter,
+    /// R, and S with authentication data of type 2: the Map-Server's Map-Notify, with what proves to the router that it is
+    /// the Map-Server's.
+    Notice(AuthField),
 }
 
 /// Whom to ask next, from a node of a delegation tree to a Map-Resolver (RFC 8111 section 6.4).

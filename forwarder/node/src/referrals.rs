@@ -111,6 +111,7 @@ impl Referrals {
         quest.tries += 1;
         let message = Message::Encapsulated(Encapsulated {
             ddt_originated: true,
+            via: lisp_wire::Via::Nobody,
             ..quest.envelope.clone()
         });
         cx.count(Counter::ReferralsAsked);

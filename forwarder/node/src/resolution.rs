@@ -412,6 +412,7 @@ fn encapsulated(request: &MapRequest, source: SocketAddr, destination: IpAddr) -
         source,
         destination,
         ddt_originated: false,
+        via: lisp_wire::Via::Nobody,
         message,
     }))
 }

@@ -38,6 +38,19 @@ impl Mac {
         }
     }
 
+    /// The MAC that `key` makes of bytes that stand apart from it.
+    pub(super) fn apart(bytes: &[u8], key: &Key) -> Result<Self, InvalidLength> {
+        match key.algorithm {
+            Algorithm::None => Err(InvalidLength),
+            Algorithm::HmacSha1 => hmac::<Sha1>(&key.secret, &[bytes]),
+            Algorithm::HmacSha256 => hmac::<Sha256>(&key.secret, &[bytes]),
+            Algorithm::HmacSha256Hkdf => {
+                let message = Authenticated::of(bytes).ok_or(InvalidLength)?;
+                hmac::<Sha256>(derive(&key.secret, &message)?.bytes(), &[bytes])
+            }
+        }
+    }
+
     /// All of it.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&self.bytes)

@@ -70,6 +70,8 @@ fn macs_are_those_of_the_algorithms() {
     }
 }
 
+// Algorithm 3, in another language, with an HKDF that gives RFC 5869's test case 1:
+//   prk = hmac(salt, nonce + psk); key = hmac(prk, b"\\x01"); mac = hmac(key, message with its MAC zero)
 #[test]
 fn a_derived_key_is_one_types_own() {
     let key = key(Algorithm::HmacSha256Hkdf, MacLength::Truncated);

@@ -6,11 +6,16 @@ use super::flag;
 use super::reader::Reader;
 use crate::CONTROL_PORT;
 use crate::error::{EmitError, Part, WireError};
-use crate::message::Encapsulated;
+use crate::message::{AuthField, Encapsulated, Via};
 
 /// Bits of the first word.
 const SECURITY: u32 = 1 << 27;
 const DDT: u32 = 1 << 26;
+/// The NAT draft's: R, to be processed by a router; N, handed on by one.
+const ROUTER: u32 = 1 << 22;
+const RELAYED: u32 = 1 << 21;
+/// The kind of authentication data that is a router's (LISP-SEC has type 1).
+const AD_ROUTER: u8 = 2;
 
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
@@ -23,9 +28,7 @@ const FRAGMENT: u16 = 0x3fff;
 
 impl Encapsulated {
     pub(super) fn read(word: u32, reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        if word & SECURITY != 0 {
-            return Err(WireError::LispSec);
-        }
+        let via = read_via(word, reader)?;
         let mut ahead = *reader;
         let (from, destination) = match ahead.u8(Part::InnerIp)? >> 4 {
             4 => read_ipv4(reader)?,
@@ -37,6 +40,7 @@ impl Encapsulated {
             source: SocketAddr::new(from, port),
             destination,
             ddt_originated: word & DDT != 0,
+            via,
             message: message.to_vec(),
         })
     }
@@ -46,9 +50,20 @@ impl Encapsulated {
             source,
             destination,
             ddt_originated,
+            via,
             message,
         } = self;
-        out.extend_from_slice(&(word | flag(*ddt_originated, DDT)).to_be_bytes());
+        let bits = match via {
+            Via::Nobody => 0,
+            Via::ToRouter => ROUTER,
+            Via::FromRouter => RELAYED,
+            Via::Notice(_) => SECURITY | ROUTER,
+        };
+        out.extend_from_slice(&(word | flag(*ddt_originated, DDT) | bits).to_be_bytes());
+        if let Via::Notice(auth) = via {
+            out.extend_from_slice(&[AD_ROUTER, 0, 0, 0]);
+            auth.write(out)?;
+        }
         let length = UDP_HEADER + message.len();
         // The IPv4 length counts its own header, and so is the first to overflow.
         let most = usize::from(u16::MAX) - IPV4_HEADER;
@@ -70,6 +85,24 @@ impl Encapsulated {
         write_udp(source, *destination, message, out);
         Ok(())
     }
+}
+
+/// Authentication data is read where it is a router's; LISP-SEC is not spoken here.
+fn read_via(word: u32, reader: &mut Reader<'_>) -> Result<Via, WireError> {
+    if word & SECURITY != 0 {
+        let [kind, ..] = reader.array::<4>(Part::Authentication)?;
+        if kind != AD_ROUTER || word & ROUTER == 0 {
+            return Err(WireError::LispSec);
+        }
+        return AuthField::read(reader).map(Via::Notice);
+    }
+    Ok(if word & ROUTER != 0 {
+        Via::ToRouter
+    } else if word & RELAYED != 0 {
+        Via::FromRouter
+    } else {
+        Via::Nobody
+    })
 }
 
 fn read_ipv4(reader: &mut Reader<'_>) -> Result<(IpAddr, IpAddr), WireError> {

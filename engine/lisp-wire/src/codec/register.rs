@@ -139,6 +139,10 @@ impl AuthField {
         }
     }
 
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), EmitError> {
+        write_auth(self.view(), out)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let [key_id, number] = reader.array(Part::Authentication)?;
         let algorithm = Algorithm::from_number(number).ok_or(WireError::Algorithm { number })?;
@@ -184,6 +188,13 @@ pub(super) fn write_head(
     auth: AuthView<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), EmitError> {
+    out.extend_from_slice(&word.to_be_bytes());
+    out.extend_from_slice(&nonce.0.to_be_bytes());
+    write_auth(auth, out)
+}
+
+/// Key id, algorithm, length and MAC.
+fn write_auth(auth: AuthView<'_>, out: &mut Vec<u8>) -> Result<(), EmitError> {
     let AuthView {
         key_id,
         algorithm,
@@ -195,8 +206,6 @@ pub(super) fn write_head(
             length: mac.len(),
         });
     }
-    out.extend_from_slice(&word.to_be_bytes());
-    out.extend_from_slice(&nonce.0.to_be_bytes());
     out.extend_from_slice(&[key_id, algorithm as u8]);
     out.extend_from_slice(&(mac.len() as u16).to_be_bytes());
     out.extend_from_slice(mac);

@@ -114,6 +114,7 @@ fn an_envelope_is_about_what_is_in_it() {
         source: ([10, 2, 0, 1], 4342).into(),
         destination: [10, 1, 0, 7].into(),
         ddt_originated: false,
+        via: crate::Via::Nobody,
         message: inside,
     });
     let told = Description::of(&bytes(&envelope), Type5::default());

@@ -138,7 +138,13 @@ fn what_is_not_spoken_is_refused_by_name() {
     }
     assert_eq!(word(0xf400_0000), WireError::UnknownSubType { number: 0x400 });
     assert_eq!(word(0x2200_0000), WireError::LispSec);
-    assert_eq!(word(0x8800_0000), WireError::LispSec);
+    // Authentication data of type 1, and of any type where the envelope is not a router's.
+    let sealed = |word: u32, kind: u8| {
+        let bytes = [&word.to_be_bytes()[..], &[kind, 0, 0, 0, 0, 0, 0, 0]].concat();
+        Message::parse(&bytes).unwrap_err()
+    };
+    assert_eq!(sealed(0x8840_0000, 1), WireError::LispSec);
+    assert_eq!(sealed(0x8800_0000, 2), WireError::LispSec);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use lisp_wire::{
     Action, Algorithm, AuthError, AuthField, Eid, Encapsulated, Info, Key, Locator, MacLength, MapNotify,
     MapRegister, MapReply, MapRequest, MappingRecord, Message, NatTraversal, Nonce, NotifyBits, Priority,
-    Rloc, Ttl, Weight, verify,
+    Rloc, Ttl, Via, Weight, verify, verify_apart,
 };
 
 use crate::samples::{eid, prefix, rloc};
@@ -191,6 +191,7 @@ fn pairs() -> Vec<(&'static str, Message)> {
                 source: "[fd00:1::10]:4342".parse().unwrap(),
                 destination: "fd00:2::10".parse().unwrap(),
                 ddt_originated: false,
+                via: lisp_wire::Via::Nobody,
                 message: emitted(&Message::MapRequest(request(
                     0xfbf7_fe6b_09fa_f1d9,
                     Some(eid("fd00:1::10")),
@@ -263,6 +264,56 @@ fn a_peers_envelope_is_read_with_its_identification_and_request() {
         Message::parse(&envelope.message),
         Ok(Message::MapRequest(invoked))
     );
+}
+
+#[test]
+fn a_peers_envelopes_through_a_nat_are_read() {
+    // From its xTR to its router, and from its Map-Server to the router.
+    let register = "804000004500008000024000ff115d670a0001020a00090210f610f6006c4b633b0001017bab4a7b314e231a00010014da33f061\
+                    70cc1e5412a4156aed23941065b5d9550000000a0218100000000001c0a801000164ff00000400010a0001020164ff0000010001\
+                    0a00080289258e90d67e70fe2da05f657614872b0000000000000000";
+    let notify = "88400000020000000001001419c8610b7d5c09a2d8f3f2c0ceb0735d34c037e54500008000034000ff115d660a0009020a000102\
+                  10f610f6006c5a35480000017bab4a7b314e231a00010014b030aa502edcda473a21e868cbb6303b2d5977bb0000000a02181000\
+                  00000001c0a801000164ff00000000010a0001020164ff00000100010a00080289258e90d67e70fe2da05f657614872b00000000\
+                  00000000";
+    let envelope = |hex: &str| match Message::parse(&bytes(hex)) {
+        Ok(Message::Encapsulated(envelope)) => envelope,
+        other => panic!("an envelope, not {other:?}"),
+    };
+    let (register, notify) = (envelope(register), envelope(notify));
+    assert_eq!(register.via, Via::ToRouter);
+    assert_eq!(register.source, "10.0.1.2:4342".parse().unwrap());
+    let nonce = Nonce(0x7bab_4a7b_314e_231a);
+    assert!(
+        matches!(Message::parse(&register.message), Ok(Message::MapRegister(inner)) if inner.nonce == nonce)
+    );
+    assert!(matches!(Message::parse(&notify.message), Ok(Message::MapNotify(inner)) if inner.nonce == nonce));
+    let Via::Notice(auth) = notify.via else {
+        panic!("the router's own authentication")
+    };
+    assert_eq!((auth.algorithm, auth.mac.len()), (Algorithm::HmacSha1, 20));
+}
+
+#[test]
+fn what_stands_apart_from_its_mac_is_vouched_for_too() {
+    let message = emitted(&pairs()[9].1);
+    for algorithm in [
+        Algorithm::HmacSha1,
+        Algorithm::HmacSha256,
+        Algorithm::HmacSha256Hkdf,
+    ] {
+        let key = Key::new(3, algorithm, b"of the router").unwrap();
+        let auth = key.vouch(&message).unwrap();
+        let keys = [key];
+        assert_eq!(verify_apart(&message, &auth, &keys).map(|key| key.id), Ok(3));
+        let mut other = message.clone();
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(
+            verify_apart(&other, &auth, &keys).unwrap_err(),
+            AuthError::Mismatch
+        );
+        assert!(verify_apart(&message, &auth, &[]).is_err());
+    }
 }
 
 #[test]

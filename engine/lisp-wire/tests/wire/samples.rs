@@ -340,6 +340,7 @@ pub(crate) fn encapsulated(from: &str, to: &str, inner: &Message) -> Message {
         source: (from.parse::<std::net::IpAddr>().unwrap(), 61_000).into(),
         destination: to.parse().unwrap(),
         ddt_originated: false,
+        via: lisp_wire::Via::Nobody,
         message,
     })
 }

@@ -6,7 +6,7 @@ use lisp_wire::{
     Action, Algorithm, AuthField, ChangePriority, ChangePriorityForm, Eid, EidPrefix, Encapsulated, Hop,
     Info, InstanceId, Locator, MapNotify, MapReferral, MapRegister, MapReply, MapRequest, MappingRecord,
     Message, NatTraversal, Nonce, NotifyBits, Path, Preparation, Priority, Purpose, Referral, ReferralAction,
-    Rloc, SiteId, Step, Ttl, Weight, XtrId,
+    Rloc, SiteId, Step, Ttl, Via, Weight, XtrId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -250,11 +250,18 @@ fn encapsulated() -> impl Strategy<Value = Encapsulated> {
         any::<[[u8; 4]; 2]>().prop_map(|[from, to]| (IpAddr::from(from), IpAddr::from(to))),
         any::<[[u8; 16]; 2]>().prop_map(|[from, to]| (IpAddr::from(from), IpAddr::from(to))),
     ];
-    (ends, any::<u16>(), any::<bool>(), vec(any::<u8>(), 0..200)).prop_map(
-        |((from, destination), port, ddt_originated, message)| Encapsulated {
+    let via = prop_oneof![
+        Just(Via::Nobody),
+        Just(Via::ToRouter),
+        Just(Via::FromRouter),
+        auth().prop_map(Via::Notice),
+    ];
+    (ends, any::<u16>(), any::<bool>(), via, vec(any::<u8>(), 0..200)).prop_map(
+        |((from, destination), port, ddt_originated, via, message)| Encapsulated {
             source: (from, port).into(),
             destination,
             ddt_originated,
+            via,
             message,
         },
     )

@@ -35,6 +35,7 @@ impl MapServer {
                     let eid = registration.record.eid;
                     let inner = Encapsulated {
                         ddt_originated: false,
+                        via: lisp_wire::Via::Nobody,
                         ..query.envelope.clone()
                     };
                     let onward = Query {

@@ -17,6 +17,7 @@ fn answered_at(source: &str, itr_rlocs: &[&str]) -> Vec<std::net::SocketAddr> {
         // Of one family with the source; it is the request that says what is asked.
         destination: source.ip(),
         ddt_originated: false,
+        via: lisp_wire::Via::Nobody,
         message: bytes_of(&Message::MapRequest(request)),
     };
     net.inject(

@@ -282,6 +282,7 @@ fn a_stranger_can_neither_take_nor_end_a_subscription_that_is_not_its_own() {
             source: (stranger.0, 4342).into(),
             destination: VM.parse().unwrap(),
             ddt_originated: false,
+            via: lisp_wire::Via::Nobody,
             message: inner,
         });
         let mut bytes = Vec::new();
@@ -507,6 +508,7 @@ fn a_thousand_subscribers_are_told_of_a_change_in_one_go() {
             source: (address, 4342).into(),
             destination: VM.parse().unwrap(),
             ddt_originated: false,
+            via: lisp_wire::Via::Nobody,
             message: inner,
         });
         let mut bytes = Vec::new();

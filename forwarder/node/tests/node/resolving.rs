@@ -498,6 +498,7 @@ fn after_a_flood_of_askers_the_map_server_still_tells_who_insists() {
             source: "10.2.1.7:4342".parse().unwrap(),
             destination: VM.parse().unwrap(),
             ddt_originated: false,
+            via: lisp_wire::Via::Nobody,
             message: bytes_of(&Message::MapRequest(asked_by(client))),
         };
         let bytes = bytes_of(&Message::Encapsulated(envelope));
