@@ -80,7 +80,6 @@ fn a_locator_that_goes_down_is_told_by_status_bits_long_before_probes_find_it() 
     let fast = "probing: { cache_interval: 100ms, timeout: 300ms, down_after: 3 }\n";
     let text = common(&format!("{{ address: {a} }}"), "")
         + &xtr(
-            a,
             &internet.b,
             (&internet.a.prefix(), &format!("{{ address: {a} }}")),
         )
