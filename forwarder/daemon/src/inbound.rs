@@ -20,7 +20,7 @@ use crate::transmit::Transmitter;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     /// One for each locator of ours.
-    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) sockets: Vec<Arc<UdpSocket>>,
     /// What is done with their datagrams.
     pub(crate) passage: Passage,
     /// The largest UDP payload an uplink carries.
@@ -45,7 +45,7 @@ impl Inbound {
             egress: Egress::new(BATCH, largest),
             notices: PacketBatch::new(BATCH, usize::from(mtu::LEAST_V6)),
         };
-        let fds = std::iter::once(lifeline.as_fd()).chain(sockets.iter().map(AsFd::as_fd));
+        let fds = std::iter::once(lifeline.as_fd()).chain(sockets.iter().map(|socket| socket.as_fd()));
         let mut waited: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         loop {
             match poll(&mut waited, PollTimeout::NONE) {
@@ -99,6 +99,9 @@ impl Passage {
         }
         let tables = self.shared.tables.load();
         self.decapsulator.decapsulate_batch(&tables.cache, batch, ingress);
+        for slot in &ingress.control {
+            self.mouth.tunnelled(batch.packet(*slot));
+        }
         if let Some(locator) = ingress.met {
             self.mouth.say(Word::Met { locator });
         }

@@ -5,6 +5,7 @@
 //! there is a pool of ordinary sockets, each bound to a port of its own, and a flow always takes the same one.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use datapath::{Datagram, Envelope};
 use offload::{Operation, Role, SystemError, UdpSocket};
@@ -19,6 +20,8 @@ const FIRST_PORT: u16 = 49152;
 pub(crate) struct Lanes {
     v4: Option<Pool>,
     v6: Option<Pool>,
+    /// What goes behind a NAT leaves by the control port.
+    control: Vec<Arc<UdpSocket>>,
 }
 
 #[derive(Debug)]
@@ -30,16 +33,22 @@ struct Pool {
 
 impl Lanes {
     /// Opens the pools, on the first locator of each family.
-    pub(crate) fn open(rlocs: &[IpAddr]) -> Result<Self, SystemError> {
+    pub(crate) fn open(rlocs: &[IpAddr], control: Vec<Arc<UdpSocket>>) -> Result<Self, SystemError> {
         let first = |family: fn(&IpAddr) -> bool| rlocs.iter().copied().find(family);
         Ok(Self {
             v4: first(IpAddr::is_ipv4).map(Pool::open).transpose()?,
             v6: first(IpAddr::is_ipv6).map(Pool::open).transpose()?,
+            control,
         })
     }
 
     /// The socket for a datagram; `None` if its family is not spoken here.
     pub(crate) fn socket(&self, datagram: &Datagram) -> Option<&UdpSocket> {
+        if datagram.port.is_some() {
+            let mut control = self.control.iter();
+            let own = control.find(|socket| socket.local().is_ipv4() == datagram.to.is_ipv4());
+            return own.map(Arc::as_ref);
+        }
         let pool = if datagram.to.is_ipv4() { &self.v4 } else { &self.v6 }.as_ref()?;
         match datagram.envelope {
             Envelope::Whole => pool.lanes.get(usize::from(datagram.lane.0)),

@@ -34,6 +34,8 @@ pub(crate) enum Word {
         ticket: Ticket,
         pool: usize,
     },
+    /// A control message that came through the tunnel: an IP packet to this node.
+    Tunnelled { packet: Vec<u8>, pool: usize },
     /// The path to a locator is narrower than was thought.
     TooNarrow { locator: IpAddr },
     /// The network refused to carry a packet to a locator.
@@ -165,6 +167,23 @@ impl Mouth {
         buffer.extend_from_slice(packet);
         if self.words.try_send(word(buffer)).is_err() {
             self.counters.count(full);
+        }
+        self.bell.ring();
+    }
+
+    /// Hands over a control message that came through the tunnel; full means that it is lost, as on any network.
+    pub(crate) fn tunnelled(&self, packet: &[u8]) {
+        let Ok(mut buffer) = self.pool.try_recv() else {
+            return self.counters.count(Fate::MissQueueFull);
+        };
+        buffer.clear();
+        buffer.extend_from_slice(packet);
+        let word = Word::Tunnelled {
+            packet: buffer,
+            pool: self.number,
+        };
+        if self.words.try_send(word).is_err() {
+            self.counters.count(Fate::MissQueueFull);
         }
         self.bell.ring();
     }

@@ -101,12 +101,15 @@ pub fn run(mut config: Config) -> Result<(), RunError> {
     };
     let uplink_mtu = config.tuns.first().map_or(1500, |tun| tun.uplink_mtu);
     let shared = Arc::new(Shared::new(uplink_mtu));
-    let sockets = ControlSockets::open(rlocs.iter().copied())?;
+    let mut sockets = ControlSockets::open(rlocs.iter().copied())?;
     // A re-encapsulating router carries packets without having a site.
     let carries = !config.tuns.is_empty() || config.relay != Relay::Refused;
     let data = carries
-        .then(|| DataSide::open(&config, uplink_mtu, &rlocs))
+        .then(|| DataSide::open(&config, (uplink_mtu, &rlocs), sockets.shared()))
         .transpose()?;
+    if let Some(data) = &data {
+        sockets.set_data(data.sockets.clone());
+    }
     // Interfaces, routes and queues past the limit are made; all that could still be needed is CAP_NET_ADMIN.
     capabilities::keep_only(&[Capability::NetAdmin])?;
 
@@ -181,7 +184,9 @@ struct DataSide {
     tenants: Arc<Tenants>,
     relay: Relay,
     lanes: Arc<Lanes>,
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<Arc<UdpSocket>>,
+    /// Where control messages come through the tunnel: behind a NAT, at the own locators.
+    natted: Vec<IpAddr>,
     /// The largest packet that a TUN gives.
     mtu: u16,
     /// The largest packet or datagram of any kind.
@@ -189,10 +194,16 @@ struct DataSide {
 }
 
 impl DataSide {
-    fn open(config: &Config, uplink_mtu: u16, rlocs: &[IpAddr]) -> Result<Self, RunError> {
-        let bind = |rloc: &IpAddr| UdpSocket::bind(SocketAddr::new(*rloc, DATA_PORT), Role::DataIn);
+    fn open(
+        config: &Config,
+        (uplink_mtu, rlocs): (u16, &[IpAddr]),
+        control: Vec<Arc<UdpSocket>>,
+    ) -> Result<Self, RunError> {
+        let bind =
+            |rloc: &IpAddr| UdpSocket::bind(SocketAddr::new(*rloc, DATA_PORT), Role::DataIn).map(Arc::new);
+        let natted = config.node.map_servers.iter().any(|server| server.behind_nat);
         let sockets = rlocs.iter().map(bind).collect::<Result<_, _>>()?;
-        let lanes = Arc::new(Lanes::open(rlocs)?);
+        let lanes = Arc::new(Lanes::open(rlocs, control)?);
         let outer = config.outer();
         let mtu = config.tuns.iter().map(|tun| tun.mtu(outer)).max().unwrap_or(0);
         let tenants = Tenants::establish(config.tuns.iter().map(|tun| (tun, tun.mtu(outer))))?;
@@ -201,6 +212,7 @@ impl DataSide {
             relay: config.relay.clone(),
             lanes,
             sockets,
+            natted: rlocs.iter().copied().filter(|_| natted).collect(),
             mtu,
             largest: usize::from(uplink_mtu),
         })
@@ -243,7 +255,8 @@ impl DataSide {
                 self.tenants.iter().map(|tenant| tenant.iid),
                 self.relay,
                 Arc::clone(&shared.inbound),
-            ),
+            )
+            .with_control_at(self.natted),
             tenants: self.tenants,
             shared: Arc::clone(shared),
             mouth: in_mouth,

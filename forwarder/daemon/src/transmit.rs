@@ -53,7 +53,10 @@ impl Transmitter {
         let key = |index: &u16| {
             let datagram = datagrams.get(usize::from(*index));
             (
-                datagram.map(|datagram| (datagram.to.is_ipv4(), datagram.lane, datagram.envelope)),
+                datagram.map(|datagram| {
+                    let natted = datagram.port.is_some();
+                    (datagram.to.is_ipv4(), natted, datagram.lane, datagram.envelope)
+                }),
                 *index,
             )
         };
@@ -110,7 +113,7 @@ fn send_group(
         };
         let outgoing = group.datagrams().map(|datagram| Outgoing {
             payload: group.egress.payload(group.batch, datagram),
-            to: SocketAddr::new(datagram.to, DATA_PORT),
+            to: SocketAddr::new(datagram.to, datagram.port.unwrap_or(DATA_PORT)),
             ttl: Some(datagram.ttl),
             traffic_class: datagram.traffic_class,
         });

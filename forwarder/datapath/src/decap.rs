@@ -44,6 +44,8 @@ pub struct Ingress {
     pub redirected: Vec<Slot>,
     /// To be held, in order.
     pub early: Vec<Early>,
+    /// Packets to this node itself, which is behind a NAT: control messages that came the only way there is.
+    pub control: Vec<Slot>,
     /// A peer that is trusted but not known yet; one a batch is enough, for it will come again.
     pub met: Option<IpAddr>,
 }
@@ -66,6 +68,7 @@ impl Ingress {
         Self {
             local: Vec::with_capacity(room),
             relayed: Vec::with_capacity(room),
+            control: Vec::with_capacity(room),
             met: None,
             redirected: Vec::with_capacity(room),
             early: Vec::with_capacity(room),
@@ -76,6 +79,7 @@ impl Ingress {
     pub fn clear(&mut self) {
         self.local.clear();
         self.relayed.clear();
+        self.control.clear();
         self.met = None;
         self.redirected.clear();
         self.early.clear();
@@ -88,6 +92,8 @@ pub struct Decapsulator {
     /// In order.
     tenants: Box<[InstanceId]>,
     relay: Relay,
+    /// Where control messages may come through the tunnel.
+    own: Box<[IpAddr]>,
     counters: Arc<Counters>,
 }
 
@@ -99,8 +105,16 @@ impl Decapsulator {
         Self {
             tenants: tenants.into(),
             relay,
+            own: Box::default(),
             counters,
         }
+    }
+
+    /// The same, for a node behind a NAT with these addresses: what comes for it through the tunnel is a control message.
+    #[must_use]
+    pub fn with_control_at(mut self, own: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.own = own.into_iter().collect();
+        self
     }
 
     /// Takes the LISP headers off the UDP payloads in a batch, where they lie, and notes whose each packet is. What is
@@ -116,6 +130,7 @@ impl Decapsulator {
                 Ok((Way::Relayed, _)) => out.relayed.push(slot),
                 Ok((Way::Redirected, _)) => out.redirected.push(slot),
                 Ok((Way::Early { eid, gate }, _)) => out.early.push(Early { slot, eid, gate }),
+                Ok((Way::Control, _)) => out.control.push(slot),
                 Err(fate) => self.counters.count(fate),
             }
         }
@@ -130,6 +145,10 @@ impl Decapsulator {
         let header = DataHeader::parse(batch.packet(slot)).map_err(|_| Fate::BadHeader)?;
         if header.encryption_key() != 0 {
             return Err(Fate::Encrypted);
+        }
+        if !self.own.is_empty() && self.is_control(batch.packet(slot)) {
+            batch.strip(slot, DATA_HEADER_LEN);
+            return Ok((Way::Control, 0));
         }
         let iid = header.iid();
         let ours = self.tenants.binary_search(&iid).is_ok();
@@ -189,6 +208,12 @@ impl Decapsulator {
         Ok((way, inner.length))
     }
 
+    /// Whether the packet inside goes to this node itself.
+    fn is_control(&self, payload: &[u8]) -> bool {
+        let inside = payload.get(DATA_HEADER_LEN..).unwrap_or_default();
+        Inner::parse(inside).is_ok_and(|inner| self.own.contains(&inner.destination))
+    }
+
     /// Takes in what the header of a packet for the site says besides whose it is.
     fn hear(
         &self,
@@ -225,4 +250,5 @@ enum Way {
     Relayed,
     Redirected,
     Early { eid: Eid, gate: Arc<Gate> },
+    Control,
 }

@@ -24,6 +24,8 @@ pub struct Lane(pub u16);
 pub struct Datagram {
     /// The locator.
     pub to: IpAddr,
+    /// Behind a NAT: it goes to this port, and from the control port, which is the one that the NAT lets through.
+    pub port: Option<u16>,
     /// The source port.
     pub lane: Lane,
     /// Outer TTL: the inner one's.
@@ -221,6 +223,7 @@ impl Encapsulator {
         let datagram = |place, envelope| Datagram {
             envelope,
             to,
+            port: table.port(),
             lane,
             ttl: inner.ttl,
             traffic_class: inner.traffic_class,

@@ -75,6 +75,7 @@ pub struct LocatorTable {
     /// Indices into `locators`, as many of each as its share; empty if none may be used.
     buckets: Box<[u8]>,
     marks: Option<Arc<MappingMarks>>,
+    port: Option<u16>,
 }
 
 impl LocatorTable {
@@ -104,6 +105,7 @@ impl LocatorTable {
             locators,
             buckets,
             marks: None,
+            port: None,
         }
     }
 
@@ -116,6 +118,11 @@ impl LocatorTable {
         }
     }
 
+    /// Has packets go to this port, from the control port: behind a NAT nothing else gets through.
+    pub const fn set_port(&mut self, port: Option<u16>) {
+        self.port = port;
+    }
+
     /// Gives it what data headers say of the mapping.
     pub fn set_marks(&mut self, marks: Option<Arc<MappingMarks>>) {
         self.marks = marks;
@@ -124,6 +131,11 @@ impl LocatorTable {
     /// What data headers say of the mapping, where somebody is trusted with that.
     pub fn marks(&self) -> Option<&MappingMarks> {
         self.marks.as_deref()
+    }
+
+    /// The port that packets go to, where it is not the registered one.
+    pub(crate) const fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether one of its locators is this address.

@@ -8,11 +8,11 @@ mod said;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use datapath::{Entry, Forwarding, LocatorTable, MapCache, Marks, Reach};
-use lisp_wire::{Action, Eid, EidPrefix, Locator, Rloc};
+use lisp_wire::{Action, Eid, EidPrefix, Locator, Priority, Rloc, Weight};
 use proto::{Span, Timestamp};
 
 use crate::context::Context;
@@ -79,6 +79,8 @@ pub(crate) enum Content {
     Locators(Vec<Locator>),
     /// There is nobody to go to.
     Negative(Action),
+    /// To a site behind a NAT, as it is seen from here: its address and the port that the NAT has given it.
+    Behind(SocketAddr),
 }
 
 impl Content {
@@ -120,8 +122,17 @@ pub(crate) enum Origin {
     /// A Map-Notify of a Map-Server that we subscribed at (RFC 9437).
     Publication,
     Manual,
+    /// The router that helps through a NAT: at the xTR the way to everybody, at the router the way to the xTR.
+    Router,
     /// Nobody answered; kept briefly, so that not each packet asks again.
     NoReply,
+}
+
+impl Origin {
+    /// Whether the mapping system has no say in it.
+    pub(crate) const fn is_given(self) -> bool {
+        matches!(self, Self::Manual | Self::Router)
+    }
 }
 
 /// How far a mapping's life has gone.
@@ -191,7 +202,7 @@ impl Cache {
     pub(crate) fn relocate(&mut self, own: Vec<Rloc>) {
         let with_path = |mapping: &Mapping| match &mapping.content {
             Content::Locators(locators) => locators.iter().any(|locator| locator.path.is_some()),
-            Content::Pending | Content::Negative(_) => false,
+            Content::Pending | Content::Negative(_) | Content::Behind(_) => false,
         };
         let prefixes: Vec<EidPrefix> = self.mappings.keys().copied().collect();
         let moved = |cache: &Self, prefix: &EidPrefix| cache.mappings.get(prefix).is_some_and(with_path);
@@ -238,7 +249,7 @@ impl Cache {
             .values()
             .filter_map(|mapping| match &mapping.content {
                 Content::Locators(locators) => Some(locators),
-                Content::Pending | Content::Negative(_) => None,
+                Content::Pending | Content::Negative(_) | Content::Behind(_) => None,
             });
         locators.flatten().map(Locator::etr)
     }
@@ -298,11 +309,13 @@ impl Cache {
             self.remove(&oldest);
         }
         let kept: Vec<Rloc> = match &mapping.content {
+            // It cannot answer probes to where it cannot be reached.
+            Content::Locators(_) if mapping.origin == Origin::Router => Vec::new(),
             Content::Locators(locators) => {
                 let usable = locators.iter().filter(|locator| locator.priority.usable());
                 usable.flat_map(|locator| self.ways.probed(locator)).collect()
             }
-            Content::Pending | Content::Negative(_) => Vec::new(),
+            Content::Pending | Content::Negative(_) | Content::Behind(_) => Vec::new(),
         };
         self.release_locators(&prefix, &kept);
         for rloc in kept {
@@ -442,7 +455,7 @@ impl Cache {
             mapping.stage = match mapping.stage {
                 Stage::Fresh => Stage::Sampled { packets },
                 Stage::Sampled { packets: before } => {
-                    if packets > before && mapping.origin != Origin::Manual {
+                    if packets > before && !mapping.origin.is_given() {
                         refreshes.push(Refresh { asked: mapping.asked });
                     }
                     Stage::Final
@@ -479,6 +492,12 @@ impl Cache {
             Content::Pending => Forwarding::Pending,
             Content::Negative(action) if is_native(*action) => Forwarding::Native,
             Content::Negative(_) => Forwarding::Drop,
+            Content::Behind(outside) => {
+                let locator = Locator::unicast(Rloc(outside.ip()), Priority::FIRST, Weight(100));
+                let mut table = LocatorTable::new([(locator, Reach::Up)], self.locator_table(prefix));
+                table.set_port(Some(outside.port()));
+                Forwarding::Encapsulate(table)
+            }
             Content::Locators(locators) => {
                 let known = Known {
                     table: &self.table,
@@ -576,8 +595,6 @@ pub(crate) const fn is_native(action: Action) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lisp_wire::{Priority, Weight};
-
     use super::*;
 
     fn locators(addresses: impl IntoIterator<Item = IpAddr>) -> Content {

@@ -44,6 +44,8 @@ pub struct Config {
     pub ddt_roots: Vec<Rloc>,
     /// Re-encapsulating routers that xTRs behind NATs are told of (Map-Server role).
     pub nat_rtrs: Vec<Rloc>,
+    /// Who helps through NATs, and for whom.
+    pub nat: NatRouters,
     /// So many answers to Map-Requests go to one address in a second: a request proves nothing of where it came from.
     pub answers_per_second: u64,
     /// Subscriptions at this node (RFC 9437; Map-Server role).
@@ -57,6 +59,18 @@ pub struct Config {
     pub probing: Probing,
     /// What is said in data headers, and believed of whom (RFC 9300 section 4.1).
     pub data_header: DataHeader,
+}
+
+/// Re-encapsulating routers that help xTRs through NATs, and Map-Servers (draft-ermagan-lisp-nat-traversal): a key for
+/// each pair of them, with which the Map-Server proves to the router that a registration is good.
+#[derive(Clone, Debug, Default)]
+pub struct NatRouters {
+    /// Map-Server role: the routers whose word is taken on where a registration came from.
+    pub routers: BTreeMap<Rloc, KeyRing>,
+    /// Router: the Map-Servers that registrations are handed on to.
+    pub servers: BTreeMap<Rloc, KeyRing>,
+    /// Router: the EIDs that may lie behind NATs.
+    pub eids: Vec<EidPrefix>,
 }
 
 /// Something a node does.
@@ -554,6 +568,7 @@ mod tests {
             delegations: Vec::new(),
             ddt_roots: Vec::new(),
             nat_rtrs: Vec::new(),
+            nat: NatRouters::default(),
             answers_per_second: 1000,
             pubsub: PubSub::default(),
             subscribe: BTreeMap::new(),

@@ -94,6 +94,19 @@ impl Context<'_> {
         }
     }
 
+    /// Sends from UDP 4341, as one behind a NAT does to have it let packets in there.
+    pub(crate) fn send_from_data(&mut self, message: &Message, to: Rloc) {
+        let mut bytes = Vec::new();
+        if message.emit(&mut bytes).is_err() {
+            return self.count(Counter::Unsendable);
+        }
+        self.count(Counter::Sent);
+        let to = SocketAddr::new(to.0, CONTROL_PORT);
+        let from = self.own_toward(to.ip()).map(|own| own.0);
+        self.journal.sent((from, to), &bytes, (CONTROL_DSCP, self.now));
+        self.effects.push(Effect::SendFromData { to, bytes });
+    }
+
     /// Sends what was made before.
     pub(crate) fn send_bytes(&mut self, bytes: Vec<u8>, to: SocketAddr, dscp: u8) {
         self.count(Counter::Sent);

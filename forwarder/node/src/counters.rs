@@ -116,6 +116,18 @@ counters! {
     InfoLearned = "control.info.learned",
     /// Info-Requests that had no answer (xTR behind a NAT).
     InfoUnanswered = "control.info.unanswered",
+    /// Registrations of xTRs behind NATs handed on to their Map-Server (RTR).
+    NatRelayed = "control.nat.relayed",
+    /// Those that the Map-Server took: the site can be reached from here now, or still (RTR).
+    NatReached = "control.nat.reached",
+    /// Sites whose NAT has given them another address or port (RTR).
+    NatMoved = "control.nat.moved",
+    /// Sites behind NATs that have not registered again in time (RTR).
+    NatExpired = "control.nat.expired",
+    /// Registrations that no Map-Server confirmed (RTR).
+    NatUnanswered = "control.nat.unanswered",
+    /// Registrations sent through a router (xTR behind a NAT).
+    NatRegistered = "control.nat.registered",
     /// Info-Requests answered (Map-Server role).
     InfoAnswered = "control.info.answered",
     /// Map-Notifies to subscribers sent, repetitions included (Map-Server role).

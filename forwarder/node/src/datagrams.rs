@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use lisp_wire::message::{Encapsulated, MapNotify, MapRequest};
+use lisp_wire::message::{Encapsulated, MapNotify, MapRequest, Via};
 use lisp_wire::{Message, Rloc};
 use proto::Timestamp;
 
@@ -102,6 +102,7 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
                     ..
                 } = &mut machines.xtr;
                 registrations.informed((&info, nat), bytes, database, cx);
+                machines.xtr.go_through_routers(cx);
             }
             None if cx.config.has(Role::MapServer) && machines.requests.allows(cx.now) => {
                 MapServer::inform(&info, bytes, (from, local), cx);
@@ -190,6 +191,19 @@ fn unwrap(
     machines: &mut Machines,
     cx: &mut Context<'_>,
 ) {
+    match &envelope.via {
+        Via::Nobody => {}
+        Via::ToRouter => return machines.nat_router.relay(envelope, from, cx),
+        Via::Notice(auth) => {
+            return machines
+                .nat_router
+                .notified((envelope, auth), from, &mut machines.xtr.cache, cx);
+        }
+        Via::FromRouter if cx.config.has(Role::MapServer) => {
+            return machines.server.register_through(envelope, from, cx);
+        }
+        Via::FromRouter => return cx.count(Counter::NoRole),
+    }
     let request = match map_resolver::unwrap(envelope) {
         Ok(Some(request)) => request,
         Ok(None) => return cx.count(Counter::Unsolicited),

@@ -93,6 +93,13 @@ pub enum Effect {
         /// DSCP of the outer header, 0 to 63.
         dscp: u8,
     },
+    /// Send a datagram from UDP 4341, so that a NAT on the way lets packets in there.
+    SendFromData {
+        /// To whom.
+        to: SocketAddr,
+        /// The payload.
+        bytes: Vec<u8>,
+    },
     /// From now on forward by this map cache.
     Publish(MapCache),
     /// Send the packets held for EIDs in this block, from the site or from the network; the map cache that knows the way

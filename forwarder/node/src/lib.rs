@@ -17,7 +17,8 @@
 //! | `subscriber` | mappings that Map-Servers tell of by themselves (RFC 9437) |
 //! | `map_server`, `map_resolver` | the mapping system's two roles |
 //! | `referrals` | the Map-Resolver's walk down a delegation tree (RFC 8111) |
-//! | `nat` | an xTR behind a NAT asks how it is seen |
+//! | `nat` | an xTR behind a NAT asks how it is seen, and by whom it is helped |
+//! | `nat_router` | the router that helps: registrations handed on, and how each site is reached (RTR) |
 //! | `signals` | what data headers say and teach: locators down, paths closed one way, mappings that are old |
 //! | `answers` | how much anybody can have us send to one address |
 //! | `pubsub` | the Map-Server's subscribers, and what they are told (RFC 9437) |
@@ -53,6 +54,7 @@ mod map_resolver;
 mod map_server;
 mod mobility;
 mod nat;
+mod nat_router;
 pub mod node;
 mod nonces;
 mod prepared;

@@ -4,6 +4,7 @@ mod addresses;
 mod delegating;
 mod merging;
 mod publishing;
+mod routed;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::{Arrival, reply_address};
 use crate::map_server::merging::{MergeNotices, Reach, Standing, spoken};
+use crate::map_server::routed::Through;
 use crate::pubsub::Publisher;
 use crate::state::{Registrant, RegistrantNonce};
 use crate::timers::Timers;
@@ -111,6 +113,17 @@ impl MapServer {
         from: SocketAddr,
         cx: &mut Context<'_>,
     ) {
+        self.take_register(register, (datagram, from), None, cx);
+    }
+
+    /// A Map-Register, from the xTR itself or handed on by a router.
+    fn take_register(
+        &mut self,
+        register: &MapRegister,
+        (datagram, from): (&[u8], SocketAddr),
+        through: Option<Through<'_>>,
+        cx: &mut Context<'_>,
+    ) {
         let (site, key) = match authorised(register, datagram, &cx.config.sites) {
             Ok(authority) => authority,
             Err(refusal) => return cx.count(refusal),
@@ -171,7 +184,11 @@ impl MapServer {
                     .collect(),
                 xtr: register.xtr,
             };
-            cx.send_signed(&Message::MapNotify(notify), key, from);
+            let notify = Message::MapNotify(notify);
+            match through {
+                None => cx.send_signed(&notify, key, from),
+                Some(through) => through.send_back(&notify, key, cx),
+            }
         }
     }
 

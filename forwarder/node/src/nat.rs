@@ -22,7 +22,7 @@ const AGAIN: Span = Span::secs(45);
 /// How long each attempt waits.
 const WAITS: [Span; 4] = [Span::millis(500), Span::secs(1), Span::secs(2), Span::secs(4)];
 /// What was seen is believed so long without being said again.
-const BELIEVED: Span = Span::secs(180);
+pub(crate) const BELIEVED: Span = Span::secs(180);
 
 /// What the Map-Servers said.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ struct Question {
 #[derive(Clone, Debug)]
 struct Seen {
     global: Rloc,
+    /// Who helps us through the NAT.
+    routers: Vec<Rloc>,
     at: Timestamp,
 }
 
@@ -125,13 +127,23 @@ impl Nat {
         };
         cx.count(Counter::InfoLearned);
         let at = cx.now;
-        let before = self.seen.insert(question.server, Seen { global, at });
-        let same = before.is_some_and(|before| before.global == global);
+        let routers = nat.rtrs.clone();
+        let before = self.seen.get(&question.server);
+        let same = before.is_some_and(|before| before.global == global && before.routers == routers);
+        self.seen.insert(question.server, Seen { global, routers, at });
         if same || cx.config.is_own(global) {
             News::None
         } else {
             News::Moved
         }
+    }
+
+    /// The router that we register through at `server`, and are reached through: we are behind a NAT, and it was named.
+    pub(crate) fn router(&self, server: Rloc, config: &Config) -> Option<Rloc> {
+        let seen = self.seen.get(&server)?;
+        let mut routers = seen.routers.iter().copied();
+        let router = routers.find(|router| config.speaks_to(*router))?;
+        (!config.is_own(seen.global)).then_some(router)
     }
 
     /// The locators as they are to be registered at `server`: ours as they are seen from there.

@@ -16,6 +16,7 @@ use crate::journal::{Came, Journal};
 use crate::limits::Rate;
 use crate::map_server::MapServer;
 use crate::mobility::Mobility;
+use crate::nat_router::NatRouter;
 use crate::nonces::Nonces;
 use crate::probing::Probing;
 use crate::referrals::Referrals;
@@ -56,6 +57,7 @@ pub(crate) struct Machines {
     pub(crate) answers: Answers,
     pub(crate) referrals: Referrals,
     pub(crate) signals: Signals,
+    pub(crate) nat_router: NatRouter,
 }
 
 impl Node {
@@ -72,6 +74,7 @@ impl Node {
             answers: Answers::new(now),
             referrals: Referrals::default(),
             signals: Signals::default(),
+            nat_router: NatRouter::new(now),
         };
         let journal = Journal::new(config.change_priority.legacy.type5());
         let mut node = Self {
@@ -281,6 +284,7 @@ impl Machines {
             self.mobility.next_deadline(),
             self.referrals.next_deadline(),
             self.signals.next_deadline(),
+            self.nat_router.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -292,6 +296,7 @@ impl Machines {
         self.server.tick(cx);
         self.referrals.tick(cx);
         self.mobility.tick(cx);
+        self.nat_router.tick(&mut self.xtr.cache, cx);
         let changed = self.xtr.cache.changed_locators();
         if changed {
             self.signals.outdated();

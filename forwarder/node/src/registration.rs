@@ -5,8 +5,8 @@ mod rows;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use lisp_wire::message::{Info, MapNotify, MapRegister, NatTraversal};
-use lisp_wire::{CONTROL_PORT, EidPrefix, Key, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
+use lisp_wire::message::{Encapsulated, Info, MapNotify, MapRegister, NatTraversal, Via};
+use lisp_wire::{CONTROL_PORT, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
 use proto::{Span, Timestamp};
 
 use crate::config::{Config, MapServer};
@@ -24,6 +24,8 @@ const WAITS: [Span; 5] = [
     Span::secs(4),
     Span::secs(8),
 ];
+/// Behind a NAT we register this often at least: its binding must not be forgotten, and a new one be known soon.
+const KEEP_OPEN: Span = Span::secs(20);
 /// Records in one Map-Register: with a handful of locators each they fit 1,200 bytes.
 const RECORDS_EACH: usize = 12;
 
@@ -62,7 +64,10 @@ impl Registrations {
 
     /// Registers everything, and again after `register_every`.
     pub(crate) fn round(&mut self, database: &Database, cx: &mut Context<'_>) {
-        self.timers.set(Due::Round, cx.now + cx.config.register_every);
+        let natted = self.routers(cx.config).next().is_some();
+        let every = cx.config.register_every;
+        let every = if natted { every.min(KEEP_OPEN) } else { every };
+        self.timers.set(Due::Round, cx.now + every);
         for open in std::mem::take(&mut self.open).keys() {
             self.timers.cancel(&Due::Retry(*open));
         }
@@ -105,13 +110,17 @@ impl Registrations {
             return;
         }
         let mut records: Vec<_> = eids.iter().filter_map(|eid| database.record(eid)).collect();
+        let router = self.nat.router(server.address, cx.config);
         for record in &mut records {
-            self.nat.as_seen(server.address, &mut record.locators, cx);
+            match router {
+                Some(router) => reached_through(router, &mut record.locators, cx.config),
+                None => self.nat.as_seen(server.address, &mut record.locators, cx),
+            }
         }
         let Some(key) = server.keys.signing(open.attempts) else {
             return;
         };
-        let nonce = send_register((server, key), records, cx);
+        let nonce = send_register((server, key), records, router, cx);
         if let Some(wait) = WAITS.get(open.attempts) {
             self.timers.set(Due::Retry(nonce), cx.now + *wait);
             let again = Open {
@@ -121,6 +130,12 @@ impl Registrations {
             };
             self.open.insert(nonce, again);
         }
+    }
+
+    /// The routers that help us through a NAT.
+    pub(crate) fn routers<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = Rloc> + 'a {
+        let servers = config.map_servers.iter().filter(|server| server.behind_nat);
+        servers.filter_map(|server| self.nat.router(server.address, config))
     }
 
     /// Whether a Map-Notify is about a registration of ours: it acknowledges one, or tells of one that is merged.
@@ -215,6 +230,7 @@ impl Registrations {
 
     /// Withdraws everything: the process ends. Sent once; what gets lost expires by itself.
     pub(crate) fn withdraw(&mut self, database: &Database, cx: &mut Context<'_>) {
+        let nat = std::mem::take(&mut self.nat);
         *self = Self::default();
         let eids: Vec<EidPrefix> = database.registered().collect();
         for server in &cx.config.map_servers {
@@ -223,9 +239,10 @@ impl Registrations {
                 for record in &mut records {
                     record.ttl = Ttl::DEREGISTER;
                 }
+                let router = nat.router(server.address, cx.config);
                 // The Map-Server may not have all of them: it takes the first that it has.
                 for key in server.keys.all() {
-                    send_register((server, key), records.clone(), cx);
+                    send_register((server, key), records.clone(), router, cx);
                 }
             }
         }
@@ -263,6 +280,7 @@ fn merging(config: &Config, from: SocketAddr) -> Option<&MapServer> {
 fn send_register(
     (server, key): (&MapServer, &Key),
     records: Vec<MappingRecord>,
+    router: Option<Rloc>,
     cx: &mut Context<'_>,
 ) -> Nonce {
     let nonce = cx.nonces.growing(cx.now);
@@ -270,7 +288,8 @@ fn send_register(
     cx.count(Counter::RegistersSent);
     let register = MapRegister {
         nonce,
-        proxy_reply: server.proxy_reply,
+        // Nobody can ask us: the Map-Server answers.
+        proxy_reply: server.proxy_reply || router.is_some(),
         want_notify: true,
         merge: server.merge,
         use_ttl: false,
@@ -278,7 +297,40 @@ fn send_register(
         records,
         xtr: Some((cx.config.xtr_id, cx.config.site_id)),
     };
-    let to = SocketAddr::new(server.address.0, CONTROL_PORT);
-    cx.send_signed(&Message::MapRegister(register), key, to);
+    let register = Message::MapRegister(register);
+    if let Some(router) = router {
+        send_through(router, (server.address, key), &register, cx);
+    } else {
+        let to = SocketAddr::new(server.address.0, CONTROL_PORT);
+        cx.send_signed(&register, key, to);
+    }
     nonce
+}
+
+/// In an envelope to the router, from the data port: what the router sends to us comes back there.
+fn send_through(router: Rloc, (server, key): (Rloc, &Key), register: &Message, cx: &mut Context<'_>) {
+    let mut message = Vec::new();
+    let own = cx.own_toward(server.0);
+    let (Some(own), Ok(())) = (own, register.emit_signed(key, &mut message)) else {
+        return cx.count(Counter::Unsendable);
+    };
+    cx.count(Counter::NatRegistered);
+    let envelope = Encapsulated {
+        source: SocketAddr::new(own.0, CONTROL_PORT),
+        destination: server.0,
+        ddt_originated: false,
+        via: Via::ToRouter,
+        message,
+    };
+    cx.send_from_data(&Message::Encapsulated(envelope), router);
+}
+
+/// The router stands for this node's own locators, which nobody outside can reach.
+fn reached_through(router: Rloc, locators: &mut Vec<Locator>, config: &Config) {
+    let own = locators.iter().position(|locator| config.is_own(locator.etr()));
+    let Some(first) = own.and_then(|at| locators.get(at).copied()) else {
+        return;
+    };
+    locators.retain(|locator| !config.is_own(locator.etr()));
+    locators.push(Locator::unicast(router, first.priority, first.weight));
 }

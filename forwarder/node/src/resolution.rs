@@ -143,7 +143,7 @@ impl Resolutions {
             .map(|(_, mapping)| mapping);
         let mut asked: Vec<Eid> = covering
             .chain(within)
-            .filter(|mapping| mapping.origin != Origin::Manual)
+            .filter(|mapping| !mapping.origin.is_given())
             .map(|mapping| mapping.asked)
             .take(MOST_SOLICITED)
             .collect();
@@ -361,7 +361,7 @@ impl Resolutions {
         let mapping = Mapping::new(content, origin, asked, life).said_by(record, cx.config);
         let passes = match &mapping.content {
             Content::Negative(action) => is_native(*action),
-            Content::Locators(_) | Content::Pending => true,
+            Content::Locators(_) | Content::Pending | Content::Behind(_) => true,
         };
         // Other packets held for EIDs in the block go the same way: had one of them a longer mapping, its owner
         // would have said so in the same reply. The pending entries, being longer, must not hide the answer.

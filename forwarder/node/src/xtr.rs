@@ -1,11 +1,17 @@
 //! What an xTR knows: the mappings of others and its own, what it asks and what it registers.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use lisp_wire::{EidPrefix, Locator, Priority, Rloc, Weight};
 use proto::Timestamp;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Content, Life, Mapping, Origin};
 use crate::config::{Config, Role};
 use crate::context::Context;
 use crate::database::Database;
+use crate::input::Effect;
+use crate::nat;
 use crate::registration::Registrations;
 use crate::relocation::Relocation;
 use crate::resolution::Resolutions;
@@ -47,6 +53,37 @@ impl Xtr {
         self.cache.publish(cx);
         if cx.config.has(Role::Etr) {
             self.registrations.start(cx.config, cx.now);
+        }
+    }
+
+    /// Behind a NAT the way to everybody is the router that helps us through it: answers of the mapping system could name
+    /// locators that would not let us in, and questions could not be answered (draft-ermagan-lisp-nat-traversal section 5).
+    pub(crate) fn go_through_routers(&mut self, cx: &mut Context<'_>) {
+        let locator = |router| Locator::unicast(router, Priority::FIRST, Weight(100));
+        let routers: BTreeSet<Rloc> = self.registrations.routers(cx.config).collect();
+        if routers.is_empty() {
+            return;
+        }
+        let locators: Vec<Locator> = routers.into_iter().map(locator).collect();
+        let tenants: BTreeSet<_> = cx.config.eids.iter().map(|own| own.prefix.iid()).collect();
+        let life = Life {
+            from: cx.now,
+            span: nat::BELIEVED,
+        };
+        let everywhere = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
+        for (tenant, address) in tenants
+            .iter()
+            .flat_map(|tenant| everywhere.map(|any| (*tenant, any)))
+        {
+            let Ok(all) = EidPrefix::new(tenant, address, 0) else {
+                continue;
+            };
+            let content = Content::Locators(locators.clone());
+            self.cache
+                .insert(all, Mapping::new(content, Origin::Router, all.first(), life));
+            self.cache.forget_holes(all);
+            self.cache.publish(cx);
+            cx.effects.push(Effect::Release { eid: all });
         }
     }
 

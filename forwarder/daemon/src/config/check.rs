@@ -9,15 +9,15 @@ use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
-    ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NonceRule, OwnEid, OwnRloc, Probing,
-    PubSub, Role, Scope, ScopedKey, Site, TellBy,
+    ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NatRouters, NonceRule, OwnEid,
+    OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site, TellBy,
 };
 
 use super::error::Problem;
 use super::keys::Keys;
 use super::raw::{
-    RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator, RawNonces, RawPubSub,
-    RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
+    KeyedRtr, RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator, RawNatRtr, RawNonces,
+    RawPubSub, RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
 };
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, RoamingRloc, TunConfig};
 
@@ -74,6 +74,7 @@ pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         authority: raw.ddt.authority,
         ddt_roots: raw.ddt.roots.into_iter().map(Rloc).collect(),
         nat_rtrs: nat_rtrs(&raw.nat_rtrs)?,
+        nat: nat(&raw.nat_rtrs, raw.rtr.as_ref(), &keys)?,
         answers_per_second: raw.answers_per_second,
         pubsub: pubsub(&raw.pubsub, &keys)?,
         map_servers,
@@ -335,11 +336,31 @@ fn delegations(raw: &RawDdt) -> Result<Vec<Delegation>, Problem> {
 }
 
 /// As many as an Info-Reply can name.
-fn nat_rtrs(raw: &[IpAddr]) -> Result<Vec<Rloc>, Problem> {
+fn nat_rtrs(raw: &[RawNatRtr]) -> Result<Vec<Rloc>, Problem> {
     if raw.len() > 16 {
         return Err(Problem::new("nat_rtrs", "an Info-Reply names 16 routers at most"));
     }
-    Ok(raw.iter().copied().map(Rloc).collect())
+    Ok(raw.iter().map(|rtr| Rloc(rtr.address())).collect())
+}
+
+/// A Map-Server takes registrations from the routers that it shares a key with, a router hands them on to such Map-Servers.
+fn nat(rtrs: &[RawNatRtr], own: Option<&RawRtr>, keys: &Keys) -> Result<NatRouters, Problem> {
+    let mut nat = NatRouters::default();
+    for (at, rtr) in rtrs.iter().enumerate() {
+        if let RawNatRtr::Keyed(KeyedRtr { address, key }) = rtr {
+            let key = keys.ring(key, || format!("nat_rtrs[{at}].key"))?;
+            nat.routers.insert(Rloc(*address), key);
+        }
+    }
+    let Some(own) = own else { return Ok(nat) };
+    for (at, server) in own.nat.iter().enumerate() {
+        let key = keys.ring(&server.key, || format!("rtr.nat[{at}].key"))?;
+        nat.servers.insert(Rloc(server.map_server), key);
+    }
+    if !nat.servers.is_empty() {
+        nat.eids.clone_from(&own.eids);
+    }
+    Ok(nat)
 }
 
 fn pubsub(raw: &RawPubSub, keys: &Keys) -> Result<PubSub, Problem> {

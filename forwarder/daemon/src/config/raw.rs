@@ -41,7 +41,7 @@ pub(super) struct RawConfig {
     pub(super) ddt: RawDdt,
     /// Routers that xTRs behind NATs are told of.
     #[serde(default)]
-    pub(super) nat_rtrs: Vec<IpAddr>,
+    pub(super) nat_rtrs: Vec<RawNatRtr>,
     #[serde(default = "thousand")]
     pub(super) answers_per_second: u64,
     #[serde(default)]
@@ -328,6 +328,40 @@ impl Default for RawPubSub {
 pub(super) struct RawRtr {
     /// Packets to these EIDs only are sent on.
     pub(super) eids: Vec<EidPrefix>,
+    /// Map-Servers for whose xTRs behind NATs it is a way in and out.
+    #[serde(default)]
+    pub(super) nat: Vec<RawNatServer>,
+}
+
+/// A Map-Server, and the key that it proves its word to a router with.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNatServer {
+    pub(super) map_server: IpAddr,
+    pub(super) key: Names,
+}
+
+/// A router that xTRs behind NATs are told of: its address alone, or with the key that it knows the Map-Server's word by.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged, expecting = "an address, or { address, key }")]
+pub(super) enum RawNatRtr {
+    Address(IpAddr),
+    Keyed(KeyedRtr),
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyedRtr {
+    pub(super) address: IpAddr,
+    pub(super) key: Names,
+}
+
+impl RawNatRtr {
+    pub(super) const fn address(&self) -> IpAddr {
+        match self {
+            Self::Address(address) | Self::Keyed(KeyedRtr { address, .. }) => *address,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]

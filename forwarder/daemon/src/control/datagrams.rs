@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use node::Input;
 use offload::receive::Whole;
@@ -22,7 +23,9 @@ const MOST_BATCHES: usize = 16;
 /// One socket for each locator of ours, and room for what they receive.
 #[derive(Debug)]
 pub(crate) struct ControlSockets {
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<Arc<UdpSocket>>,
+    /// UDP 4341 of each locator of ours: behind a NAT messages leave by it too, so that the NAT lets packets in there.
+    data: Vec<Arc<UdpSocket>>,
     receiver: Receiver,
     sender: Sender,
     room: Vec<u8>,
@@ -40,14 +43,46 @@ struct Lost {
 impl ControlSockets {
     /// Binds them all.
     pub(crate) fn open(rlocs: impl Iterator<Item = IpAddr>) -> Result<Self, SystemError> {
-        let bind = |rloc| UdpSocket::bind(SocketAddr::new(rloc, CONTROL_PORT), Role::Control);
+        let bind = |rloc| UdpSocket::bind(SocketAddr::new(rloc, CONTROL_PORT), Role::Control).map(Arc::new);
         Ok(Self {
             sockets: rlocs.map(bind).collect::<Result<_, _>>()?,
+            data: Vec::new(),
             receiver: Receiver::new(BATCH),
             sender: Sender::new(1),
             room: vec![0; BATCH * LARGEST],
             lost: Lost::default(),
         })
+    }
+
+    /// The sockets themselves, for packets that leave by the control port.
+    pub(crate) fn shared(&self) -> Vec<Arc<UdpSocket>> {
+        self.sockets.clone()
+    }
+
+    /// Has the sockets of UDP 4341 too.
+    pub(crate) fn set_data(&mut self, data: Vec<Arc<UdpSocket>>) {
+        self.data = data;
+    }
+
+    /// Sends a control message from UDP 4341.
+    pub(crate) fn send_from_data(&mut self, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+        let mut data = self.data.iter();
+        let Some(socket) = data.find(|socket| socket.local().is_ipv4() == to.is_ipv4()) else {
+            self.lost.unsent += 1;
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this node carries no packets",
+            ));
+        };
+        let datagram = Outgoing {
+            payload: bytes,
+            to,
+            ttl: None,
+            traffic_class: 48 << 2,
+        };
+        let sent = self.sender.send(socket, std::iter::once(datagram)).map(|_| ());
+        self.lost.unsent += u64::from(sent.is_err());
+        sent
     }
 
     /// What was lost here, by reason.
@@ -74,8 +109,8 @@ impl ControlSockets {
         .into_iter()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, UdpSocket> {
-        self.sockets.iter()
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &UdpSocket> {
+        self.sockets.iter().map(Arc::as_ref)
     }
 
     /// Sends a control message from one of our addresses, or from the first of the family.
@@ -86,7 +121,7 @@ impl ControlSockets {
         bytes: &[u8],
         dscp: u8,
     ) -> io::Result<()> {
-        let of_family = |socket: &&UdpSocket| socket.local().is_ipv4() == to.is_ipv4();
+        let of_family = |socket: &&Arc<UdpSocket>| socket.local().is_ipv4() == to.is_ipv4();
         let exact = self
             .sockets
             .iter()

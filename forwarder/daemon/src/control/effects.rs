@@ -32,6 +32,10 @@ impl Control {
                     let outcome = self.sockets.send(from, to, &bytes, dscp);
                     self.note_refusal(to, outcome);
                 }
+                Effect::SendFromData { to, bytes } => {
+                    let outcome = self.sockets.send_from_data(to, &bytes);
+                    self.note_refusal(to, outcome);
+                }
                 Effect::Publish(cache) => {
                     self.desk.tables.cache = cache;
                     self.desk.published = Published::NotYet;

@@ -1,7 +1,7 @@
 //! Packets without a mapping: held, asked for, sent.
 
 use datapath::{Fate, Forwarding};
-use lisp_wire::{Eid, InstanceId, Rloc};
+use lisp_wire::{Eid, InstanceId, Message, Rloc};
 use node::Input;
 
 use super::Control;
@@ -23,6 +23,10 @@ impl Control {
                     self.missed(eid, source, &packet);
                     self.ear.give_back(pool, packet);
                 }
+                Word::Tunnelled { packet, pool } => {
+                    self.tunnelled(&packet);
+                    self.ear.give_back(pool, packet);
+                }
                 Word::Met { locator } => self.desk.inputs.push_back(Input::Met { rloc: Rloc(locator) }),
                 Word::Early {
                     packet,
@@ -37,6 +41,25 @@ impl Control {
                 Word::Unreachable { locator } => self.refused(Refusal::Unreachable(locator)),
             }
         }
+    }
+
+    /// A control message that came through the tunnel. Only what is signed may come that way: a Map-Notify.
+    fn tunnelled(&mut self, packet: &[u8]) {
+        // An envelope is such a packet behind one word (RFC 9301 section 5.8).
+        let envelope = [&[0x80, 0, 0, 0], packet].concat();
+        let Ok(Message::Encapsulated(inside)) = Message::parse(&envelope) else {
+            return self.shared.inbound.count(Fate::DecapMalformed);
+        };
+        if !matches!(Message::parse(&inside.message), Ok(Message::MapNotify(_))) {
+            return self.shared.inbound.count(Fate::NotLocal);
+        }
+        let received_at = self.clock.now();
+        self.desk.inputs.push_back(Input::Datagram {
+            from: inside.source,
+            local: inside.destination,
+            bytes: inside.message,
+            received_at,
+        });
     }
 
     fn missed(&mut self, eid: Eid, source: Eid, packet: &[u8]) {

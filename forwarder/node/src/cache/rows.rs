@@ -29,7 +29,7 @@ impl Cache {
             eid: *prefix,
             forwarding: match &mapping.content {
                 Content::Pending => "pending",
-                Content::Locators(_) => "encapsulate",
+                Content::Locators(_) | Content::Behind(_) => "encapsulate",
                 Content::Negative(action) if is_native(*action) => "native",
                 Content::Negative(_) => "drop",
             }
@@ -50,6 +50,7 @@ impl Cache {
                 Origin::Prepared => "prepared",
                 Origin::Publication => "publication",
                 Origin::Manual => "manual",
+                Origin::Router => "nat",
                 Origin::NoReply => "no-reply",
             }
             .to_owned(),

@@ -69,6 +69,17 @@ impl Ways {
     /// way to go on, with a priority that is never used.
     pub(super) fn next(&mut self, locator: &Locator, of: EidPrefix, known: Known<'_>) -> (Locator, Reach) {
         let Some(path) = locator.path else {
+            if self.own.contains(&locator.rloc) {
+                // To ourselves it would come back, and go round.
+                let never = Priority::NEVER;
+                return (
+                    Locator {
+                        priority: never,
+                        ..*locator
+                    },
+                    Reach::Down,
+                );
+            }
             let reach = if self.speaks_to(locator.rloc) {
                 known.reach(locator.rloc)
             } else {

@@ -7,8 +7,8 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use node::Config;
 use node::config::{
-    ChangePriority, DataHeader, MapServer, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role, Scope,
-    ScopedKey, Site,
+    ChangePriority, DataHeader, MapServer, NatRouters, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role,
+    Scope, ScopedKey, Site,
 };
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
@@ -88,6 +88,7 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
         delegations: Vec::new(),
         ddt_roots: Vec::new(),
         nat_rtrs: Vec::new(),
+        nat: NatRouters::default(),
         answers_per_second: 1000,
         pubsub: PubSub::default(),
         subscribe: BTreeMap::new(),

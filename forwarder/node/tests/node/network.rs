@@ -273,6 +273,16 @@ impl Network {
                     };
                     self.send(packet);
                 }
+                Effect::SendFromData { to, bytes } => {
+                    let from = SocketAddr::new(member.config.rlocs[0].rloc.0, lisp_wire::DATA_PORT);
+                    let packet = Packet {
+                        from,
+                        to,
+                        bytes,
+                        sent_at: now,
+                    };
+                    self.send(packet);
+                }
                 Effect::Publish(table) => {
                     member.published = table;
                     member.publications += 1;
