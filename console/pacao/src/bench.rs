@@ -6,3 +6,4 @@ pub(crate) mod decide;
 pub(crate) mod forward;
 pub(crate) mod handover;
 pub(crate) mod monitor;
+pub(crate) mod pubsub;

@@ -458,6 +458,25 @@ pub(crate) enum Bench {
     Forward(ForwardArgs),
     /// An EID moves from one data centre to another: what it costs each client, by the way they are told.
     Handover(HandoverArgs),
+    /// One Map-Server with very many registrations and subscriptions: memory, and how soon a change reaches everybody.
+    Pubsub(BenchPubSubArgs),
+}
+
+/// `pacao bench pubsub`
+#[derive(Args, Debug)]
+pub(crate) struct BenchPubSubArgs {
+    /// EIDs, each registered as a mapping of its own.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub registrations: u32,
+    /// Subscriptions in all: every subscriber has one to the first EID, the others are spread.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub subscriptions: u32,
+    /// Subscribers, each an xTR-ID of its own.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub subscribers: u32,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `pacao bench handover`

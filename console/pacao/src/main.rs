@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Bench(Bench::Monitor(args)) => bench::monitor::run(&args),
         Verb::Bench(Bench::Forward(args)) => bench::forward::run(&args),
         Verb::Bench(Bench::Handover(args)) => bench::handover::run(&args),
+        Verb::Bench(Bench::Pubsub(args)) => bench::pubsub::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Check(args) => check::run(&args),

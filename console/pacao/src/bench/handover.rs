@@ -11,7 +11,7 @@
 //! | [`statistics`] | boxplots and distributions |
 //! | [`report`], [`svg`] | what is said of them, and drawn |
 
-mod control;
+pub(super) mod control;
 mod place;
 mod probes;
 mod report;
