@@ -213,6 +213,7 @@ impl Load {
                     source: SocketAddr::new(LOAD, CONTROL_PORT),
                     destination: eid.address(),
                     ddt_originated: false,
+                    via: None,
                     message: inner,
                 };
                 Message::Encapsulated(envelope).emit(&mut bytes)?;
