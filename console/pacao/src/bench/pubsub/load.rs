@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use lisp_wire::message::{
-    AuthField, Encapsulated, MapNotify, MapRegister, MapRequest, NotifyBits, SiteId, XtrId,
+    AuthField, Encapsulated, MapNotify, MapRegister, MapRequest, NotifyBits, SiteId, Via, XtrId,
 };
 use lisp_wire::{
     Action, Algorithm, CONTROL_PORT, EidPrefix, InstanceId, Key, Locator, MappingRecord, Message, Nonce,
@@ -213,7 +213,7 @@ impl Load {
                     source: SocketAddr::new(LOAD, CONTROL_PORT),
                     destination: eid.address(),
                     ddt_originated: false,
-                    via: None,
+                    via: Via::Nobody,
                     message: inner,
                 };
                 Message::Encapsulated(envelope).emit(&mut bytes)?;

@@ -65,12 +65,15 @@ impl Server {
         command.stdin(Stdio::null());
         let child = namespace.spawn(command)?;
         let control = connect(&socket)?;
-        Ok(Self {
+        let mut server = Self {
             child,
             control,
             namespace,
             _directory: directory,
-        })
+        };
+        // The control socket is there before the others are; it answers when they are too.
+        server.counted()?;
+        Ok(server)
     }
 
     /// What it holds in memory, bytes.
