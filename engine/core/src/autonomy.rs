@@ -10,7 +10,7 @@
 //!   back-off, which doubles.
 //!
 //! A standing is never more than a mode: nothing here passes a gate of the executor by. It has a say in
-//! [`Engine::mode_of_move`] and nowhere else.
+//! `Engine::mode_of_move` and nowhere else.
 //!
 //! | module | what it keeps |
 //! |---|---|
