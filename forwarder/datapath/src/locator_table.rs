@@ -134,7 +134,7 @@ impl LocatorTable {
     }
 
     /// The port that packets go to, where it is not the registered one.
-    pub(crate) const fn port(&self) -> Option<u16> {
+    pub const fn port(&self) -> Option<u16> {
         self.port
     }
 

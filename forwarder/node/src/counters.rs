@@ -122,6 +122,9 @@ counters! {
     NatReached = "control.nat.reached",
     /// Sites whose NAT has given them another address or port (RTR).
     NatMoved = "control.nat.moved",
+    /// The same registration came from two addresses at a time, one of them the site's known one, which counts: somebody
+    /// repeats what he sees (RTR role).
+    NatContested = "control.nat.contested",
     /// Sites behind NATs that have not registered again in time (RTR).
     NatExpired = "control.nat.expired",
     /// Registrations that no Map-Server confirmed (RTR).

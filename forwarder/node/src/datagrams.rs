@@ -193,7 +193,11 @@ fn unwrap(
 ) {
     match &envelope.via {
         Via::Nobody => {}
-        Via::ToRouter => return machines.nat_router.relay(envelope, from, cx),
+        Via::ToRouter => {
+            return machines
+                .nat_router
+                .relay(envelope, from, &mut machines.xtr.cache, cx);
+        }
         Via::Notice(auth) => {
             return machines
                 .nat_router

@@ -132,7 +132,8 @@ impl MapServer {
             site: site.prefix,
             xtr: register.xtr.map(|(xtr, _)| xtr),
         };
-        if site.nonces == NonceRule::Growing {
+        // Where it came from is not under its MAC: handed on by a router once more, it could say that the site is anywhere.
+        if site.nonces == NonceRule::Growing || through.is_some() {
             if self
                 .nonces
                 .get(&registrant)

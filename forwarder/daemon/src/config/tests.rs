@@ -211,6 +211,122 @@ fn a_re_encapsulating_router_is_told_for_which_eids_it_is_one() {
     assert!(refusal(&WHOLE.replace("etr, rtr,", "etr,")).contains("only with the role rtr"));
 }
 
+/// A Map-Server that names two routers and shares a key with one, and is a router itself for another Map-Server.
+fn natting() -> String {
+    let text = WHOLE.replace(
+        "10.3.0.0/16] }",
+        "10.3.0.0/16], nat: [{ map_server: 172.16.9.2, key: change }] }",
+    );
+    text + "nat_rtrs: [172.16.9.4, { address: 172.16.9.5, key: [main, change] }]\n"
+}
+
+#[test]
+fn routers_through_nats_and_their_map_servers_share_keys() {
+    let config = Config::parse(Path::new("/etc/pacao/telco.yaml"), &natting()).unwrap();
+    let rloc = |last| Rloc([172, 16, 9, last].into());
+    let ids = |keys: &node::config::KeyRing| keys.all().iter().map(|key| key.id).collect::<Vec<_>>();
+    let node = config.node;
+    // Both are named to xTRs, and registrations are taken from the one that has a key.
+    assert_eq!(node.nat_rtrs, [rloc(4), rloc(5)]);
+    let routers: Vec<_> = node
+        .nat
+        .routers
+        .iter()
+        .map(|(at, keys)| (*at, ids(keys)))
+        .collect();
+    assert_eq!(routers, [(rloc(5), vec![1, 2])]);
+    let servers: Vec<_> = node
+        .nat
+        .servers
+        .iter()
+        .map(|(at, keys)| (*at, ids(keys)))
+        .collect();
+    assert_eq!(servers, [(rloc(2), vec![2])]);
+    assert_eq!(node.nat.eids, ["10.3.0.0/16".parse().unwrap()]);
+    let plain = Config::parse(Path::new("telco.yaml"), WHOLE).unwrap().node.nat;
+    assert!(plain.routers.is_empty() && plain.servers.is_empty() && plain.eids.is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_a_router_through_nats_is_named_with_its_place() {
+    let cases = [
+        (
+            "172.16.9.4",
+            "172.16.9.400",
+            ":21:",
+            "nat_rtrs",
+            "an address, or { address, key }",
+        ),
+        (
+            "172.16.9.5, key: [",
+            "172.16.9.5, keys: [",
+            ":21:",
+            "nat_rtrs",
+            "an address, or { address, key }",
+        ),
+        (
+            "[main, change]",
+            "[main, other]",
+            ":21:",
+            "nat_rtrs[1].key",
+            "no key called 'other'",
+        ),
+        (
+            "[main, change]",
+            "[]",
+            ":21:",
+            "nat_rtrs[1].key",
+            "at least one key",
+        ),
+        (
+            "172.16.9.2, key: change",
+            "172.16.9.2, key: none",
+            ":20:",
+            "rtr.nat[0].key",
+            "no key called 'none'",
+        ),
+        (
+            "172.16.9.2, key: change",
+            "172.16.9.2, key: []",
+            ":20:",
+            "rtr.nat[0].key",
+            "at least one key",
+        ),
+        (
+            "172.16.9.2, key: change",
+            "172.16.9.2",
+            ":20:",
+            "rtr.nat[0]",
+            "missing field `key`",
+        ),
+        (
+            "map_server: 172.16.9.2",
+            "server: 172.16.9.2",
+            ":20:",
+            "rtr.nat[0]",
+            "expected `map_server` or `key`",
+        ),
+        (
+            "map_server: 172.16.9.2",
+            "map_server: here",
+            ":20:",
+            "rtr.nat[0].map_server",
+            "invalid IP address",
+        ),
+    ];
+    for (right, wrong, line, field, advice) in cases {
+        let text = natting();
+        assert!(text.contains(right), "{right}");
+        let said = refusal(&text.replace(right, wrong));
+        let file_and_line = format!("/etc/pacao/telco.yaml{line}");
+        for part in [file_and_line.as_str(), field, advice] {
+            assert!(said.contains(part), "{wrong}: '{part}' is missing in: {said}");
+        }
+    }
+    let many = format!("{WHOLE}nat_rtrs: [{}]\n", ["172.16.9.4"; 17].join(", "));
+    assert!(refusal(&many).contains("nat_rtrs: an Info-Reply names 16 routers at most"));
+}
+
 #[test]
 fn an_eid_is_reached_over_a_path_where_one_is_given() {
     let path = Path::new("/etc/pacao/telco.yaml");

@@ -17,6 +17,7 @@
 //! | `looking` | the message log, tables page by page |
 //! | `rolling` | keys replaced while everything runs |
 //! | `signalling` | data headers: locators down, paths closed one way, versions of mappings |
+//! | `natted` | an xTR behind a NAT and the router that helps it: reached, followed, forgotten, not to be drawn away |
 //! | `merging` | registrations of several xTRs that make one mapping; xTRs behind NATs |
 //! | `delegating` | delegation trees; how much anybody can have sent to one address |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
@@ -34,6 +35,7 @@ mod hostile;
 mod looking;
 mod merging;
 mod moving;
+mod natted;
 mod network;
 mod preparing;
 mod probing;

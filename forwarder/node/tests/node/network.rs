@@ -45,6 +45,15 @@ pub(crate) struct Member {
 /// Decides whether a packet is lost.
 pub(crate) type Loss = Box<dyn FnMut(&Packet) -> bool>;
 
+/// Stands between one member and all others: gives its ports another address and other numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nat {
+    pub(crate) inside: IpAddr,
+    /// The data port and the control port as they are seen from outside.
+    pub(crate) data: SocketAddr,
+    pub(crate) control: SocketAddr,
+}
+
 /// All of it.
 pub(crate) struct Network {
     pub(crate) now: Timestamp,
@@ -54,6 +63,7 @@ pub(crate) struct Network {
     one_way: Span,
     delays: BTreeMap<(IpAddr, IpAddr), Span>,
     loss: Loss,
+    pub(crate) nat: Option<Nat>,
     /// Every datagram sent, lost or not.
     pub(crate) tap: Vec<Packet>,
 }
@@ -71,6 +81,7 @@ impl Network {
             one_way: Span::millis(10),
             delays: BTreeMap::new(),
             loss: Box::new(|_| false),
+            nat: None,
             tap: Vec::new(),
         }
     }
@@ -242,7 +253,17 @@ impl Network {
         true
     }
 
-    fn deliver(&mut self, packet: Packet) {
+    fn deliver(&mut self, mut packet: Packet) {
+        if let Some(nat) = self.nat {
+            if packet.to == nat.control {
+                packet.to = SocketAddr::new(nat.inside, CONTROL_PORT);
+            } else if packet.to == nat.data {
+                let Some(inner) = out_of_tunnel(&packet) else {
+                    return;
+                };
+                packet = inner;
+            }
+        }
         let holds = |member: &Member| member.config.rlocs.iter().any(|own| own.rloc.0 == packet.to.ip());
         if let Some(index) = self.members.iter().position(holds) {
             let Packet { from, to, bytes, .. } = packet;
@@ -310,7 +331,14 @@ impl Network {
         }
     }
 
-    fn send(&mut self, packet: Packet) {
+    fn send(&mut self, mut packet: Packet) {
+        if let Some(nat) = self.nat.filter(|nat| nat.inside == packet.from.ip()) {
+            packet.from = if packet.from.port() == CONTROL_PORT {
+                nat.control
+            } else {
+                nat.data
+            };
+        }
         self.tap.push(packet.clone());
         if (self.loss)(&packet) {
             return;
@@ -348,6 +376,21 @@ impl Network {
             other => panic!("the map cache was asked for, not {other:?}"),
         }
     }
+}
+
+/// The control message of a data packet, as the daemon finds it: behind the LISP header stands the packet that an envelope
+/// holds behind its first word.
+fn out_of_tunnel(packet: &Packet) -> Option<Packet> {
+    let envelope = [&[0x80, 0, 0, 0], packet.bytes.get(lisp_wire::DATA_HEADER_LEN..)?].concat();
+    let Ok(Message::Encapsulated(inside)) = Message::parse(&envelope) else {
+        return None;
+    };
+    Some(Packet {
+        from: inside.source,
+        to: SocketAddr::new(inside.destination, CONTROL_PORT),
+        bytes: inside.message,
+        sent_at: packet.sent_at,
+    })
 }
 
 impl Member {
