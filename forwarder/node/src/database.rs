@@ -263,12 +263,18 @@ impl Database {
         now: Timestamp,
     ) {
         self.asked_at(eid, (client, source), now);
+        self.make_room(eid, known, now);
+    }
+
+    /// Forgets who asked long ago, and the oldest of too many.
+    pub(crate) fn make_room(&mut self, eid: &EidPrefix, known: &dyn Fn(&Rloc) -> bool, now: Timestamp) {
         if let Some(own) = self.own.get_mut(eid) {
             own.forget_requesters(now, known);
         }
     }
 
-    /// The same for who asked at another site, some time ago.
+    /// The same as [`Database::asked`] for who asked at another site, some time ago; [`Database::make_room`] belongs
+    /// after the last of them.
     pub(crate) fn asked_at(&mut self, eid: &EidPrefix, (client, source): (Rloc, Option<Eid>), at: Timestamp) {
         let Some(own) = self.own.get_mut(eid) else { return };
         if let Some(before) = own.requesters.insert(client, Requester { source, at }) {

@@ -299,6 +299,8 @@ impl Mobility {
             };
             self.tell(news, client.key, xtr, cx);
         }
+        let Xtr { database, cache, .. } = xtr;
+        database.make_room(&eid, &|rloc| cache.reached_by(*rloc).is_some(), cx.now);
     }
 
     /// H=0, C=0: the EID has gone to another site.

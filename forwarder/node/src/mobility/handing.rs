@@ -3,7 +3,7 @@
 use lisp_wire::message::{Preparation, Step};
 use lisp_wire::sealed::Around;
 use lisp_wire::{EidPrefix, Handed, Locator, Message, Priority, Rloc, Weight, verify};
-use proto::Span;
+use proto::{Span, Timestamp};
 
 use super::Mobility;
 use crate::config::ScopedKey;
@@ -11,6 +11,7 @@ use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::datagrams::Datagram;
 use crate::deliveries::Order;
+use crate::replay::WINDOW;
 use crate::state::{Sender, Standing};
 use crate::whereabouts::RETURN_FOR;
 use crate::xtr::Xtr;
@@ -96,6 +97,10 @@ impl Mobility {
                 };
                 let opened = Handed::open(&message.sealed, &key.key, around);
                 let handed = opened.map_err(|_| Counter::Malformed)?;
+                // The higher number takes the place of the lower: one from the future would shut out all that come.
+                if Timestamp(message.serial) > cx.now + WINDOW {
+                    return Err(Counter::Stale);
+                }
                 self.prepared.check(message, handed.clients.len())?;
                 self.note(sender, message, cx);
                 let more = self

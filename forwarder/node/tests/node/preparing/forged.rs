@@ -3,11 +3,12 @@
 use lisp_wire::message::{AuthField, Preparation, Step, XtrId};
 use lisp_wire::sealed::{Around, Handed, HandedClient, Manner};
 use lisp_wire::{Key, Message, Nonce, Rloc, verify};
+use proto::node::ChangeOutcome;
 use proto::{NodeReport, Span};
 
-use super::{arrived, preparation, prepared_fabric, updates_by};
+use super::{arrived, preparation, prepare, prepared_fabric, updates_by};
 use crate::fabric::{CP_SECRET, VM, VM_BLOCK, key, lip6, lyon, marilyn, paris, prefix, ranked, rloc, telco};
-use crate::moving::{busy_fabric, is_update};
+use crate::moving::{busy_fabric, is_update, outcomes};
 use crate::network::{Network, Packet, Way};
 
 /// A preparation of Telco's for Marilyn, as one who has the key can make it.
@@ -180,6 +181,49 @@ fn a_flood_of_preparations_has_a_bound_and_leaves_honest_ones_alone() {
     honest.serial = 9;
     inject(&mut net, marilyn(), sealed(honest, &handed(&[paris()]), &good));
     assert_eq!(net.counter(at.marilyn, "control.preparations.taken"), 1025);
+}
+
+#[test]
+fn a_preparation_with_a_number_from_the_future_does_not_shut_out_those_that_come() {
+    let (mut net, at) = busy_fabric();
+    let mut forged = message(&net);
+    forged.serial = u64::MAX;
+    inject(
+        &mut net,
+        marilyn(),
+        sealed(forged, &handed(&[paris()]), &key(CP_SECRET)),
+    );
+    assert_eq!(net.counter(at.marilyn, "control.refused.stale"), 1);
+    assert_eq!(net.command(at.telco, prepare(1, marilyn())), NodeReport::Done);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.counter(at.marilyn, "control.preparations.taken"), 1);
+}
+
+#[test]
+fn clients_that_are_handed_over_again_and_again_have_the_same_bound_as_those_that_ask() {
+    let (mut net, at) = prepared_fabric();
+    net.command(at.marilyn, arrived(2));
+    for part in 0..50_u32 {
+        let clients: Vec<Rloc> = (0..100)
+            .map(|client| Rloc(std::net::Ipv4Addr::from(0x0b00_0000 + part * 100 + client).into()))
+            .collect();
+        let mut more = message(&net);
+        let real = preparation(&caught(&net)).unwrap();
+        (more.xtr, more.serial) = (real.xtr, real.serial);
+        inject(
+            &mut net,
+            marilyn(),
+            sealed(more, &handed(&clients), &key(CP_SECRET)),
+        );
+    }
+    assert_eq!(net.counter(at.marilyn, "control.preparations.taken"), 51);
+    assert_eq!(net.command(at.marilyn, prepare(3, telco())), NodeReport::Done);
+    net.run_for(Span::secs(20));
+    let outcomes = outcomes(&net, at.marilyn, 3);
+    let [ChangeOutcome::Prepared { clients, .. }] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(*clients, 4096);
 }
 
 #[test]
