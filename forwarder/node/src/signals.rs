@@ -52,6 +52,8 @@ pub(crate) struct Signals {
 enum Standing {
     #[default]
     Outdated,
+    /// No, but that can wait until the next look.
+    OutdatedAtLook,
     Current,
 }
 
@@ -74,7 +76,12 @@ impl Signals {
             oldest.map(|oldest| self.met.remove(&oldest));
         }
         self.met.insert(rloc, cx.now);
-        self.marks = Standing::Outdated;
+        // Where senders can forge their addresses there is a new one with each packet, and all is made anew for it.
+        self.marks = match (self.marks, self.look) {
+            (Standing::Current, Some(_)) => Standing::OutdatedAtLook,
+            (standing @ Standing::OutdatedAtLook, _) => standing,
+            _ => Standing::Outdated,
+        };
     }
 
     /// What a peer's Map-Reply says of nonces.
@@ -126,6 +133,10 @@ impl Signals {
             return;
         }
         self.look = Some(cx.now + LOOK);
+        if self.marks == Standing::OutdatedAtLook {
+            self.marks = Standing::Current;
+            self.say(xtr, cx.config);
+        }
         if self.news.take() {
             self.follow_news(xtr, cx);
         }

@@ -350,3 +350,18 @@ fn versions_outlive_a_restart_and_go_up_with_it() {
     };
     assert_eq!(net.tap.iter().rev().find_map(registered), Some(after));
 }
+
+#[test]
+fn strangers_that_are_trusted_by_their_addresses_cause_no_more_work_the_more_they_are() {
+    let (mut net, at) = trusting(ALL);
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(1));
+    let before = net.member(at.paris).publications;
+    for last in 1..=200 {
+        let rloc = Rloc([172, 16, 77, last].into());
+        net.input(at.paris, Input::Met { rloc });
+    }
+    net.run_for(Span::millis(100));
+    let published = net.member(at.paris).publications - before;
+    assert!((1..=3).contains(&published), "{published}");
+}
