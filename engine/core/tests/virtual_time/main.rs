@@ -17,6 +17,8 @@ mod explaining;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod proving;
