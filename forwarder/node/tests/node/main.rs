@@ -18,6 +18,7 @@
 //! | `rolling` | keys replaced while everything runs |
 //! | `signalling` | data headers: locators down, paths closed one way, versions of mappings |
 //! | `natted` | an xTR behind a NAT and the router that helps it: reached, followed, forgotten, not to be drawn away |
+//! | `strangers` | the corpus of the fuzzer, and random scripts: nothing changes without a key |
 //! | `merging` | registrations of several xTRs that make one mapping; xTRs behind NATs |
 //! | `delegating` | delegation trees; how much anybody can have sent to one address |
 //! | `hostile` | random, flipped and replayed datagrams of all kinds |
@@ -44,3 +45,4 @@ mod registering;
 mod resolving;
 mod rolling;
 mod signalling;
+mod strangers;
