@@ -411,6 +411,19 @@ pub(crate) enum Drill {
     /// Table 5.1 of the thesis: a download, the user's link is stressed, the entry moves (or not).
     #[command(name = "table-5-1")]
     Table51(Table51Args),
+    /// A user's router changes its address again and again while it and its peers talk: who follows, how soon, at what loss.
+    Roaming(RoamingArgs),
+}
+
+/// `pacao drill roaming`
+#[derive(Args, Debug)]
+pub(crate) struct RoamingArgs {
+    /// How often the router moves.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub moves: u8,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `pacao drill table-5-1`

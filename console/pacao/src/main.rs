@@ -22,11 +22,13 @@ mod bench;
 mod check;
 mod checks;
 mod cli;
+mod control;
 mod ctl;
 mod demo;
 mod drill;
 mod lab;
 mod lines;
+mod probes;
 mod replay;
 mod run;
 mod screen;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Verb::Ctl(args) => ctl::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Drill(Drill::Table51(args)) => drill::table_5_1::run(&args),
+        Verb::Drill(Drill::Roaming(args)) => drill::roaming::run(&args),
         Verb::Bench(Bench::Assign(args)) => bench::assign::run(&args),
         Verb::Bench(Bench::Decide(args)) => bench::decide::run(&args),
         Verb::Bench(Bench::Monitor(args)) => bench::monitor::run(&args),

@@ -12,7 +12,7 @@ use proto::UserName;
 use crate::fabric::{Fabric, Shapes, User};
 use crate::lab::run_dir::{self, RunDir};
 use crate::lab::wiring::{MTU, be_gateway, behind_gateway, forwards, full, numbered, quiet};
-use crate::lab::{LabError, Node, Nodes, TellBy};
+use crate::lab::{Conduct, LabError, Node, Nodes};
 use crate::line::config::GATEWAY;
 use crate::namespace::{Namespace, NamespaceError, VethEnd};
 
@@ -114,7 +114,7 @@ impl Direct {
         let spaces = names.iter().zip([&self.a.xtr, &self.b.xtr, &map_server]);
         let command: Vec<OsString> = command.into_iter().collect();
         let dir = RunDir::create(&run_dir::base())?;
-        let mut nodes = Nodes::start(&fabric, &command, spaces, (&dir, TellBy::default()))?;
+        let mut nodes = Nodes::start(&fabric, &command, spaces, (&dir, Conduct::default()))?;
         nodes.wait(PATIENCE, &mut |_, _| {})?;
         nodes.wait_until_registered(&fabric, PATIENCE)?;
         Ok(Forwarders {

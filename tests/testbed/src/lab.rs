@@ -67,8 +67,27 @@ pub struct LabOptions {
     pub outsiders: BTreeMap<String, IpAddr>,
     /// How long a forwarder may take to answer on its control socket.
     pub patience: Duration,
-    /// How the forwarders tell clients that a mapping changed.
+    /// How the forwarders go about it.
+    pub conduct: Conduct,
+}
+
+/// How the forwarders of a lab go about their work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conduct {
+    /// How they tell clients that a mapping changed.
     pub tell_by: TellBy,
+    /// What those of users are told their locators are.
+    pub user_locators: UserLocators,
+}
+
+/// What the forwarder of a user is told its locator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserLocators {
+    /// The address that the fabric gives it.
+    #[default]
+    Fixed,
+    /// Whatever address its uplink has: it may roam ([`Lab::roam`]).
+    Interface,
 }
 
 /// How clients of a lab are told that a mapping changed.
@@ -84,7 +103,7 @@ pub enum TellBy {
 }
 
 impl LabOptions {
-    /// This program itself, no outsiders, ten seconds of patience, clients told by Change-Priority.
+    /// This program itself, no outsiders, ten seconds of patience, clients told by Change-Priority, nobody roams.
     pub fn this_program() -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
@@ -92,7 +111,7 @@ impl LabOptions {
             base: None,
             outsiders: BTreeMap::new(),
             patience: Duration::from_secs(10),
-            tell_by: TellBy::default(),
+            conduct: Conduct::default(),
         })
     }
 }
@@ -161,7 +180,7 @@ impl Lab {
         } else {
             options.forwarder
         };
-        let mut forwarders = Nodes::start(fabric, &command, &wiring.nodes, (&dir, options.tell_by))?;
+        let mut forwarders = Nodes::start(fabric, &command, &wiring.nodes, (&dir, options.conduct))?;
         let of = forwarders.count();
         forwarders.wait(options.patience, &mut |node, up| {
             progress(Progress::ForwarderUp {
@@ -255,6 +274,13 @@ impl Lab {
             home: wiring::inner_name(home.as_str()),
         };
         self.tell_line(&command)
+    }
+
+    /// A user's router joins another network: its address is `to` from now on, and no longer `from`. What is under way to
+    /// the old address is lost. Its forwarder is told nothing but what the kernel tells it, and heeds that with
+    /// [`UserLocators::Interface`].
+    pub fn roam(&self, user: &UserName, (from, to): (IpAddr, IpAddr)) -> Result<(), LabError> {
+        self.wiring.roam(&self.fabric, user, (from, to))
     }
 
     /// Kills a forwarder, without giving it a chance to say goodbye. Does nothing if it is dead already.

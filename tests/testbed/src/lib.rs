@@ -31,5 +31,5 @@ pub mod traffic;
 pub use direct::Direct;
 pub use enter::{EnterError, Privilege, enter};
 pub use fabric::{Access, Discipline, Fabric, PairShape, Shapes};
-pub use lab::{Lab, LabError, LabOptions, Node, Progress, TellBy};
+pub use lab::{Conduct, Lab, LabError, LabOptions, Node, Progress, TellBy, UserLocators};
 pub use namespace::{Namespace, NamespaceError};

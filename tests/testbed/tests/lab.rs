@@ -35,7 +35,7 @@ fn build() -> Built {
         base: Some(base.path().to_owned()),
         outsiders: [("stranger".to_owned(), "172.16.66.6".parse().unwrap())].into(),
         patience: Duration::from_secs(30),
-        tell_by: testbed::lab::TellBy::default(),
+        conduct: testbed::Conduct::default(),
     };
     let mut progress = Vec::new();
     let lab = Lab::start(&fabric(), options, &mut |step| progress.push(step)).unwrap();

@@ -6,14 +6,10 @@
 //! | [`way`] | the ways, and the one-way delays that no implementation can avoid |
 //! | [`place`] | the fabric, and where its Map-Server stands |
 //! | [`stage`] | the fabric, and one move after the other on it |
-//! | [`control`] | questions to forwarders |
-//! | [`probes`] | losses and downtime from numbered probes |
 //! | [`statistics`] | boxplots and distributions |
 //! | [`report`], [`svg`] | what is said of them, and drawn |
 
-pub(super) mod control;
 mod place;
-mod probes;
 mod report;
 mod stage;
 mod statistics;

@@ -10,7 +10,7 @@ use proto::SiteName;
 use serde::Serialize;
 
 use super::wiring::MTU;
-use super::{Node, TellBy};
+use super::{Conduct, Node, TellBy, UserLocators};
 use crate::fabric::Fabric;
 
 /// The key of Change-Priority, held by all xTRs.
@@ -21,7 +21,7 @@ const PUBLISH: &str = "publish";
 #[derive(Debug, Serialize)]
 struct NodeFile {
     name: String,
-    rlocs: Vec<Locator>,
+    rlocs: Vec<Uplink>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tun: Option<Tun>,
     roles: Vec<&'static str>,
@@ -51,6 +51,25 @@ enum Resolver {
 #[derive(Debug, Serialize)]
 struct PubSub {
     key: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Uplink {
+    Fixed(Locator),
+    /// Whatever addresses the interface has: a user's router may roam.
+    Interface {
+        interface: &'static str,
+    },
+}
+
+impl Uplink {
+    const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Fixed(locator) => Some(locator.address),
+            Self::Interface { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -111,15 +130,15 @@ struct Control {
 
 /// What the nodes of a lab share: keys, and how they use them.
 pub(super) struct Keys {
-    tell_by: TellBy,
+    conduct: Conduct,
     change: Key,
     publish: Key,
     registration: BTreeMap<Node, Key>,
 }
 
 impl Keys {
-    /// Draws all keys anew; clients are told by `tell_by`.
-    pub(super) fn draw(fabric: &Fabric, tell_by: TellBy) -> Result<Self, NodeFileError> {
+    /// Draws all keys anew.
+    pub(super) fn draw(fabric: &Fabric, conduct: Conduct) -> Result<Self, NodeFileError> {
         let mut registration = BTreeMap::new();
         for (number, site) in fabric.sites.keys().enumerate() {
             // All data centres may register a VM, so their keys must differ in their ids.
@@ -132,7 +151,7 @@ impl Keys {
             registration.insert(Node::User(user.clone()), key(1)?);
         }
         Ok(Self {
-            tell_by,
+            conduct,
             change: key(1)?,
             publish: key(1)?,
             registration,
@@ -191,10 +210,13 @@ pub(super) fn text(
     let carries = tun.is_some();
     let mut file = NodeFile {
         name: node.to_string(),
-        rlocs: vec![Locator {
-            address: rloc,
-            priority: 1,
-            weight: 100,
+        rlocs: vec![match (node, keys.conduct.user_locators) {
+            (Node::User(_), UserLocators::Interface) => Uplink::Interface { interface: "wan0" },
+            _ => Uplink::Fixed(Locator {
+                address: rloc,
+                priority: 1,
+                weight: 100,
+            }),
         }],
         tun: tun.map(|routes| Tun {
             name: "lisp0",
@@ -231,7 +253,7 @@ pub(super) fn text(
 
 fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node: &Node) {
     let map_server = fabric.map_server.0;
-    let subscribes = keys.tell_by == TellBy::PubSub;
+    let subscribes = keys.conduct.tell_by == TellBy::PubSub;
     if subscribes {
         file.keys.insert(PUBLISH.to_owned(), keys.publish.clone());
         file.map_resolvers.push(Resolver::SubscribedAt {
@@ -251,7 +273,7 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
         file.keys.insert(name, key);
     }
     file.keys.insert(CHANGE.to_owned(), keys.change.clone());
-    let own: Vec<IpAddr> = file.rlocs.iter().map(|locator| locator.address).collect();
+    let own: Vec<IpAddr> = file.rlocs.iter().filter_map(Uplink::address).collect();
     file.change_priority = ChangePriority {
         keys: vec![CHANGE.to_owned()],
         // Nobody may speak for a user's EIDs but the user's own xTR, by registering them.
@@ -265,7 +287,7 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
                 .collect(),
             Node::User(_) | Node::MapServer => Vec::new(),
         },
-        tell_by: match keys.tell_by {
+        tell_by: match keys.conduct.tell_by {
             // Where the Map-Server answers for an xTR nobody asks the xTR itself, and it knows nobody to tell.
             TellBy::ChangePriority | TellBy::PubSub => "change-priority",
             TellBy::Smr => "smr",
@@ -274,7 +296,7 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
 }
 
 fn takes_registrations(file: &mut NodeFile, fabric: &Fabric, keys: &Keys) {
-    if keys.tell_by == TellBy::PubSub {
+    if keys.conduct.tell_by == TellBy::PubSub {
         file.keys.insert(PUBLISH.to_owned(), keys.publish.clone());
         file.pubsub = Some(PubSub { key: PUBLISH });
     }

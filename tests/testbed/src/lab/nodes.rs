@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::node_process::NodeProcess;
 use super::run_dir::RunDir;
-use super::{LabError, Node, TellBy, found, node_file, registered};
+use super::{Conduct, LabError, Node, found, node_file, registered};
 use crate::fabric::Fabric;
 use crate::namespace::Namespace;
 
@@ -18,14 +18,14 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Starts `command` in each of `spaces`, with files in `dir` and keys drawn anew; clients are told by `tell_by`.
+    /// Starts `command` in each of `spaces`, with files in `dir` and keys drawn anew.
     pub(crate) fn start<'a>(
         fabric: &Fabric,
         command: &[OsString],
         spaces: impl IntoIterator<Item = (&'a Node, &'a Namespace)>,
-        (dir, tell_by): (&RunDir, TellBy),
+        (dir, conduct): (&RunDir, Conduct),
     ) -> Result<Self, LabError> {
-        let keys = node_file::Keys::draw(fabric, tell_by)?;
+        let keys = node_file::Keys::draw(fabric, conduct)?;
         let control = dir.inner("control")?;
         let mut processes = BTreeMap::new();
         for (node, namespace) in spaces {

@@ -149,6 +149,45 @@ impl Wiring {
         ))
     }
 
+    /// A user's router has the address `to` instead of `from`, as if it had joined another network: it is without any in
+    /// between. Its cable stays, and with it its delays; everybody's neighbour table has the new address.
+    pub(super) fn roam(
+        &self,
+        fabric: &Fabric,
+        user: &UserName,
+        (from, to): (IpAddr, IpAddr),
+    ) -> Result<(), LabError> {
+        let on_wan = wan_addresses(fabric, &BTreeMap::new());
+        let unknown = || LabError::Unknown {
+            name: user.to_string(),
+        };
+        let roams = |node: &OnWan| matches!(node, OnWan::Node(Node::User(name)) if name == user);
+        let number = on_wan
+            .iter()
+            .position(|(node, _)| roams(node))
+            .ok_or_else(unknown)?;
+        let mac = wan_mac(number);
+        for namespace in self.nodes.values().chain(self.outsiders.values()) {
+            namespace.links(move |links| {
+                links.route((to, full(to)), "wan0", None)?;
+                links.neighbour("wan0", to, mac)
+            })?;
+        }
+        let peers: Vec<(IpAddr, Mac)> = on_wan
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number)
+            .map(|(other, (_, rloc))| (*rloc, wan_mac(other)))
+            .collect();
+        let router = self.nodes.get(&Node::User(user.clone())).ok_or_else(unknown)?;
+        // With the last address of a family the kernel takes the family's routes, so they are written again.
+        router.links(move |links| {
+            links.remove_address("wan0", from, wan_length(from))?;
+            join_wan(links, to, &peers)
+        })?;
+        Ok(())
+    }
+
     /// How many namespaces there are.
     pub(super) fn count(&self) -> usize {
         1 + self.nodes.len() + self.users.len() + self.vms.len() + self.outsiders.len()
@@ -316,7 +355,7 @@ fn user_host(name: &UserName, prefix: EidPrefix, xtr: &Namespace) -> Result<Name
 
 /// The address on the wide network: everybody is on the same Ethernet segment, whatever the prefixes are.
 fn join_wan(links: &mut Links, own: IpAddr, peers: &[(IpAddr, Mac)]) -> Result<(), NetlinkError> {
-    links.address("wan0", own, if own.is_ipv4() { 16 } else { 64 })?;
+    links.address("wan0", own, wan_length(own))?;
     peers
         .iter()
         .filter(|(peer, _)| peer.is_ipv4() == own.is_ipv4())
@@ -324,6 +363,10 @@ fn join_wan(links: &mut Links, own: IpAddr, peers: &[(IpAddr, Mac)]) -> Result<(
             links.route((*peer, full(*peer)), "wan0", None)?;
             links.neighbour("wan0", *peer, *mac)
         })
+}
+
+fn wan_length(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 16 } else { 64 }
 }
 
 /// The gateway's addresses: link-local, so that they never collide with an EID.

@@ -271,7 +271,7 @@ pub(super) fn rows(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::handover::probes::Cost;
+    use crate::probes::Cost;
 
     fn trial(way: Way, convergences: &[u64]) -> Trial {
         let client = UserName::new("vnu").unwrap();

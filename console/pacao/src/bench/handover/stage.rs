@@ -9,12 +9,12 @@ use lisp_wire::{EidPrefix, Locator, Rloc};
 use proto::node::DatabaseRow;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span, Timestamp, UserName, VmName};
 use testbed::traffic::TrafficLine;
-use testbed::{Fabric, Lab, LabOptions};
+use testbed::{Conduct, Fabric, Lab, LabOptions};
 
-use super::control::Control;
-use super::probes::{Cost, Probes};
 use super::way::Way;
+use crate::control::Control;
 use crate::lines::Lines;
+use crate::probes::{Cost, Probes};
 use crate::traffic::{Server, now, spawn};
 
 /// Where the VM comes from: the thesis's Rome.
@@ -94,7 +94,10 @@ impl Stage {
     pub(super) fn build(session: &Session, way: Way, interval: Span) -> anyhow::Result<Self> {
         let fabric = Fabric::of(session).context("the session has no lab part")?;
         let options = LabOptions {
-            tell_by: way.tell_by(),
+            conduct: Conduct {
+                tell_by: way.tell_by(),
+                ..Conduct::default()
+            },
             ..LabOptions::this_program()?
         };
         let lab = Lab::start(&fabric, options, &mut |_| {})?;

@@ -12,7 +12,7 @@ use proto::node::Show;
 use proto::{NodeCommand, NodeReport};
 use testbed::Namespace;
 
-use crate::bench::handover::control::Control;
+use crate::control::Control;
 
 /// Where it answers.
 pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 16, 9, 1));

@@ -9,24 +9,24 @@ const AHEAD: Span = Span::millis(500);
 
 /// A client's probes during one move.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Probes {
+pub(crate) struct Probes {
     /// When each was sent, and its round trip if it came back.
     sent: Vec<(Timestamp, Option<Span>)>,
 }
 
 /// What the move cost a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     /// Probes that never came back.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// From the last answer before the longest silence to the first one after it. Undisturbed it is the time between
     /// two probes.
-    pub(super) downtime: Span,
+    pub(crate) downtime: Span,
 }
 
 impl Probes {
     /// From what the echo told; `None` if it did not say when it began.
-    pub(super) fn of(lines: &[TrafficLine]) -> Option<Self> {
+    pub(crate) fn of(lines: &[TrafficLine]) -> Option<Self> {
         let began = lines.iter().find_map(|line| match line {
             TrafficLine::Began { at } => Some(*at),
             _ => None,
@@ -42,7 +42,7 @@ impl Probes {
 
     /// What a move at `moved` cost, of which the client was told at `told`; `None` if nothing was answered before it
     /// or after it, so that nothing can be said.
-    pub(super) fn cost(&self, moved: Timestamp, told: Timestamp) -> Option<Cost> {
+    pub(crate) fn cost(&self, moved: Timestamp, told: Timestamp) -> Option<Cost> {
         let from = moved - AHEAD;
         let concerned = || self.sent.iter().filter(|(sent, _)| *sent >= from);
         let lost = concerned().filter(|(_, rtt)| rtt.is_none()).count() as u64;

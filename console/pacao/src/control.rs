@@ -12,7 +12,7 @@ use proto::{ChangeId, NodeCommand, NodeFrame, NodeReport, ReportFrame};
 
 /// A connection to a forwarder.
 #[derive(Debug)]
-pub(in crate::bench) struct Control {
+pub(crate) struct Control {
     commands: UnixStream,
     reports: BufReader<UnixStream>,
     asked: u64,
@@ -20,7 +20,7 @@ pub(in crate::bench) struct Control {
 
 impl Control {
     /// Connects.
-    pub(in crate::bench) fn connect(socket: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn connect(socket: &Path) -> anyhow::Result<Self> {
         let connect = || -> std::io::Result<Self> {
             let commands = UnixStream::connect(socket)?;
             commands.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -34,7 +34,7 @@ impl Control {
     }
 
     /// One command, and its answer.
-    pub(in crate::bench) fn ask(&mut self, command: NodeCommand) -> anyhow::Result<NodeReport> {
+    pub(crate) fn ask(&mut self, command: NodeCommand) -> anyhow::Result<NodeReport> {
         self.asked += 1;
         let request = self.asked;
         let mut text = serde_json::to_vec(&NodeFrame { request, command })?;
@@ -54,7 +54,7 @@ impl Control {
     }
 
     /// Waits until the destination of a prepared move has taken everything.
-    pub(in crate::bench) fn wait_until_prepared(&mut self, change: ChangeId) -> anyhow::Result<()> {
+    pub(crate) fn wait_until_prepared(&mut self, change: ChangeId) -> anyhow::Result<()> {
         loop {
             match self.report()?.report {
                 NodeReport::Changed {
@@ -78,7 +78,7 @@ impl Control {
     }
 
     /// The row of its map cache for exactly this EID.
-    pub(in crate::bench) fn cached(&mut self, eid: EidPrefix) -> anyhow::Result<Option<CacheRow>> {
+    pub(crate) fn cached(&mut self, eid: EidPrefix) -> anyhow::Result<Option<CacheRow>> {
         match self.ask(NodeCommand::Show { what: Show::MapCache })? {
             NodeReport::MapCache { rows } => Ok(rows.into_iter().find(|row| row.eid == eid)),
             other => bail!("asked for the map cache, got {other:?}"),
@@ -86,7 +86,7 @@ impl Control {
     }
 
     /// The rows of its registrations for exactly this EID.
-    pub(in crate::bench) fn registered(&mut self, eid: EidPrefix) -> anyhow::Result<Vec<RegistrationRow>> {
+    pub(crate) fn registered(&mut self, eid: EidPrefix) -> anyhow::Result<Vec<RegistrationRow>> {
         let what = Show::Registrations;
         match self.ask(NodeCommand::Show { what })? {
             NodeReport::Registrations { rows } => Ok(rows.into_iter().filter(|row| row.eid == eid).collect()),
@@ -95,7 +95,7 @@ impl Control {
     }
 
     /// The rows of its own mappings for exactly this EID.
-    pub(in crate::bench) fn own(&mut self, eid: EidPrefix) -> anyhow::Result<Vec<DatabaseRow>> {
+    pub(crate) fn own(&mut self, eid: EidPrefix) -> anyhow::Result<Vec<DatabaseRow>> {
         match self.ask(NodeCommand::Show { what: Show::Database })? {
             NodeReport::Database { rows } => Ok(rows.into_iter().filter(|row| row.eid == eid).collect()),
             other => bail!("asked for own mappings, got {other:?}"),
