@@ -29,7 +29,11 @@ pub fn datapath(bytes: &[u8]) {
         encapsulator.encapsulate_batch(routes, &mut batch, &mut egress);
         for datagram in &egress.datagrams {
             let payload = egress.payload(&batch, datagram);
-            assert!(payload.len() >= 8 + 20, "a header and a packet: {}", payload.len());
+            assert!(
+                payload.len() >= 8 + 20,
+                "a header and a packet: {}",
+                payload.len()
+            );
         }
         let ended = egress.datagrams.len() + egress.held.len() + egress.too_big.len();
         let counted: u64 = Fate::ALL.iter().map(|fate| counters.get(*fate)).sum();
@@ -52,7 +56,10 @@ pub fn datapath(bytes: &[u8]) {
     batch.commit(bytes.len(), outer);
     decapsulator.decapsulate_batch(&cache, &mut batch, &mut ingress);
     for slot in &ingress.local {
-        assert!(batch.packet(*slot).len() >= 20, "a packet for the site has a header");
+        assert!(
+            batch.packet(*slot).len() >= 20,
+            "a packet for the site has a header"
+        );
     }
     let relayed = ingress.relayed.clone();
     encapsulator.relay_batch(routes, (&mut batch, &relayed), Fate::Relayed, &mut egress);
@@ -62,7 +69,10 @@ fn cache() -> MapCache {
     let table = |hosts: &[u8]| {
         let locators = (1..).zip(hosts).map(|(priority, host)| {
             let rloc = Rloc([172, 16, 0, *host].into());
-            (Locator::unicast(rloc, Priority(priority / 2), Weight(100)), Reach::Up)
+            (
+                Locator::unicast(rloc, Priority(priority / 2), Weight(100)),
+                Reach::Up,
+            )
         });
         LocatorTable::new(locators, None)
     };
