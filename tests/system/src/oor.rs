@@ -139,8 +139,9 @@ impl Internet {
         std::fs::write(home.join("oor.conf"), configuration)?;
         let log = File::create(home.join("log"))?;
         // A private /tmp, because every instance binds the same socket name there. `$0` is entered first: it lies in
-        // /tmp itself.
-        let script = format!("cd \"$0\" && mount -t tmpfs tmpfs /tmp && exec {OOR} -f oor.conf -d 2");
+        // /tmp itself. Its log is read while it runs, so each line is written at once and not block by block.
+        let script =
+            format!("cd \"$0\" && mount -t tmpfs tmpfs /tmp && exec stdbuf -oL {OOR} -f oor.conf -d 2");
         let mut command = pacao([
             "guard",
             "unshare",
@@ -153,7 +154,9 @@ impl Internet {
         ])?;
         command.arg(&home).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        let child = self.space(space)?.spawn(command)?;
+        let router = self.space(space)?;
+        settled(router);
+        let child = router.spawn(command)?;
         self.children.push((space, child));
         Ok(())
     }
@@ -425,6 +428,23 @@ fn join(core: &Namespace, router: &Namespace, (number, cable): (u8, u8)) -> anyh
         Ok(())
     })?;
     Ok(())
+}
+
+/// Waits until the kernel has told of every cable that it is up, which takes it up to a second: OpenOverlayRouter as a
+/// Map-Server ends without a word when it hears of it.
+fn settled(space: &Namespace) {
+    crate::patience::wait_for(
+        "the cables are up",
+        || {
+            let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+            space.run(read).unwrap_or_default()
+        },
+        // The link-local address comes with the news.
+        |addresses| {
+            let up = |line: &str| line.starts_with("fe80") && line.ends_with("wan0");
+            addresses.lines().any(up).then_some(())
+        },
+    );
 }
 
 fn default_route(links: &mut Links, interface: &str, gateway: IpAddr) -> Result<(), NetlinkError> {

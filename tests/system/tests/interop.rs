@@ -260,8 +260,8 @@ fn their_xtr_and_ours_talk_through_their_map_server() {
     );
     wait_for(
         "their Map-Server acknowledges their registrations",
-        || internet.log(Place::B),
-        |log| (log.matches("Map-Notify").count() >= 2).then_some(()),
+        || [Place::B, Place::Server].map(|place| internet.log(place)),
+        |[theirs, _]| (theirs.matches("Map-Notify").count() >= 2).then_some(()),
     );
     hosts_talk(&internet);
     our_xtr_did_its_part(&ours);
