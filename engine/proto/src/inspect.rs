@@ -53,6 +53,8 @@ pub struct LogFilter {
     pub direction: Option<Direction>,
     /// Those refused alone.
     pub refused: bool,
+    /// No probes, nor answers to them, that nothing was wrong with.
+    pub no_probes: bool,
 }
 
 /// How much is told of each message.

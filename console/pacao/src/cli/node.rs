@@ -157,6 +157,9 @@ pub(crate) struct FilterArgs {
     /// Refused ones alone.
     #[arg(long)]
     pub refused: bool,
+    /// No RLOC probes, nor answers to them, that nothing was wrong with.
+    #[arg(long)]
+    pub no_probes: bool,
 }
 
 /// Which way a message went.

@@ -26,7 +26,7 @@ const KEPT: usize = 2_000;
 const MAPPINGS: u32 = 64;
 
 /// What is known of the forwarder looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct NodeLog {
     /// Chosen by the operator; else the first that is connected.
     chosen: Option<SiteName>,
@@ -72,6 +72,25 @@ impl Question {
     }
 }
 
+impl Default for NodeLog {
+    fn default() -> Self {
+        Self {
+            chosen: None,
+            site: None,
+            filter: without_probes(),
+            messages: VecDeque::new(),
+            cache: Vec::new(),
+            cache_goes_on: false,
+            back: 0,
+            gap: false,
+            trouble: None,
+            after: 0,
+            log: Question::default(),
+            table: Question::default(),
+        }
+    }
+}
+
 impl NodeLog {
     /// Whether anything was heard yet.
     pub(crate) fn is_heard(&self) -> bool {
@@ -80,7 +99,7 @@ impl NodeLog {
 
     /// From the beginning: another forwarder, or another filter.
     fn begin(&mut self, site: Option<SiteName>) {
-        let filter = std::mem::take(&mut self.filter);
+        let filter = self.filter.clone();
         let chosen = self.chosen.take();
         *self = Self {
             chosen,
@@ -224,9 +243,18 @@ impl App {
     }
 }
 
-/// Reads `peer ADDRESS eid PREFIX type KIND,KIND in|out refused`, in any order; `all` is no filter.
+/// Probes are many, and each alone is of little interest: they are shown when asked for.
+fn without_probes() -> LogFilter {
+    LogFilter {
+        no_probes: true,
+        ..LogFilter::default()
+    }
+}
+
+/// Reads `peer ADDRESS eid PREFIX type KIND,KIND in|out refused probes`, in any order; `all` is no filter. Probes are
+/// left out unless they are named.
 pub(crate) fn log_filter(words: &[&str]) -> Result<LogFilter, String> {
-    let mut filter = LogFilter::default();
+    let mut filter = without_probes();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || {
@@ -239,6 +267,7 @@ pub(crate) fn log_filter(words: &[&str]) -> Result<LogFilter, String> {
             "in" => filter.direction = Some(Direction::In),
             "out" => filter.direction = Some(Direction::Out),
             "refused" => filter.refused = true,
+            "probes" => filter.no_probes = false,
             "peer" => {
                 let value = value()?;
                 let address = value.parse().map_err(|_| format!("'{value}' is no address"))?;
@@ -250,6 +279,7 @@ pub(crate) fn log_filter(words: &[&str]) -> Result<LogFilter, String> {
                 filter.eid = Some(prefix);
             }
             "type" => {
+                filter.no_probes = false;
                 for name in value()?.split(',') {
                     let kind = MessageKind::ALL.into_iter().find(|kind| kind.name() == name);
                     filter.kinds.push(kind.ok_or_else(|| {
@@ -259,9 +289,9 @@ pub(crate) fn log_filter(words: &[&str]) -> Result<LogFilter, String> {
                 }
             }
             _ => {
-                return Err(
-                    "write it log [peer ADDRESS] [eid PREFIX] [type TYPE,TYPE] [in|out] [refused]".to_owned(),
-                );
+                return Err(format!(
+                    "no '{word}': log [peer ADDRESS] [eid PREFIX] [type TYPE,TYPE] [in|out] [refused] [probes] [all]"
+                ));
             }
         }
     }
@@ -282,5 +312,7 @@ pub(crate) fn filter_words(filter: &LogFilter) -> String {
         Direction::Out => "out".to_owned(),
     }));
     words.extend(filter.refused.then(|| "refused".to_owned()));
+    let named = !filter.no_probes && filter.kinds.is_empty();
+    words.extend(named.then(|| "probes".to_owned()));
     words.join(" ")
 }

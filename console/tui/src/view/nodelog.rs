@@ -45,7 +45,7 @@ impl Props<'_> {
         let words = filter_words(&self.looks.filter);
         let mut note = if words.is_empty() {
             format!(
-                "{} filters, {} {} choose",
+                "no probes, {} filters, {} {} choose",
                 key_of(Intent::Filter),
                 key_of(Intent::PreviousNode),
                 key_of(Intent::NextNode)
@@ -85,7 +85,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         let text = if !looks.is_heard() {
             "  waiting for the forwarder".to_owned()
         } else if filter_words(&looks.filter).is_empty() {
-            "  no control message was sent or received yet".to_owned()
+            "  no control message was sent or received yet; `:log all` shows probes too".to_owned()
         } else {
             "  no message passes the filter; `:log all` shows all of them".to_owned()
         };

@@ -121,6 +121,7 @@ fn concerns(filter: &LogFilter, entry: &Entry) -> bool {
             .is_none_or(|direction| direction == entry.direction())
         && (filter.kinds.is_empty() || filter.kinds.contains(&entry.kind))
         && (!filter.refused || refused)
+        && !(filter.no_probes && entry.kind.probes() && !refused)
 }
 
 fn is_about(filter: &LogFilter, eids: &[EidPrefix]) -> bool {

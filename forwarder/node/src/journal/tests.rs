@@ -168,6 +168,7 @@ fn a_filter_lets_through_what_fits_all_of_it() {
     came(&mut journal, message("10.1.0.0/16", 3), &[Counter::Replay]);
     send(&mut journal, 9, &message("10.2.0.0/16", 4));
     send(&mut journal, 9, &probe(5));
+    came(&mut journal, probe(6), &[Counter::Replay]);
     let numbers = |filter: LogFilter| -> Vec<u64> {
         let told = all(&journal, &filter);
         told.into_iter().map(|message| message.number).collect()
@@ -180,7 +181,7 @@ fn a_filter_lets_through_what_fits_all_of_it() {
             eid: eid("10.1.0.0/24"),
             ..with()
         }),
-        [1, 3, 5]
+        [1, 3, 5, 6]
     );
     assert_eq!(
         numbers(LogFilter {
@@ -203,7 +204,15 @@ fn a_filter_lets_through_what_fits_all_of_it() {
             refused: true,
             ..with()
         }),
-        [3]
+        [3, 6]
+    );
+    // A probe that something was wrong with is no mere probe.
+    assert_eq!(
+        numbers(LogFilter {
+            no_probes: true,
+            ..with()
+        }),
+        [1, 2, 3, 4, 6]
     );
     let direction = Some(Direction::Out);
     let kinds = vec![MessageKind::MapRequest];

@@ -25,6 +25,7 @@ impl From<&FilterArgs> for LogFilter {
             kinds: args.kinds.clone(),
             direction: args.direction.map(Direction::from),
             refused: args.refused,
+            no_probes: args.no_probes,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A forwarder from inside: asked for only while it is seen, never faster than people read.
 
-use proto::{Command, LogQuery, Look, Span};
+use proto::{Command, LogFilter, LogQuery, Look, Span};
 
 use super::{later, noc};
 use crate::fixture::{NOW, answer_looks, asked, console, messages, press, site};
@@ -36,6 +36,10 @@ fn nothing_is_asked_of_forwarders_until_their_pane_is_on_the_screen() {
     let effects = tick(&mut console, 7_000);
     let query = LogQuery {
         most: 128,
+        filter: LogFilter {
+            no_probes: true,
+            ..LogFilter::default()
+        },
         ..LogQuery::default()
     };
     // LIP6's forwarder is gone in the fixture, so the first that is connected is Marilyn's.
@@ -133,12 +137,34 @@ fn a_filter_is_typed_in_words_and_sent_to_the_forwarder() {
 }
 
 #[test]
+fn probes_are_left_out_until_they_are_named() {
+    for (line, no_probes, shown) in [
+        ("in", true, "log in"),
+        ("in probes", false, "log in probes"),
+        ("all", false, "log probes"),
+        ("type rloc-probe", false, "log type rloc-probe"),
+    ] {
+        let mut console = looking();
+        press(&mut console, "/", later(2_000));
+        console.update(Input::Paste(line.to_owned()), later(3_000));
+        press(&mut console, "Enter", later(4_000));
+        assert_eq!(console.app.looks.filter.no_probes, no_probes, "{line}");
+        press(&mut console, "/", later(5_000));
+        assert!(
+            console.text().contains(&format!(":{shown}")),
+            "{}",
+            console.text()
+        );
+    }
+}
+
+#[test]
 fn a_wrong_filter_is_named_and_changes_nothing() {
     for (line, trouble) in [
         ("peer nobody", "'nobody' is no address"),
         ("type map-regster", "no type 'map-regster'; known: map-request"),
         ("peer", "'peer' of what"),
-        ("sideways", "write it log [peer"),
+        ("sideways", "no 'sideways': log [peer"),
         ("eid 10.1.0.0/99", "'10.1.0.0/99':"),
     ] {
         let mut console = looking();
