@@ -1,17 +1,26 @@
 //! The command line.
 
+mod bench;
+mod drill;
 mod node;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use proto::{ActionClass, Mode, Scope, SiteName, TenantName, UserName, VmName};
 
+pub(crate) use bench::{
+    AssignArgs, AssignReading, Bench, BenchDecideArgs, BenchMonitorArgs, BenchPubSubArgs, ForwardArgs,
+    HandoverArgs, HandoverRtts, HandoverWay, MapServerPlace, Peer,
+};
+pub(crate) use drill::{Drill, DrillMode, RoamingArgs, Table51Args};
 pub(crate) use node::{
     ArrivedArgs, CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, PinArgs, PrepareArgs,
     RowArgs, UnpinArgs,
 };
+pub(crate) use simulate::{FigureNumber, PolicyOf, Preset, SimulateArgs, StartOf};
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
 #[derive(Debug, Parser)]
@@ -405,291 +414,6 @@ pub(crate) struct LabArgs {
     pub session: PathBuf,
 }
 
-/// `pacao drill`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Drill {
-    /// Table 5.1 of the thesis: a download, the user's link is stressed, the entry moves (or not).
-    #[command(name = "table-5-1")]
-    Table51(Table51Args),
-    /// A user's router changes its address again and again while it and its peers talk: who follows, how soon, at what loss.
-    Roaming(RoamingArgs),
-}
-
-/// `pacao drill roaming`
-#[derive(Args, Debug)]
-pub(crate) struct RoamingArgs {
-    /// How often the router moves.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub moves: u8,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pacao drill table-5-1`
-#[derive(Args, Debug)]
-pub(crate) struct Table51Args {
-    /// What the stress adds to the round trip, milliseconds, one run each.
-    #[arg(long, value_delimiter = ',', default_values_t = [100_u64, 200, 400, 1000], value_name = "MS,MS..")]
-    pub impair: Vec<u64>,
-    /// legacy: the RLOC stays. pacao1: the engine switches. undisturbed runs are always measured beside them.
-    #[arg(long, value_delimiter = ',', default_values = ["legacy", "pacao1"], value_name = "MODE,MODE")]
-    pub mode: Vec<DrillMode>,
-    /// Divide all times of the table (450 s, S' = 10 s) by this.
-    #[arg(long, default_value_t = 10.0, value_name = "FACTOR")]
-    pub compress: f64,
-    /// Kill the engine (-9) half-way through the stress and start another on its record.
-    #[arg(long)]
-    pub kill_engine: bool,
-    /// Write the report, with the volume over time, here.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Who chooses the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DrillMode {
-    /// Nobody: the locator is fixed.
-    Legacy,
-    /// The engine, by RLOC switching.
-    Pacao1,
-}
-
-/// `pacao bench`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Bench {
-    /// Countries of users placed at data centres, congestion-aware, with a proof (5.4)-(5.9).
-    Assign(AssignArgs),
-    /// One user's decision over 64 data centres by (5.1)-(5.3): nanoseconds with 4 criteria and with all 9.
-    Decide(BenchDecideArgs),
-    /// 100,000 links a second through the monitor: share of a core, bytes a link.
-    Monitor(BenchMonitorArgs),
-    /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
-    Forward(ForwardArgs),
-    /// An EID moves from one data centre to another: what it costs each client, by the way they are told.
-    Handover(HandoverArgs),
-    /// One Map-Server with very many registrations and subscriptions: memory, and how soon a change reaches everybody.
-    Pubsub(BenchPubSubArgs),
-}
-
-/// `pacao bench pubsub`
-#[derive(Args, Debug)]
-pub(crate) struct BenchPubSubArgs {
-    /// EIDs, each registered as a mapping of its own.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
-    pub registrations: u32,
-    /// Subscriptions in all: every subscriber has one to the first EID, the others are spread.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub subscriptions: u32,
-    /// Subscribers, each an xTR-ID of its own.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub subscribers: u32,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pacao bench handover`
-#[derive(Args, Debug)]
-pub(crate) struct HandoverArgs {
-    /// How clients are told: smr (they are solicited to ask anew), cp (Change-Priority), pubsub (by the Map-Server).
-    #[arg(long, value_delimiter = ',', default_values = ["smr", "cp", "pubsub"], value_name = "WAY,WAY")]
-    pub way: Vec<HandoverWay>,
-    /// The round trips between the sites.
-    #[arg(long, default_value = "table-4-1")]
-    pub rtts: HandoverRtts,
-    /// Where the Map-Server stands: in Denmark as in the thesis (round trips estimated), or beside LIP6.
-    #[arg(long, default_value = "denmark")]
-    pub map_server: MapServerPlace,
-    /// Moves for each way.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub runs: u32,
-    /// A probe every millisecond instead of every 20 ms.
-    #[arg(long)]
-    pub fine: bool,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Write boxplots and distributions here, one SVG file a measure.
-    #[arg(long, value_name = "DIR")]
-    pub svg: Option<PathBuf>,
-}
-
-/// How clients learn that an EID has moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HandoverWay {
-    /// Solicit-Map-Request.
-    Smr,
-    /// Change-Priority.
-    Cp,
-    /// Publish/subscribe (RFC 9437).
-    Pubsub,
-    /// The clients are handed to the destination before the move.
-    Prepared,
-}
-
-/// Round trips between the sites of a handover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HandoverRtts {
-    /// Table 4.1 of the thesis.
-    #[value(name = "table-4-1")]
-    Table41,
-}
-
-/// Where the Map-Server of a handover stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MapServerPlace {
-    /// Where the thesis's was: everybody's news of a change travel over Denmark.
-    Denmark,
-    /// 1 ms from LIP6, and as far from the others as LIP6 is.
-    Near,
-}
-
-impl MapServerPlace {
-    /// As on the command line.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Denmark => "denmark",
-            Self::Near => "near",
-        }
-    }
-}
-
-/// `pacao bench assign`
-#[derive(Args, Debug)]
-pub(crate) struct AssignArgs {
-    /// Users of the country.
-    #[arg(long, default_value_t = 36_450, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
-    pub users: u32,
-    /// Data centres, where users are.
-    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    pub dcs: usize,
-    /// How hard: room and latency bound.
-    #[arg(long, default_value = "all")]
-    pub regime: AssignRegime,
-    /// The same seed makes the same country.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Processor seconds for each regime; without it 1 up to 36,450 users, 30 above.
-    #[arg(long, value_name = "SECONDS")]
-    pub budget: Option<f64>,
-    /// Threads; without it 1 up to 36,450 users, 2 above. What comes out of the same work does not depend on them.
-    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
-    pub threads: Option<usize>,
-    /// Then also change a little, with a price on moves: a handover, latencies, a failed site.
-    #[arg(long)]
-    pub online: bool,
-    /// Then also several paths for each user, (6.1)-(6.2): T_u by the latency averaged over them, or by the worst one used.
-    #[arg(long, value_name = "READING")]
-    pub multipath: Option<AssignReading>,
-    /// Write each country and its plan here, REGIME.json, as tests/judge/verify.py and level.py read them.
-    #[arg(long, value_name = "DIR")]
-    pub write: Option<PathBuf>,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What T_u of a user with several paths is defined on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AssignReading {
-    /// The latency averaged over the shares: a path in time makes up for one that is late.
-    Averaged,
-    /// The worst path that carries anything.
-    Worst,
-}
-
-/// How hard it is to place everybody in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AssignRegime {
-    /// Room for twice the users, 58 ms.
-    Strict,
-    /// Room for twice the users, 48 ms.
-    Tight,
-    /// Room for twice the users, 44 ms.
-    T44,
-    /// Room for 1.3 times the users, 58 ms.
-    Busy,
-    /// Room for 1.1 times the users, 58 ms.
-    Over,
-    /// Sites of all sizes with loads of their own; room for 1.4 times the users, 58 ms.
-    Het,
-    /// Each in turn.
-    All,
-}
-
-impl AssignRegime {
-    /// Whether the regime of this name is meant.
-    pub(crate) fn takes(self, name: &str) -> bool {
-        self == Self::All
-            || self
-                .to_possible_value()
-                .is_some_and(|value| value.matches(name, false))
-    }
-}
-
-/// `pacao bench decide`
-#[derive(Args, Debug)]
-pub(crate) struct BenchDecideArgs {
-    /// Data centres to choose from.
-    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    pub dcs: usize,
-    /// Rounds of 4,096 decisions; the median round is judged.
-    #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rounds: u32,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pacao bench monitor`
-#[derive(Args, Debug)]
-pub(crate) struct BenchMonitorArgs {
-    /// Users; each is watched from each data centre.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub users: u32,
-    /// Data centres.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub dcs: u8,
-    /// Rounds in which every link is probed once, half a second apart.
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pacao bench forward`
-#[derive(Args, Debug)]
-pub(crate) struct ForwardArgs {
-    /// Peers to measure beside: oor (OpenOverlayRouter), vxlan (the kernel's), plain (routing, no tunnel).
-    #[arg(long, value_delimiter = ',', default_values = ["oor", "vxlan"], value_name = "PEER,PEER")]
-    pub peers: Vec<Peer>,
-    /// Rounds; medians are quoted.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
-    pub rounds: u32,
-    /// Seconds of each measurement.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
-    pub seconds: u32,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Tunnels to measure beside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Peer {
-    /// OpenOverlayRouter.
-    Oor,
-    /// Kernel VXLAN.
-    Vxlan,
-    /// No tunnel.
-    Plain,
-}
-
 /// `pacao replay`
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
@@ -698,111 +422,6 @@ pub(crate) struct ReplayArgs {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `pacao simulate`
-#[derive(Args, Debug)]
-pub(crate) struct SimulateArgs {
-    /// Where data centres stand; users live in France. Default: as the figure asks, else france-isp.
-    #[arg(long)]
-    pub preset: Option<Preset>,
-    /// Which figure: 5.14 is France's, 5.15 Europe's.
-    #[arg(long, default_value = "all", value_name = "NUMBER|all")]
-    pub figure: FigureNumber,
-    /// Trajectories to make.
-    #[arg(long, default_value_t = 36_450, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
-    pub users: usize,
-    /// Data centres of 5.16 and 5.19; default: 64 in France, 4 in Europe.
-    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
-    pub dcs: Option<usize>,
-    /// RTT bound of 5.16: strict, median, loose (deciles of 5.13), or milliseconds.
-    #[arg(long, default_value = "strict", value_name = "NAME|MS", value_parser = bound)]
-    pub bound: simulator::study::Bound,
-    /// S' and S'' of 5.16: times, or shares of the stay and of S', like 10%,10%.
-    #[arg(long, default_value = "6m,36s", value_name = "S',S''", value_parser = simulator::slots::Slots::parse)]
-    pub slots: simulator::slots::Slots,
-    /// Where entry and VM are in the morning: both at one data centre, or each at any.
-    #[arg(long, default_value = "together")]
-    pub start: StartOf,
-    /// What keeps moves apart: nothing, as in the thesis, or least gain and cool-down as the shipped sessions have them.
-    #[arg(long, default_value = "thesis")]
-    pub policy: PolicyOf,
-    /// Trajectories of your own, instead of made ones: user,time,lat,lon or user,time,area.
-    #[arg(long, value_name = "FILE.csv")]
-    pub traces: Option<PathBuf>,
-    /// Areas of your own: area,lat,lon.
-    #[arg(long, value_name = "FILE.csv")]
-    pub areas: Option<PathBuf>,
-    /// Drop trajectories that fewer users share.
-    #[arg(long, default_value_t = 2, value_name = "USERS", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
-    pub k: usize,
-    /// Drop trajectories that see fewer areas.
-    #[arg(long, default_value_t = 4, value_name = "AREAS", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
-    pub min_areas: usize,
-    /// The same seed gives the same results, on any number of threads.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Threads; default: as many as there are processors.
-    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub threads: Option<usize>,
-    /// Write each figure here as CSV and SVG, all of it as results.json, and the trajectories.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// One JSON object of checks and findings on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The use-cases of the thesis's section 5.4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Preset {
-    /// Data centres over France: a national ISP.
-    FranceIsp,
-    /// Data centres over Europe: an over-the-top provider.
-    EuropeOtt,
-}
-
-/// Figures by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FigureNumber {
-    /// Round trips between nodes.
-    #[value(name = "5.13")]
-    RoundTrips,
-    /// Median round trip by S' and S'', France/ISP.
-    #[value(name = "5.14")]
-    SlotsFrance,
-    /// Median round trip by S' and S'', Europe/OTT.
-    #[value(name = "5.15")]
-    SlotsEurope,
-    /// Throughput.
-    #[value(name = "5.16")]
-    Throughput,
-    /// Round trips with congestion.
-    #[value(name = "5.18")]
-    Congestion,
-    /// Users at each data centre.
-    #[value(name = "5.19")]
-    Spread,
-    /// Each in turn.
-    All,
-}
-
-/// Where entry and VM are in the morning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StartOf {
-    /// The user enters where his VM is.
-    Together,
-    /// The user enters anywhere.
-    Apart,
-}
-
-/// What keeps moves apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PolicyOf {
-    /// Nothing.
-    Thesis,
-    /// At least 5 ms and a tenth, half an hour between two switches.
-    Calm,
 }
 
 /// `pacao check`
@@ -815,18 +434,6 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-fn bound(text: &str) -> Result<simulator::study::Bound, String> {
-    use simulator::study::{BOUNDS, Bound};
-    if let Some((bound, _)) = BOUNDS.iter().find(|(_, name)| *name == text) {
-        return Ok(*bound);
-    }
-    match text.parse::<f64>() {
-        Ok(ms) if (1.0..=10_000.0).contains(&ms) => Ok(Bound::Ms(ms)),
-        _ => Err("use strict, median, loose, or milliseconds from 1 to 10000".to_owned()),
-    }
-}
-
 fn mode_or_inherit(text: &str) -> Result<ModeWord, String> {
     if text == "inherit" {
         return Ok(ModeWord::Inherit);
