@@ -6,6 +6,7 @@ mod data_header;
 mod error;
 mod keys;
 mod locate;
+mod move_keys;
 mod raw;
 
 use std::path::{Path, PathBuf};

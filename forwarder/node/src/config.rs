@@ -1,15 +1,17 @@
 //! What a node is told of itself and of its peers. [`Config::check`] refuses what cannot work; the machines take it as true.
 
 mod adopt;
+mod change_priority;
 mod data_header;
 mod key_ring;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Type5, Weight};
+use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use proto::{SiteName, Span};
 
+pub use change_priority::{ChangePriority, Legacy, Right, Scope, ScopedKey, TellBy};
 pub use data_header::{DataHeader, TrustedPeer};
 pub use key_ring::KeyRing;
 
@@ -194,92 +196,6 @@ pub enum NonceRule {
     Any,
 }
 
-/// Who may send Change-Priority, and to whom it is sent.
-#[derive(Clone, Debug, Default)]
-pub struct ChangePriority {
-    /// Accepted keys, distinct in their ids. The first signs what is sent; without any, none is sent or accepted.
-    pub keys: Vec<ScopedKey>,
-    /// The other xTRs that serve the same EIDs: they get the handover (H=0, C=0).
-    pub group: Vec<Rloc>,
-    /// How clients are told that a mapping changed.
-    pub tell_by: TellBy,
-    /// Peers, in the group or clients, that know the thesis's own type-5 form only.
-    pub legacy_peers: BTreeSet<Rloc>,
-    /// Peers that heed a solicitation (SMR) only where it asks for an EID of theirs, and look for the changed one in
-    /// its source alone. RFC 9301 section 6.1 has the receiver copy the EID-Prefix that is asked for.
-    pub own_eid_peers: BTreeSet<Rloc>,
-    /// Whether the type-5 form is accepted. It names no sender, so its replay protection is per key and EID.
-    pub legacy: Legacy,
-}
-
-impl ChangePriority {
-    /// The key that what is said of `eid` is signed with.
-    pub(crate) fn key_for(&self, eid: &EidPrefix) -> Option<&ScopedKey> {
-        self.keys.iter().find(|scoped| scoped.scope.holds(eid))
-    }
-}
-
-/// How clients are told that a mapping changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TellBy {
-    /// Change-Priority with C=1, and a solicitation where it is not acknowledged.
-    #[default]
-    ChangePriority,
-    /// As each peer has shown to heed: Change-Priority where it acknowledges that, solicitation at once where it does not,
-    /// both to one that has shown nothing yet and does not acknowledge within a tenth of a second.
-    Best,
-    /// Solicitation alone (SMR, RFC 9301 section 6.1): each client asks the mapping system anew.
-    Solicitation,
-}
-
-/// Whether the thesis's own type-5 form is understood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Legacy {
-    /// Type 5 is what RFC 9301 says: Map-Notify-Ack.
-    #[default]
-    Refused,
-    /// Type 5 is Change-Priority.
-    Accepted,
-}
-
-impl Legacy {
-    /// What a message of type 5 is taken for.
-    pub(crate) const fn type5(self) -> Type5 {
-        match self {
-            Self::Refused => Type5::MapNotifyAck,
-            Self::Accepted => Type5::ChangePriority,
-        }
-    }
-}
-
-/// A key, and the EIDs that its holders may speak for.
-#[derive(Clone, Debug)]
-pub struct ScopedKey {
-    /// The key.
-    pub key: Key,
-    /// For which EIDs.
-    pub scope: Scope,
-}
-
-/// A set of EIDs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Every one, of every tenant.
-    All,
-    /// Those within these blocks.
-    Within(Vec<EidPrefix>),
-}
-
-impl Scope {
-    /// Whether all EIDs of `eid` are in the set.
-    pub fn holds(&self, eid: &EidPrefix) -> bool {
-        match self {
-            Self::All => true,
-            Self::Within(blocks) => blocks.iter().any(|block| block.covers(eid)),
-        }
-    }
-}
-
 /// Probing of the locators in the own map cache (RFC 9301 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probing {
@@ -410,13 +326,7 @@ impl Config {
         if let Some(resolver) = self.subscribe.keys().find(elsewhere) {
             return Err(ConfigError::Subscribe { resolver: *resolver });
         }
-        let mut ids = BTreeSet::new();
-        for scoped in &self.change_priority.keys {
-            if !ids.insert(scoped.key.id) {
-                return Err(ConfigError::KeyTwice { id: scoped.key.id });
-            }
-        }
-        Ok(())
+        self.change_priority.check()
     }
 
     /// The locators told of an EID unless a client has a view of its own.
@@ -521,10 +431,27 @@ pub enum ConfigError {
         resolver: Rloc,
     },
     /// The key of a message must be clear from its id.
-    #[error("change_priority.keys: id {id} is there twice")]
+    #[error("{field}: id {id} is there twice, with change_priority.keys and .move_keys taken together")]
     KeyTwice {
+        /// The list with the second of them.
+        field: &'static str,
         /// Which.
         id: u8,
+    },
+    /// Whoever is told of moves has to know that a site tells them.
+    #[error(
+        "change_priority.group: sites that move EIDs between them need a key that none of their clients holds: \
+         move_keys: [NAME], the same at each of them"
+    )]
+    NoMoveKey,
+    /// Whoever is told of changes could move EIDs.
+    #[error(
+        "change_priority.move_keys[{at}]: the same secret stands in change_priority.keys, which clients hold: give the \
+         sites of the group one of their own"
+    )]
+    MoveKeyTold {
+        /// Its place in the list.
+        at: usize,
     },
 }
 
@@ -577,6 +504,11 @@ mod tests {
                     key,
                     scope: Scope::All,
                 }],
+                move_keys: vec![ScopedKey {
+                    key: Key::new(2, Algorithm::HmacSha256, b"of the sites").unwrap(),
+                    scope: Scope::All,
+                }],
+                group: vec![Rloc([192, 0, 2, 2].into())],
                 ..ChangePriority::default()
             },
             probing: Probing::default(),
@@ -587,7 +519,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 14] = [
+        let spoils: [(&str, Spoil); 17] = [
             ("data_header.echo_wait", |c| c.data_header.echo_wait = Span(1)),
             ("answers_per_second", |c| c.answers_per_second = 0),
             ("ddt.delegations", |c| {
@@ -612,6 +544,15 @@ mod tests {
             }),
             ("change_priority.keys", |c| {
                 c.change_priority.keys.push(c.change_priority.keys[0].clone());
+            }),
+            ("change_priority.move_keys", |c| {
+                let key = Key::new(1, Algorithm::HmacSha256, b"another").unwrap();
+                c.change_priority.move_keys[0].key = key;
+            }),
+            ("change_priority.group", |c| c.change_priority.move_keys.clear()),
+            ("change_priority.move_keys[0]", |c| {
+                let key = Key::new(3, Algorithm::HmacSha256, b"secret").unwrap();
+                c.change_priority.move_keys[0].key = key;
             }),
         ];
         assert_eq!(config().check(), Ok(()));

@@ -42,6 +42,10 @@ counters! {
     OwnEid = "control.refused.own-eid",
     /// A Change-Priority or Map-Register about EIDs that its key, or this node, has no say over.
     Scope = "control.refused.scope",
+    /// A message that moves an EID under a key that may only tell clients, or the other way round.
+    NoRight = "control.refused.no-right",
+    /// A message that moves an EID, from or to a site that is not of the group.
+    NotInGroup = "control.refused.not-in-group",
     /// A Change-Priority made for another node.
     Misdirected = "control.refused.misdirected",
     /// A Change-Priority about an EID that has been asked for; it is taken when it comes again after the answer.

@@ -15,7 +15,7 @@ use proto::node::ChangeOutcome;
 use proto::{ChangeId, NodeReport, Span, Timestamp};
 
 use crate::abilities::Abilities;
-use crate::config::{Scope, TellBy};
+use crate::config::{Right, Scope, TellBy};
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
@@ -186,6 +186,12 @@ impl Deliveries {
     pub(crate) fn key_of(&self, nonce: Nonce) -> Option<Arc<Key>> {
         let id = self.by_nonce.get(&nonce)?;
         self.open.get(id)?.parcel.key.clone()
+    }
+
+    /// What a message with this nonce was sent for.
+    pub(crate) fn purpose_of(&self, nonce: Nonce) -> Option<Purpose> {
+        let id = self.by_nonce.get(&nonce)?;
+        Some(self.open.get(id)?.parcel.purpose)
     }
 
     /// An authentic acknowledgement, by one who may speak for the EIDs of `scope`.
@@ -374,7 +380,7 @@ fn signed(parcel: &Parcel, form: ChangePriorityForm, nonce: Nonce, cx: &mut Cont
     let own = cx
         .config
         .change_priority
-        .key_for(&record.eid)
+        .key_for(&record.eid, Right::to(*purpose)?)
         .map(|scoped| &scoped.key);
     let key = parcel.key.as_deref().or(own)?;
     let (xtr, records) = match form {

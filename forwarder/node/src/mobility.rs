@@ -6,7 +6,8 @@
 //! - C=1, from an xTR that serves the EID: the map cache is changed as it says.
 //!
 //! A message counts only if a key that may speak for the EID made its MAC, if its nonce is new, and if it names this
-//! node as its receiver. Anything else is counted and changes nothing.
+//! node as its receiver. H=1 and H=0, C=0 need a key that clients do not hold, and C=0 a site of the group. Anything
+//! else is counted and changes nothing.
 
 mod handing;
 
@@ -18,7 +19,7 @@ use lisp_wire::{EidPrefix, Key, Locator, MappingRecord, Message, Priority, Rloc,
 use proto::{Span, Timestamp};
 
 use crate::cache::{Content, Life, Mapping, Origin};
-use crate::config::{Config, Legacy, Scope, ScopedKey};
+use crate::config::{Config, Legacy, Right, Scope, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::datagrams::Datagram;
@@ -45,6 +46,7 @@ pub(crate) struct Mobility {
 struct Authentic<'a> {
     sender: Sender,
     key: &'a ScopedKey,
+    right: Right,
     records: &'a [MappingRecord],
 }
 
@@ -91,7 +93,7 @@ impl Mobility {
         if self.acknowledged_by_key(message, bytes, xtr, cx) {
             return;
         }
-        let authentic = match self.authenticate(message, bytes, cx.config) {
+        let authentic = match self.authenticate(message, (bytes, from), cx.config) {
             Ok(authentic) => authentic,
             Err(refusal) => return cx.count(refusal),
         };
@@ -126,12 +128,22 @@ impl Mobility {
         };
         let vouched = key.is_some_and(|key| verify(bytes, std::slice::from_ref(&*key)).is_ok());
         if vouched {
-            self.acknowledged(message, &Scope::All, xtr, cx);
+            self.acknowledged(message, (&Scope::All, Right::Tell), xtr, cx);
         }
         vouched
     }
 
-    fn acknowledged(&mut self, message: &ChangePriority, scope: &Scope, xtr: &mut Xtr, cx: &mut Context<'_>) {
+    fn acknowledged(
+        &mut self,
+        message: &ChangePriority,
+        (scope, right): (&Scope, Right),
+        xtr: &mut Xtr,
+        cx: &mut Context<'_>,
+    ) {
+        let sent_for = self.deliveries.purpose_of(message.nonce);
+        if sent_for.is_some_and(|purpose| Right::to(purpose) != Some(right)) {
+            return cx.count(Counter::NoRight);
+        }
         if let Some(handed_over) = self.deliveries.acknowledged(message.nonce, scope, cx) {
             // A registration of the old site may have crossed ours; now it makes none any more.
             xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
@@ -141,7 +153,7 @@ impl Mobility {
     fn authenticate<'a>(
         &self,
         message: &'a ChangePriority,
-        datagram: &[u8],
+        (datagram, from): (&[u8], SocketAddr),
         config: &'a Config,
     ) -> Result<Authentic<'a>, Counter> {
         let settings = &config.change_priority;
@@ -149,18 +161,18 @@ impl Mobility {
             return Err(Counter::Legacy);
         }
         let verified = verify(datagram, &self.keys).map_err(Counter::from)?;
-        let key = settings
-            .keys
-            .iter()
-            .find(|scoped| scoped.key.id == verified.id)
-            .ok_or(Counter::UnknownKey)?;
-        if message.purpose == Purpose::Acknowledge {
+        let (key, right) = settings.known_as(verified.id).ok_or(Counter::UnknownKey)?;
+        let Some(needed) = Right::to(message.purpose) else {
             let sender = Sender::Xtr(key.key.id, message.xtr.ok_or(Counter::Malformed)?);
             return Ok(Authentic {
                 sender,
                 key,
+                right,
                 records: &[],
             });
+        };
+        if right != needed {
+            return Err(Counter::NoRight);
         }
         let (sender, records) = match message.form {
             ChangePriorityForm::SharedExtension => {
@@ -184,7 +196,16 @@ impl Mobility {
         if records.iter().any(|record| !key.scope.holds(&record.eid)) {
             return Err(Counter::Scope);
         }
-        Ok(Authentic { sender, key, records })
+        let hands_over = matches!(message.purpose, Purpose::Handover | Purpose::HandoverTold);
+        if hands_over && !within_group(from, records, &settings.group) {
+            return Err(Counter::NotInGroup);
+        }
+        Ok(Authentic {
+            sender,
+            key,
+            right,
+            records,
+        })
     }
 
     /// Does what an authentic message asks, all of it or nothing.
@@ -197,7 +218,8 @@ impl Mobility {
     ) -> Result<(), Counter> {
         let Authentic { sender, records, .. } = *authentic;
         if message.purpose == Purpose::Acknowledge {
-            self.acknowledged(message, &authentic.key.scope, xtr, cx);
+            let vouched_for = (&authentic.key.scope, authentic.right);
+            self.acknowledged(message, vouched_for, xtr, cx);
             return Ok(());
         }
         self.guard.check(sender, message.nonce, cx.now)?;
@@ -364,6 +386,16 @@ pub(crate) struct News {
     pub(crate) order: Option<Order>,
 }
 
+/// Whether a site of the group says that EIDs are at a site of the group. Where a datagram came from is under nobody's
+/// key; which locators its records name is.
+fn within_group(from: SocketAddr, records: &[MappingRecord], group: &[Rloc]) -> bool {
+    let enters_there = |record: &MappingRecord| {
+        let mut locators = record.locators.iter();
+        locators.any(|locator| locator.priority.usable() && group.contains(&locator.rloc))
+    };
+    group.contains(&Rloc(from.ip())) && records.iter().all(enters_there)
+}
+
 /// Whether an update may be applied. An EID that nobody here speaks to may be named; an answer that is on its way may
 /// be older than the update, which then has to come again.
 fn check_update(records: &[MappingRecord], xtr: &Xtr, cx: &Context<'_>) -> Result<(), Counter> {
@@ -428,7 +460,9 @@ fn acknowledge(message: &ChangePriority, key: &ScopedKey, to: SocketAddr, cx: &m
     cx.send_signed(&Message::ChangePriority(acknowledgement), &key.key, to);
 }
 
+/// All keys: which of them may do what is known from their ids.
 fn keys_of(config: &Config) -> Vec<Key> {
-    let scoped = &config.change_priority.keys;
-    scoped.iter().map(|scoped| scoped.key.clone()).collect()
+    let settings = &config.change_priority;
+    let scoped = settings.keys.iter().chain(&settings.move_keys);
+    scoped.map(|scoped| scoped.key.clone()).collect()
 }

@@ -16,6 +16,7 @@ use lisp_wire::{CONTROL_PORT, EidPrefix, Handed, Locator, Message, Nonce, Priori
 use proto::node::ChangeOutcome;
 use proto::{Span, Timestamp};
 
+use crate::config::Right;
 use crate::context::{CONTROL_DSCP, Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::deliveries::{Deliveries, Order};
@@ -112,8 +113,8 @@ impl Preparing {
                 "{destination} is not another site of change_priority.group"
             ));
         }
-        if settings.key_for(&eid).is_none() {
-            return Err(format!("no key of change_priority.keys may speak for {eid}"));
+        if settings.key_for(&eid, Right::Move).is_none() {
+            return Err(format!("no key of change_priority.move_keys may move {eid}"));
         }
         if self.open.len() >= MOST_OPEN && !self.open.contains_key(&eid) {
             return Err(format!("{MOST_OPEN} moves are being prepared already"));
@@ -422,7 +423,7 @@ impl Envelope {
     /// The message as it goes out; `None` if there is no key for the EID, or no locator of the destination's family.
     fn signed(&self, content: &Content, cx: &mut Context<'_>) -> Option<Vec<u8>> {
         let config = cx.config;
-        let key = &config.change_priority.key_for(&self.eid)?.key;
+        let key = &config.change_priority.key_for(&self.eid, Right::Move)?.key;
         let (nonce, xtr) = (self.nonce, config.xtr_id);
         let (step, sealed) = match content {
             Content::Hand(handed) => {

@@ -236,6 +236,10 @@ fn config() -> Config {
                 key: key(5, b"of changes"),
                 scope: Scope::All,
             }],
+            move_keys: vec![ScopedKey {
+                key: key(7, b"of moves"),
+                scope: Scope::All,
+            }],
             group: vec![rloc(2)],
             ..ChangePriority::default()
         },

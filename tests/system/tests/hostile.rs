@@ -14,10 +14,12 @@ use lisp_wire::{
     Action, Algorithm, CONTROL_PORT, ChangePriority, Eid, EidPrefix, InstanceId, Key, Locator, MappingRecord,
     Message, Priority, Rloc, Ttl, Weight,
 };
+use proto::NodeCommand;
 use proto::node::CacheRow;
 use serde_yaml::Value;
-use system_tests::fabric::{counters, lab, map_cache, paris, session, vm};
+use system_tests::fabric::{ask, counters, lab, map_cache, paris, session, vm};
 use system_tests::patience::wait_for;
+use system_tests::product::pacao;
 use testbed::Lab;
 
 /// Somebody on the WAN who has no part in the fabric.
@@ -111,26 +113,19 @@ impl Scene {
         );
     }
 
-    /// The key that the fabric's own routers hold; the test is root and may read it.
+    /// A key of a node's; the test is root and may read it.
+    fn key_of(&self, node: &str, name: &str) -> Option<Key> {
+        let path = self.lab.directory().join(format!("{node}.yaml"));
+        let file: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let key = file["keys"].get(name)?;
+        let id = u8::try_from(key["id"].as_u64().unwrap()).unwrap();
+        let secret = key["secret"].as_str().unwrap();
+        Some(Key::new(id, Algorithm::HmacSha256, secret.as_bytes()).unwrap())
+    }
+
+    /// The key that all routers of the fabric hold.
     fn key(&self) -> Key {
-        let mut found = None;
-        let mut folders = vec![self.lab.directory().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|end| end == "yaml") {
-                    let file: Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-                    let key = &file["keys"]["change-priority"];
-                    if let (Some(id), Some(secret)) = (key["id"].as_u64(), key["secret"].as_str()) {
-                        let id = u8::try_from(id).unwrap();
-                        found = Some(Key::new(id, Algorithm::HmacSha256, secret.as_bytes()).unwrap());
-                    }
-                }
-            }
-        }
-        found.expect("a forwarder's configuration with the key of Change-Priority")
+        self.key_of(paris().as_str(), "change-priority").unwrap()
     }
 }
 
@@ -157,9 +152,14 @@ fn message(nonce: u64) -> Message {
         map_version: 0,
         locators: locators.collect(),
     };
+    let records = vec![addressee(config.users[&paris()].rloc), record];
+    change_priority(Purpose::UpdateCache, nonce, records)
+}
+
+fn change_priority(purpose: Purpose, nonce: u64, records: Vec<MappingRecord>) -> Message {
     Message::ChangePriority(ChangePriority {
         form: ChangePriorityForm::SharedExtension,
-        purpose: Purpose::UpdateCache,
+        purpose,
         nonce: Nonce(nonce),
         auth: AuthField {
             key_id: 0,
@@ -167,8 +167,25 @@ fn message(nonce: u64) -> Message {
             mac: Vec::new(),
         },
         xtr: Some(XtrId(0x5737_4216)),
-        records: vec![addressee(config.users[&paris()].rloc), record],
+        records,
     })
+}
+
+/// "The VM is at LIP6 now", to its home.
+fn handover(nonce: u64, home: Rloc) -> Message {
+    let config = session().unwrap().config;
+    let record = |mut record: MappingRecord, locator| {
+        record.locators = vec![locator];
+        record
+    };
+    let lip6 = Locator::unicast(config.sites["lip6"].rloc, Priority::FIRST, Weight(100));
+    let vm = MappingRecord {
+        eid: config.vms[&vm()].eid,
+        ..addressee(home)
+    };
+    let repeated = Locator::unicast(home, Priority::NEVER, Weight(0));
+    let records = vec![record(addressee(home), repeated), record(vm, lip6)];
+    change_priority(Purpose::Handover, nonce, records)
 }
 
 /// To whom the message speaks (docs/wire-formats.md): without it a message to one client could be replayed to another.
@@ -256,4 +273,39 @@ fn forged_replayed_and_truncated_messages_are_counted_and_change_nothing() {
     let relearned = scene.mapping();
     scene.send_in_vain("a replay after a restart", &good);
     assert_eq!(scene.mapping(), relearned);
+}
+
+#[test]
+fn the_key_that_users_hold_moves_no_vm_and_the_log_names_the_refusal() {
+    let scene = Scene::set();
+    let config = session().unwrap().config;
+    let home = &config.vms[&vm()].home;
+    let (rloc, control) = (config.sites[home].rloc, &scene.lab.controls()[home]);
+    let moves = scene.key_of(home.as_str(), "move").unwrap();
+    for user in config.users.keys() {
+        assert!(scene.key_of(user.as_str(), "move").is_none(), "{user} holds it");
+    }
+    let database = || {
+        let what = proto::node::Show::Database;
+        ask(control, NodeCommand::Show { what }).unwrap()
+    };
+    let (before, at_first) = (database(), scene.mapping());
+    // Under the right key too: a stranger is no site of the group.
+    for (reason, key) in [("no-right", scene.key()), ("not-in-group", moves)] {
+        let datagram = signed(&handover(now_micros(), rloc), &key);
+        scene.socket.send_to(&datagram, (rloc.0, CONTROL_PORT)).unwrap();
+        let name = format!("control.refused.{reason}");
+        let refused = || counters(control).unwrap()[&name];
+        wait_for(&name, refused, |count| (*count == 1).then_some(()));
+        let log = pacao(["ctl", "node"])
+            .unwrap()
+            .arg(control)
+            .args(["log", "--refused"])
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&log.stdout);
+        assert!(log.contains("change-priority") && log.contains(reason), "{log}");
+    }
+    assert_eq!(database(), before);
+    assert_eq!(scene.mapping(), at_first);
 }

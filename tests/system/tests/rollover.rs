@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use lisp_wire::{EidPrefix, Rloc};
 use proto::node::Show;
-use proto::{NodeCommand, NodeReport};
+use proto::{ChangeId, NodeCommand, NodeReport, SiteName, Span};
 use serde_yaml::{Mapping, Value};
 use system_tests::fabric::{ask, counters, lab};
 use system_tests::patience::wait_for;
@@ -104,13 +105,19 @@ fn set_keys(file: &mut Mapping, order: Order) {
         doubled(&mut site["keys"]);
     }
     let change = file["change_priority"].as_mapping_mut().unwrap();
-    doubled(&mut change["keys"]);
     let scopes = change["scopes"].as_mapping_mut().unwrap();
     let blocks = scopes.values().next().cloned();
     scopes.clear();
-    for name in change["keys"].as_sequence().unwrap().clone() {
-        let scopes = change["scopes"].as_mapping_mut().unwrap();
-        scopes.insert(name, blocks.clone().unwrap());
+    for list in ["keys", "move_keys"] {
+        // Only data centres have keys that move EIDs.
+        let Some(names) = change.get_mut(list) else {
+            continue;
+        };
+        doubled(names);
+        for name in names.as_sequence().unwrap().clone() {
+            let scopes = change["scopes"].as_mapping_mut().unwrap();
+            scopes.insert(name, blocks.clone().unwrap());
+        }
     }
 }
 
@@ -120,6 +127,39 @@ fn registered(lab: &Lab) -> usize {
         NodeReport::Registrations { rows } => rows.len(),
         other => panic!("{other:?}"),
     }
+}
+
+/// A move of a VM that is prepared under the keys its home has now, acknowledged by the destination, and given up again.
+fn prepare_a_move(lab: &Lab, change: u64) {
+    let read = |site: &SiteName| -> Mapping {
+        let text = std::fs::read_to_string(lab.directory().join(format!("{site}.yaml"))).unwrap();
+        serde_yaml::from_str(&text).unwrap()
+    };
+    let controls = lab.controls();
+    let at_home = |file: &Mapping| file["eids"][0]["register"].as_bool().unwrap();
+    let (home, file) = controls
+        .keys()
+        .map(|site| (site, read(site)))
+        .find(|(_, file)| at_home(file))
+        .unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let eid: EidPrefix = text(&file["eids"][0]["prefix"]).parse().unwrap();
+    let prepare = NodeCommand::Prepare {
+        change: ChangeId(change),
+        eid,
+        destination: Rloc(text(&file["change_priority"]["group"][0]).parse().unwrap()),
+        expires_in: Span::secs(60),
+    };
+    let acknowledged = || counters(&controls[home]).unwrap()["control.preparations.acknowledged"];
+    let before = acknowledged();
+    for command in [prepare, NodeCommand::Abandon { eid }] {
+        let earlier = acknowledged();
+        assert_eq!(ask(&controls[home], command).unwrap(), NodeReport::Done);
+        wait_for("the destination's word", acknowledged, |now| {
+            (*now > earlier).then_some(())
+        });
+    }
+    assert_eq!(acknowledged(), before + 2);
 }
 
 #[test]
@@ -132,7 +172,7 @@ fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
     for node in &nodes {
         assert_eq!(reload(&lab, node, add_keys), reloaded());
     }
-    for order in [Order::Behind, Order::Before, Order::Alone] {
+    for (change, order) in (1..).zip([Order::Behind, Order::Before, Order::Alone]) {
         for node in &nodes {
             let accepted = || counters(&lab.map_server_control()).unwrap()["control.map-registers.accepted"];
             let earlier = accepted();
@@ -146,6 +186,7 @@ fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
                 });
             }
         }
+        prepare_a_move(&lab, change);
     }
     // What the old keys sign is believed nowhere any more.
     assert_eq!(registered(&lab), before);

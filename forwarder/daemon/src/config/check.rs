@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
-use lisp_wire::{EidPrefix, Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
+use lisp_wire::{Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
     ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NatRouters, NonceRule, OwnEid,
     OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site, TellBy,
@@ -15,14 +15,16 @@ use node::config::{
 
 use super::error::Problem;
 use super::keys::Keys;
+use super::move_keys;
 use super::raw::{
     KeyedRtr, RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator, RawNatRtr, RawNonces,
     RawPubSub, RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
 };
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, RoamingRloc, TunConfig};
 
-pub(super) fn checked(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
-    let keys = Keys::read(raw.keys, base)?;
+pub(super) fn checked(mut raw: RawConfig, base: &Path) -> Result<Config, Problem> {
+    let keys = Keys::read(std::mem::take(&mut raw.keys), base)?;
+    move_keys::apart(&raw, &keys)?;
     let (rlocs, roaming) = own_rlocs(&raw.rlocs)?;
     let carries = raw
         .roles
@@ -373,22 +375,23 @@ fn pubsub(raw: &RawPubSub, keys: &Keys) -> Result<PubSub, Problem> {
 }
 
 fn change_priority(raw: &RawChangePriority, keys: &Keys) -> Result<ChangePriority, Problem> {
-    if let Some(name) = raw.scopes.keys().find(|name| !raw.keys.contains(name)) {
-        let what = format!("'{name}' is not among change_priority.keys");
+    let stranger = |name: &&String| !raw.keys.contains(name) && !raw.move_keys.contains(name);
+    if let Some(name) = raw.scopes.keys().find(stranger) {
+        let what = format!("'{name}' is neither among change_priority.keys nor among .move_keys");
         return Err(Problem::new(format!("change_priority.scopes.{name}"), what));
     }
-    let scoped = raw.keys.iter().enumerate().map(|(at, name)| {
-        let key = keys.named(name, || format!("change_priority.keys[{at}]"))?;
-        let scope = raw
-            .scopes
-            .get(name)
-            .map_or(Scope::All, |blocks: &Vec<EidPrefix>| {
-                Scope::Within(blocks.clone())
-            });
-        Ok(ScopedKey { key, scope })
-    });
+    let scoped = |list: &'static str, names: &[String]| -> Result<Vec<ScopedKey>, Problem> {
+        let scoped = |(at, name): (usize, &String)| {
+            let key = keys.named(name, || format!("change_priority.{list}[{at}]"))?;
+            let blocks = raw.scopes.get(name).cloned();
+            let scope = blocks.map_or(Scope::All, Scope::Within);
+            Ok(ScopedKey { key, scope })
+        };
+        names.iter().enumerate().map(scoped).collect()
+    };
     Ok(ChangePriority {
-        keys: scoped.collect::<Result<_, Problem>>()?,
+        keys: scoped("keys", &raw.keys)?,
+        move_keys: scoped("move_keys", &raw.move_keys)?,
         group: raw.group.iter().copied().map(Rloc).collect(),
         tell_by: match raw.tell_by {
             RawTellBy::ChangePriority => TellBy::ChangePriority,

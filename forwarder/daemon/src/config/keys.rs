@@ -50,6 +50,15 @@ impl Keys {
         })
     }
 
+    /// The name of another key with the secret of this one.
+    pub(super) fn twin_of(&self, name: &str) -> Option<&str> {
+        let key = self.by_name.get(name)?;
+        let mut others = self.by_name.iter().filter(|(other, _)| *other != name);
+        others
+            .find(|(_, other)| other.same_secret(key))
+            .map(|(other, _)| other.as_str())
+    }
+
     /// The key of a name that stands at `field`.
     pub(super) fn named(&self, name: &str, field: impl FnOnce() -> String) -> Result<Key, Problem> {
         self.by_name.get(name).cloned().ok_or_else(|| {

@@ -375,8 +375,12 @@ pub(super) enum RawNonces {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawChangePriority {
+    /// Held by clients too.
     #[serde(default)]
     pub(super) keys: Vec<String>,
+    /// Held by the sites of the group alone.
+    #[serde(default)]
+    pub(super) move_keys: Vec<String>,
     /// For keys that may speak for some EIDs only: which.
     #[serde(default)]
     pub(super) scopes: BTreeMap<String, Vec<EidPrefix>>,

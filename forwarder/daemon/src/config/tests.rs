@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use datapath::EidSet;
 use lisp_wire::Rloc;
 use lisp_wire::message::XtrId;
@@ -7,6 +5,8 @@ use node::config::{DelegatedTo, Legacy, NonceRule, Role, Scope, TellBy};
 use proto::Span;
 
 use super::*;
+
+mod refused;
 
 // The first line is empty: a line number is one more than it looks.
 const WHOLE: &str = r#"
@@ -21,10 +21,11 @@ register_every: 60s
 keys:
   main: { id: 1, algorithm: hmac-sha256, secret: "correct horse", mac: whole }
   change: { id: 2, algorithm: hmac-sha256, secret: "battery staple" }
+  sites: { id: 3, algorithm: hmac-sha256, secret: "of the sites" }
 eids:
   - { prefix: 10.1.0.7/32, ttl: 1440, locators: [{ address: 172.16.0.1, priority: 1, weight: 100 }] }
 sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any }]
-change_priority: { keys: [change], scopes: { change: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, own_eid_peers: [172.16.0.9], tell_by: smr }
+change_priority: { keys: [change], move_keys: [sites], scopes: { change: [10.1.0.0/16], sites: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, own_eid_peers: [172.16.0.9], tell_by: smr }
 probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
 control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
 state_dir: telco
@@ -57,6 +58,11 @@ fn every_field_reaches_its_part() {
     assert_eq!(
         node.change_priority.keys[0].scope,
         Scope::Within(vec!["10.1.0.0/16".parse().unwrap()])
+    );
+    assert_eq!(node.change_priority.move_keys[0].key.id, 3);
+    assert_eq!(
+        node.change_priority.move_keys[0].scope,
+        node.change_priority.keys[0].scope
     );
     assert_eq!(node.eids[0].locators.len(), 1);
     let tun = &config.tuns[0];
@@ -141,7 +147,7 @@ fn data_headers_say_and_believe_nothing_until_peers_are_trusted() {
     for (said, why) in wrong {
         let refused = refused(said);
         assert!(
-            refused.starts_with("/etc/pacao/telco.yaml:21:") && refused.contains(why),
+            refused.starts_with("/etc/pacao/telco.yaml:22:") && refused.contains(why),
             "{refused}"
         );
     }
@@ -253,63 +259,63 @@ fn what_is_wrong_with_a_router_through_nats_is_named_with_its_place() {
         (
             "172.16.9.4",
             "172.16.9.400",
-            ":21:",
+            ":22:",
             "nat_rtrs",
             "an address, or { address, key }",
         ),
         (
             "172.16.9.5, key: [",
             "172.16.9.5, keys: [",
-            ":21:",
+            ":22:",
             "nat_rtrs",
             "an address, or { address, key }",
         ),
         (
             "[main, change]",
             "[main, other]",
-            ":21:",
+            ":22:",
             "nat_rtrs[1].key",
             "no key called 'other'",
         ),
         (
             "[main, change]",
             "[]",
-            ":21:",
+            ":22:",
             "nat_rtrs[1].key",
             "at least one key",
         ),
         (
             "172.16.9.2, key: change",
             "172.16.9.2, key: none",
-            ":20:",
+            ":21:",
             "rtr.nat[0].key",
             "no key called 'none'",
         ),
         (
             "172.16.9.2, key: change",
             "172.16.9.2, key: []",
-            ":20:",
+            ":21:",
             "rtr.nat[0].key",
             "at least one key",
         ),
         (
             "172.16.9.2, key: change",
             "172.16.9.2",
-            ":20:",
+            ":21:",
             "rtr.nat[0]",
             "missing field `key`",
         ),
         (
             "map_server: 172.16.9.2",
             "server: 172.16.9.2",
-            ":20:",
+            ":21:",
             "rtr.nat[0]",
             "expected `map_server` or `key`",
         ),
         (
             "map_server: 172.16.9.2",
             "map_server: here",
-            ":20:",
+            ":21:",
             "rtr.nat[0].map_server",
             "invalid IP address",
         ),
@@ -440,146 +446,4 @@ fn little_is_needed() {
     assert_eq!(config.node.xtr_id, again.node.xtr_id);
     let other = Config::parse(Path::new("ms.yaml"), &text.replace("name: ms", "name: mr")).unwrap();
     assert_ne!(config.node.xtr_id, other.node.xtr_id);
-}
-
-#[test]
-fn an_error_names_file_line_field_and_what_would_be_right() {
-    let cases = [
-        (
-            "prefix: 10.1.0.7/32",
-            "prefix: 10.1.0.7/33",
-            ":14:",
-            "eids[0]",
-            "prefix length 33 is too long",
-        ),
-        (
-            "register_every: 60s",
-            "register_every: soon",
-            ":9:",
-            "register_every",
-            "10s, 500ms or 2m",
-        ),
-        (
-            "register_every: 60s",
-            "register_every: 60ms",
-            ":9:",
-            "register_every",
-            "at least 1s",
-        ),
-        (
-            "roles: [itr,",
-            "roles: [router, itr,",
-            ":6:",
-            "roles",
-            "unknown variant `router`, expected one of `itr`",
-        ),
-        (
-            "map_resolvers:",
-            "map_resolver:",
-            ":7:",
-            "map_resolver",
-            "unknown field `map_resolver`, expected one of",
-        ),
-        (
-            "key: main,",
-            "key: mian,",
-            ":8:",
-            "map_servers[0].key",
-            "under keys: change, main",
-        ),
-        (
-            "keys: [main]",
-            "keys: [main, none]",
-            ":15:",
-            "sites[0].keys[1]",
-            "no key called 'none'",
-        ),
-        (
-            "tun: { name: lisp0",
-            "tun: { name: a-name-that-is-too-long",
-            ":5:",
-            "tun.name",
-            "1 to 15",
-        ),
-        (
-            "uplink_mtu: 1500",
-            "uplink_mtu: 900",
-            ":5:",
-            "tun.uplink_mtu",
-            "at least 1336",
-        ),
-        (
-            "routes: [10.2.0.0/16]",
-            "routes: ['[7]10.2.0.0/16']",
-            ":5:",
-            "tun.routes[0]",
-            "give instance_id",
-        ),
-        (
-            "secret: \"battery staple\"",
-            "mac: whole",
-            ":12:",
-            "keys.change",
-            "needs a secret or a secret_file",
-        ),
-        (
-            "address: 172.16.0.1, priority: 1, weight: 100 }]\ntun",
-            "address: 0.0.0.0 }]\ntun",
-            ":4:",
-            "rlocs[0].address",
-            "not a wildcard",
-        ),
-        (
-            "down_after: 3",
-            "down_after: 0",
-            ":17:",
-            "probing.down_after",
-            "at least 1",
-        ),
-        (
-            "{ change: [10.1",
-            "{ main: [10.1",
-            ":16:",
-            "change_priority.scopes.main",
-            "not among",
-        ),
-    ];
-    for (right, wrong, line, field, advice) in cases {
-        assert!(WHOLE.contains(right), "{right}");
-        let said = refusal(&WHOLE.replace(right, wrong));
-        let file_and_line = format!("/etc/pacao/telco.yaml{line}");
-        for part in [file_and_line.as_str(), field, advice] {
-            assert!(said.contains(part), "{wrong}: '{part}' is missing in: {said}");
-        }
-    }
-}
-
-#[test]
-fn a_role_that_carries_packets_needs_a_tun() {
-    let said = refusal("name: a\nrlocs: [{ address: 10.0.0.1 }]\nroles: [etr]\n");
-    assert!(said.contains("tun: roles itr and etr carry packets"), "{said}");
-}
-
-#[test]
-fn a_secret_file_that_others_can_read_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let secret = directory.path().join("main.key");
-    std::fs::write(&secret, "correct horse\n").unwrap();
-    let text = WHOLE.replace("secret: \"correct horse\"", "secret_file: main.key");
-    let path = directory.path().join("telco.yaml");
-    for (mode, accepted) in [(0o644, false), (0o640, false), (0o600, true), (0o400, true)] {
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
-        let outcome = Config::parse(&path, &text);
-        assert_eq!(outcome.is_ok(), accepted, "{mode:o}: {outcome:?}");
-        if let Err(error) = outcome {
-            assert!(error.to_string().contains("chmod 600"), "{error}");
-        }
-    }
-}
-
-#[test]
-fn secrets_are_never_shown() {
-    let config = Config::parse(Path::new("x.yaml"), WHOLE).unwrap();
-    let shown = format!("{config:?}");
-    assert!(!shown.contains("horse") && !shown.contains("staple"));
 }

@@ -6,7 +6,7 @@ use lisp_wire::{EidPrefix, Handed, Locator, Message, Priority, Rloc, Weight, ver
 use proto::{Span, Timestamp};
 
 use super::Mobility;
-use crate::config::ScopedKey;
+use crate::config::{Right, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::datagrams::Datagram;
@@ -61,16 +61,16 @@ impl Mobility {
     ) -> Result<&'c ScopedKey, Counter> {
         let verified = verify(bytes, &self.keys).map_err(Counter::from)?;
         let settings = &cx.config.change_priority;
-        let mut keys = settings.keys.iter();
-        let key = keys
-            .find(|scoped| scoped.key.id == verified.id)
-            .ok_or(Counter::UnknownKey)?;
+        let (key, right) = settings.known_as(verified.id).ok_or(Counter::UnknownKey)?;
+        // Clients hold keys too, so that they can be told: they prepare nothing, and acknowledge no preparation.
+        if right != Right::Move {
+            return Err(Counter::NoRight);
+        }
         if !cx.config.is_own(message.receiver) || message.xtr == cx.config.xtr_id {
             return Err(Counter::Misdirected);
         }
-        // Clients hold the key too, so that they can be told: only the sites of the group move EIDs.
         if !settings.group.contains(&message.sender) {
-            return Err(Counter::Misdirected);
+            return Err(Counter::NotInGroup);
         }
         if !key.scope.holds(&message.eid) {
             return Err(Counter::Scope);

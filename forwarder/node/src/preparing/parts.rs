@@ -6,6 +6,7 @@ use lisp_wire::{Action, EidPrefix, Handed, HandedClient, MappingRecord, Nonce, R
 use proto::Timestamp;
 
 use crate::cache::{Content, Mapping};
+use crate::config::Right;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::database::Own;
@@ -72,7 +73,7 @@ fn piece(
     (xtr, deliveries): (&Xtr, &Deliveries),
     cx: &Context<'_>,
 ) -> Handed {
-    let key = cx.config.change_priority.key_for(&eid);
+    let key = cx.config.change_priority.key_for(&eid, Right::Tell);
     let client = HandedClient {
         rloc,
         source: own.source_of(&rloc),

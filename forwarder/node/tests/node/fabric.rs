@@ -18,7 +18,10 @@ use crate::network::Network;
 pub(crate) const VM: &str = "10.1.0.7";
 pub(crate) const VM_BLOCK: &str = "10.1.0.7/32";
 pub(crate) const SITE_SECRET: &[u8] = b"one key a site";
+/// Held by the users too, which are told under it.
 pub(crate) const CP_SECRET: &[u8] = b"the data centres' own";
+/// Held by the data centres alone.
+pub(crate) const MOVE_SECRET: &[u8] = b"never seen by a user";
 
 pub(crate) fn rloc(text: &str) -> Rloc {
     Rloc(text.parse().unwrap())
@@ -30,6 +33,18 @@ pub(crate) fn prefix(text: &str) -> EidPrefix {
 
 pub(crate) fn key(secret: &[u8]) -> Key {
     Key::new(1, Algorithm::HmacSha256, secret).unwrap()
+}
+
+pub(crate) fn move_key() -> Key {
+    Key::new(7, Algorithm::HmacSha256, MOVE_SECRET).unwrap()
+}
+
+/// The VMs', which the data centres may speak for.
+pub(crate) fn of_vms(key: Key) -> ScopedKey {
+    ScopedKey {
+        key,
+        scope: Scope::Within(vec![prefix("10.1.0.0/16")]),
+    }
 }
 
 pub(crate) fn telco() -> Rloc {
@@ -93,10 +108,7 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
         pubsub: PubSub::default(),
         subscribe: BTreeMap::new(),
         change_priority: ChangePriority {
-            keys: vec![ScopedKey {
-                key: key(CP_SECRET),
-                scope: Scope::Within(vec![prefix("10.1.0.0/16")]),
-            }],
+            keys: vec![of_vms(key(CP_SECRET))],
             ..ChangePriority::default()
         },
         probing: Probing::default(),
@@ -161,6 +173,7 @@ pub(crate) fn site(name: &str, own: Rloc) -> Config {
         ..xtr(name, own)
     };
     config.change_priority.group = vec![telco(), marilyn(), lip6()];
+    config.change_priority.move_keys = vec![of_vms(move_key())];
     config
 }
 

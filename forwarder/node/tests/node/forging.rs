@@ -1,15 +1,16 @@
 //! Change-Priority from those who may not send it, or sent again, or to another.
 
 use lisp_wire::message::{ChangePriority, Purpose};
-use lisp_wire::{Message, Rloc};
+use lisp_wire::{Key, Message, Rloc};
 use node::config::{Scope, ScopedKey};
 use node::{Effect, Input, Node};
-use proto::{NodeCommand, Span};
+use proto::{NodeCommand, NodeReport, Span};
 
 use crate::fabric::{
-    Fabric, VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, ranked, switch, telco, user,
+    CP_SECRET, Fabric, VM, VM_BLOCK, fabric_with, key, lip6, lyon, marilyn, move_key, of_vms, paris, prefix,
+    ranked, switch, telco, user,
 };
-use crate::moving::{busy_fabric, change_priority, is_change_priority, is_update, outcomes};
+use crate::moving::{busy_fabric, change_priority, database, is_change_priority, is_update, outcomes};
 use crate::network::{CLIENT, Network, Packet, Way};
 
 fn caught_update(net: &mut Network, at: Fabric) -> Packet {
@@ -42,11 +43,7 @@ fn a_forged_message_changes_nothing_and_is_counted() {
     };
     net.inject(caught.from, paris().0, forge(1, b"guessed", 1));
     net.inject(caught.from, paris().0, forge(1, b"guessed", 9));
-    net.inject(
-        caught.from,
-        paris().0,
-        forge(400_000_000, crate::fabric::CP_SECRET, 1),
-    );
+    net.inject(caught.from, paris().0, forge(400_000_000, CP_SECRET, 1));
     net.run_for(Span::millis(50));
     for counter in ["bad-mac", "unknown-key", "stale"] {
         assert_eq!(
@@ -57,7 +54,7 @@ fn a_forged_message_changes_nothing_and_is_counted() {
     }
     assert_eq!(net.member(at.paris).publications, publications);
     // The same with the right key and nonce is believed: it was the forgery that was refused.
-    net.inject(caught.from, paris().0, forge(1, crate::fabric::CP_SECRET, 1));
+    net.inject(caught.from, paris().0, forge(1, CP_SECRET, 1));
     net.run_for(Span::millis(50));
     assert_eq!(net.member(at.paris).way(VM), Way::To(lyon()));
 }
@@ -110,8 +107,22 @@ fn a_message_cut_anywhere_is_malformed() {
     assert_eq!(net.member(at.paris).publications, publications);
 }
 
-/// A message signed by one who has the key.
+/// A message signed by one who has the key that it needs.
 fn signed(purpose: Purpose, eid: &str, locators: &[Rloc], to: Rloc, net: &Network) -> Vec<u8> {
+    let key = match purpose {
+        Purpose::UpdateCache => key(CP_SECRET),
+        _ => move_key(),
+    };
+    signed_by(&key, purpose, (eid, locators), to, net)
+}
+
+fn signed_by(
+    key: &Key,
+    purpose: Purpose,
+    (eid, locators): (&str, &[Rloc]),
+    to: Rloc,
+    net: &Network,
+) -> Vec<u8> {
     let record = |eid, locators| lisp_wire::MappingRecord {
         ttl: lisp_wire::Ttl(10),
         eid,
@@ -121,6 +132,16 @@ fn signed(purpose: Purpose, eid: &str, locators: &[Rloc], to: Rloc, net: &Networ
         locators,
     };
     let envelope = prefix(&format!("[16777215]{}/32", to.0));
+    let repeated = match purpose {
+        Purpose::Handover | Purpose::HandoverTold => {
+            vec![lisp_wire::Locator::unicast(
+                to,
+                lisp_wire::Priority::NEVER,
+                lisp_wire::Weight(0),
+            )]
+        }
+        _ => Vec::new(),
+    };
     let message = ChangePriority {
         form: lisp_wire::message::ChangePriorityForm::SharedExtension,
         purpose,
@@ -131,14 +152,11 @@ fn signed(purpose: Purpose, eid: &str, locators: &[Rloc], to: Rloc, net: &Networ
             mac: vec![0; 16],
         },
         xtr: Some(lisp_wire::message::XtrId(77)),
-        records: vec![
-            record(envelope, Vec::new()),
-            record(prefix(eid), ranked(locators)),
-        ],
+        records: vec![record(envelope, repeated), record(prefix(eid), ranked(locators))],
     };
     let mut bytes = Vec::new();
     Message::ChangePriority(message)
-        .emit_signed(&crate::fabric::key(crate::fabric::CP_SECRET), &mut bytes)
+        .emit_signed(key, &mut bytes)
         .unwrap();
     bytes
 }
@@ -181,6 +199,136 @@ fn an_arrival_told_by_the_hypervisor_is_acknowledged_and_carried_out() {
             && change_priority(packet).is_some_and(|message| message.purpose == Purpose::Acknowledge)
     };
     assert_eq!(net.tap.iter().filter(|packet| acknowledged(packet)).count(), 1);
+}
+
+/// Everything that a move could have changed at the data centres and the users.
+fn standing(net: &mut Network, at: Fabric) -> String {
+    let sites = [at.telco, at.marilyn, at.lip6].map(|site| (database(net, site), net.member(site).way(VM)));
+    let users = [at.paris, at.lyon].map(|user| net.member(user).way(VM));
+    format!("{sites:?} {users:?}")
+}
+
+#[test]
+fn who_holds_the_clients_key_moves_no_eid_and_the_log_says_why() {
+    let (mut net, at) = busy_fabric();
+    let before = standing(&mut net, at);
+    let clients = key(CP_SECRET);
+    // Paris in the name of LIP6, to the site that the VM is at and to the one where it is not.
+    let attempts = [
+        (Purpose::Arrived, vec![]),
+        (Purpose::Handover, vec![lip6()]),
+        (Purpose::HandoverTold, vec![lip6()]),
+    ];
+    let from = "172.16.0.3:4342".parse().unwrap();
+    for (purpose, locators) in &attempts {
+        for to in [telco(), marilyn()] {
+            let bytes = signed_by(&clients, *purpose, (VM_BLOCK, locators), to, &net);
+            net.inject(from, to.0, bytes);
+            net.run_for(Span::millis(5));
+        }
+    }
+    net.run_for(Span::secs(2));
+    assert_eq!(standing(&mut net, at), before);
+    for site in [at.telco, at.marilyn] {
+        assert_eq!(net.counter(site, "control.refused.no-right"), 3);
+        assert_eq!(net.counter(site, "control.change-priority.applied"), 0);
+    }
+    let query = proto::LogQuery::default();
+    let NodeReport::Log(page) = net.command(at.telco, NodeCommand::Log { query }) else {
+        panic!("a page of the log")
+    };
+    let text = serde_json::to_string(&page).unwrap();
+    assert!(text.contains("control.refused.no-right"), "{text}");
+    // The same under the sites' key is believed: it was the key.
+    let bytes = signed(Purpose::Handover, VM_BLOCK, &[lip6()], telco(), &net);
+    net.inject(from, telco().0, bytes);
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+}
+
+#[test]
+fn the_sites_key_tells_no_client_anything() {
+    let (mut net, at) = fabric_with(|mut config| {
+        // Somebody has given the users the sites' key, beside their own.
+        config.change_priority.move_keys = vec![of_vms(move_key())];
+        config
+    });
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(1));
+    let bytes = signed_by(
+        &move_key(),
+        Purpose::UpdateCache,
+        (VM_BLOCK, &[lyon()]),
+        paris(),
+        &net,
+    );
+    net.inject("172.16.0.1:4342".parse().unwrap(), paris().0, bytes);
+    net.run_for(Span::millis(5));
+    assert_eq!(net.counter(at.paris, "control.refused.no-right"), 1);
+    assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+}
+
+#[test]
+fn a_handover_counts_from_a_site_of_the_group_and_to_one_alone() {
+    let (mut net, at) = busy_fabric();
+    let before = standing(&mut net, at);
+    let attempts = [
+        ("172.16.0.9:4342", vec![lip6()]),
+        ("172.16.1.1:4342", vec![lip6()]),
+        ("172.16.0.3:4342", vec![paris()]),
+        ("172.16.0.3:4342", vec![crate::fabric::rloc("172.16.6.6")]),
+    ];
+    for (from, locators) in &attempts {
+        let bytes = signed(Purpose::Handover, VM_BLOCK, locators, telco(), &net);
+        net.inject(from.parse().unwrap(), telco().0, bytes);
+        net.run_for(Span::millis(5));
+    }
+    net.run_for(Span::secs(1));
+    assert_eq!(net.counter(at.telco, "control.refused.not-in-group"), 4);
+    assert_eq!(standing(&mut net, at), before);
+}
+
+#[test]
+fn a_client_does_not_acknowledge_for_a_site() {
+    let (mut net, at) = busy_fabric();
+    // Telco never hears that the VM has gone; Paris would have LIP6 believe that it did.
+    net.lose(|packet| packet.to.ip() == telco().0 && is_change_priority(packet));
+    let arrived = NodeCommand::Arrived {
+        change: proto::ChangeId(5),
+        eid: prefix(VM_BLOCK),
+    };
+    net.command(at.lip6, arrived);
+    let handover = |packet: &&Packet| {
+        packet.to.ip() == telco().0
+            && change_priority(packet).is_some_and(|message| message.purpose == Purpose::Handover)
+    };
+    let sent = net
+        .tap
+        .iter()
+        .rev()
+        .find(handover)
+        .and_then(change_priority)
+        .unwrap();
+    let mut answer = ChangePriority {
+        purpose: Purpose::Acknowledge,
+        xtr: Some(lisp_wire::message::XtrId(77)),
+        ..sent
+    };
+    answer
+        .records
+        .iter_mut()
+        .for_each(|record| record.locators.clear());
+    for (key, refused) in [(key(CP_SECRET), 1), (move_key(), 1)] {
+        let mut bytes = Vec::new();
+        let message = Message::ChangePriority(answer.clone());
+        message.emit_signed(&key, &mut bytes).unwrap();
+        let taken = net.counter(at.lip6, "control.change-priority.acknowledged");
+        net.inject("172.16.0.1:4342".parse().unwrap(), lip6().0, bytes);
+        net.run_for(Span::millis(2));
+        assert_eq!(net.counter(at.lip6, "control.refused.no-right"), refused);
+        let acknowledged = net.counter(at.lip6, "control.change-priority.acknowledged") - taken;
+        assert_eq!(acknowledged, u64::from(key.same_as(&move_key())));
+    }
 }
 
 #[test]

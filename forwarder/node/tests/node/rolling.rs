@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use lisp_wire::{Algorithm, Key, Message};
 use node::Config;
 use node::config::{KeyRing, Scope, ScopedKey};
-use proto::node::Show;
+use proto::node::{ChangeOutcome, Show};
 use proto::{NodeCommand, NodeReport, Span};
 
 use crate::fabric::{
-    CP_SECRET, Fabric, SITE_SECRET, VM, fabric, fabric_with, key, marilyn, paris, ranked, server, switch,
-    telco,
+    CP_SECRET, Fabric, SITE_SECRET, VM, fabric, fabric_with, key, marilyn, move_key, of_vms, paris, ranked,
+    server, switch, telco,
 };
+use crate::moving::outcomes;
 use crate::network::{Network, Way};
+use crate::preparing::{arrived, prepare};
 
 fn new_key() -> Key {
     Key::new(2, Algorithm::HmacSha256, b"its successor").unwrap()
@@ -189,4 +191,43 @@ fn change_priority_goes_on_under_a_new_key_once_all_have_it() {
         }
     }
     assert_eq!(net.counter(at.paris, "control.refused.unknown-key"), 0);
+}
+
+#[test]
+fn moves_go_on_under_a_new_key_once_all_sites_have_it_and_the_users_see_nothing_of_it() {
+    let (mut net, at) = fabric();
+    net.miss(at.paris, VM);
+    net.run_for(Span::millis(200));
+    let steps = [
+        vec![move_key(), new_key()],
+        vec![new_key(), move_key()],
+        vec![new_key()],
+    ];
+    let mut places = [(at.telco, telco()), (at.marilyn, marilyn())].into_iter().cycle();
+    let mut change = 0;
+    let mut from = places.next().unwrap();
+    for keys in steps {
+        for index in [at.telco, at.marilyn, at.lip6] {
+            net.configure(index, |config| {
+                config.change_priority.move_keys = keys.iter().cloned().map(of_vms).collect();
+            });
+            let to = places.next().unwrap();
+            change += 2;
+            net.command(from.0, prepare(change, to.1));
+            net.run_for(Span::millis(50));
+            assert!(matches!(
+                outcomes(&net, from.0, change)[..],
+                [ChangeOutcome::Prepared { clients: 1, .. }]
+            ));
+            net.command(to.0, arrived(change + 1));
+            net.run_for(Span::millis(50));
+            assert_eq!(net.member(at.paris).way(VM), Way::To(to.1), "move {change}");
+            assert_eq!(outcomes(&net, to.0, change + 1).len(), 3);
+            from = to;
+        }
+    }
+    for index in [at.telco, at.marilyn, at.lip6, at.paris] {
+        assert_eq!(net.counter(index, "control.refused.unknown-key"), 0);
+        assert_eq!(net.counter(index, "control.refused.no-right"), 0);
+    }
 }

@@ -13,8 +13,10 @@ use super::wiring::MTU;
 use super::{Conduct, Node, TellBy, UserLocators};
 use crate::fabric::Fabric;
 
-/// The key of Change-Priority, held by all xTRs.
+/// The key that clients are told under, held by all xTRs.
 const CHANGE: &str = "change-priority";
+/// The key that moves EIDs, held by the data centres alone.
+const MOVE: &str = "move";
 /// The key of publications, held by the Map-Server and all xTRs.
 const PUBLISH: &str = "publish";
 
@@ -117,6 +119,8 @@ struct Site {
 #[derive(Debug, Default, Serialize)]
 struct ChangePriority {
     keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    move_keys: Vec<String>,
     scopes: BTreeMap<String, Vec<EidPrefix>>,
     group: Vec<IpAddr>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -132,6 +136,7 @@ struct Control {
 pub(super) struct Keys {
     conduct: Conduct,
     change: Key,
+    moves: Key,
     publish: Key,
     registration: BTreeMap<Node, Key>,
 }
@@ -153,6 +158,7 @@ impl Keys {
         Ok(Self {
             conduct,
             change: key(1)?,
+            moves: key(2)?,
             publish: key(1)?,
             registration,
         })
@@ -272,27 +278,32 @@ fn may_ask_and_register(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node:
         });
         file.keys.insert(name, key);
     }
+    file.change_priority = change_priority(file, fabric, keys, node);
+}
+
+fn change_priority(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node: &Node) -> ChangePriority {
+    // Nobody may speak for a user's EIDs but the user's own xTR, by registering them.
+    let vms: Vec<EidPrefix> = fabric.vms.values().map(|vm| vm.eid).collect();
     file.keys.insert(CHANGE.to_owned(), keys.change.clone());
-    let own: Vec<IpAddr> = file.rlocs.iter().filter_map(Uplink::address).collect();
-    file.change_priority = ChangePriority {
+    let mut settings = ChangePriority {
         keys: vec![CHANGE.to_owned()],
-        // Nobody may speak for a user's EIDs but the user's own xTR, by registering them.
-        scopes: BTreeMap::from([(CHANGE.to_owned(), fabric.vms.values().map(|vm| vm.eid).collect())]),
-        group: match node {
-            Node::Site(_) => fabric
-                .sites
-                .values()
-                .map(|rloc| rloc.0)
-                .filter(|rloc| !own.contains(rloc))
-                .collect(),
-            Node::User(_) | Node::MapServer => Vec::new(),
-        },
+        scopes: BTreeMap::from([(CHANGE.to_owned(), vms.clone())]),
         tell_by: match keys.conduct.tell_by {
             // Where the Map-Server answers for an xTR nobody asks the xTR itself, and it knows nobody to tell.
             TellBy::ChangePriority | TellBy::PubSub => "change-priority",
             TellBy::Smr => "smr",
         },
+        ..ChangePriority::default()
     };
+    if let Node::Site(_) = node {
+        let own: Vec<IpAddr> = file.rlocs.iter().filter_map(Uplink::address).collect();
+        let others = fabric.sites.values().map(|rloc| rloc.0);
+        settings.group = others.filter(|rloc| !own.contains(rloc)).collect();
+        file.keys.insert(MOVE.to_owned(), keys.moves.clone());
+        settings.move_keys.push(MOVE.to_owned());
+        settings.scopes.insert(MOVE.to_owned(), vms);
+    }
+    settings
 }
 
 fn takes_registrations(file: &mut NodeFile, fabric: &Fabric, keys: &Keys) {

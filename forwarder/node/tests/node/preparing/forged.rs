@@ -7,7 +7,10 @@ use proto::node::ChangeOutcome;
 use proto::{NodeReport, Span};
 
 use super::{arrived, preparation, prepare, prepared_fabric, updates_by};
-use crate::fabric::{CP_SECRET, VM, VM_BLOCK, key, lip6, lyon, marilyn, paris, prefix, ranked, rloc, telco};
+use crate::fabric::{
+    CP_SECRET, MOVE_SECRET, VM, VM_BLOCK, key, lip6, lyon, marilyn, move_key, paris, prefix, ranked, rloc,
+    telco,
+};
 use crate::moving::{busy_fabric, is_update, outcomes};
 use crate::network::{Network, Packet, Way};
 
@@ -77,10 +80,10 @@ type Spoil = fn(&mut Preparation);
 fn only_a_key_for_the_eid_a_site_of_the_group_and_the_receiver_named_will_do() {
     let (mut net, at) = busy_fabric();
     let list = handed(&[paris()]);
-    let good = key(CP_SECRET);
+    let good = move_key();
     let spoilt: [(&str, Spoil); 5] = [
         ("misdirected", |it| it.receiver = lip6()),
-        ("misdirected", |it| it.sender = paris()),
+        ("not-in-group", |it| it.sender = paris()),
         ("scope", |it| it.eid = prefix("10.2.1.0/24")),
         // In the key's scope, but none of Marilyn's.
         ("scope", |it| it.eid = prefix("10.1.9.9/32")),
@@ -94,9 +97,16 @@ fn only_a_key_for_the_eid_a_site_of_the_group_and_the_receiver_named_will_do() {
         inject(&mut net, marilyn(), sealed(forged, &list, &good));
         assert_eq!(net.counter(at.marilyn, &name), before + 1, "{counter}");
     }
-    let forged = sealed(message(&net), &list, &key(b"guessed"));
-    inject(&mut net, marilyn(), forged);
-    assert_eq!(net.counter(at.marilyn, "control.refused.bad-mac"), 1);
+    let guessed = Key::new(7, lisp_wire::Algorithm::HmacSha256, b"guessed").unwrap();
+    for (counter, key) in [("bad-mac", guessed), ("no-right", key(CP_SECRET))] {
+        let forged = sealed(message(&net), &list, &key);
+        inject(&mut net, marilyn(), forged);
+        assert_eq!(
+            net.counter(at.marilyn, &format!("control.refused.{counter}")),
+            1,
+            "{counter}"
+        );
+    }
     assert_eq!(net.counter(at.marilyn, "control.preparations.taken"), 0);
     let honest = sealed(message(&net), &list, &good);
     inject(&mut net, marilyn(), honest);
@@ -105,6 +115,35 @@ fn only_a_key_for_the_eid_a_site_of_the_group_and_the_receiver_named_will_do() {
         1,
         "it was the forgeries"
     );
+}
+
+#[test]
+fn a_client_neither_acknowledges_a_preparation_nor_reads_who_else_is_handed_over() {
+    let (mut net, at) = busy_fabric();
+    net.lose(|packet| preparation(packet).is_some_and(|it| it.step == Step::Acknowledge));
+    assert_eq!(net.command(at.telco, prepare(1, marilyn())), NodeReport::Done);
+    let sent = preparation(&caught(&net)).unwrap();
+    let around = Around {
+        nonce: sent.nonce,
+        xtr: sent.xtr,
+    };
+    let names_lyon = |read: Handed| read.clients.iter().any(|one| one.rloc == lyon());
+    for (key, names) in [(key(CP_SECRET), false), (move_key(), true)] {
+        let read = Handed::open(&sent.sealed, &key, around);
+        assert_eq!(read.is_ok_and(names_lyon), names);
+    }
+    for (key, prepared) in [(key(CP_SECRET), 0), (move_key(), 1)] {
+        let answer = Preparation {
+            step: Step::Acknowledge,
+            sender: marilyn(),
+            receiver: telco(),
+            sealed: Vec::new(),
+            ..sent.clone()
+        };
+        inject(&mut net, telco(), sealed(answer, &handed(&[]), &key));
+        assert_eq!(net.counter(at.telco, "control.refused.no-right"), 1);
+        assert_eq!(outcomes(&net, at.telco, 1).len(), prepared);
+    }
 }
 
 #[test]
@@ -151,7 +190,7 @@ fn an_authentic_message_whose_seal_holds_rubbish_is_malformed() {
     rubbish.sealed = vec![9; 100];
     let mut bytes = Vec::new();
     Message::Preparation(rubbish)
-        .emit_signed(&key(CP_SECRET), &mut bytes)
+        .emit_signed(&move_key(), &mut bytes)
         .unwrap();
     inject(&mut net, marilyn(), bytes);
     assert_eq!(net.counter(at.marilyn, "control.refused.malformed"), 1);
@@ -164,7 +203,7 @@ fn a_flood_of_preparations_has_a_bound_and_leaves_honest_ones_alone() {
     net.configure(at.marilyn, |config| config.eids[0].prefix = prefix("10.1.0.0/16"));
     net.kill(at.marilyn);
     net.start(at.marilyn);
-    let good = key(CP_SECRET);
+    let good = move_key();
     for number in 0..1500_u32 {
         let mut flood = message(&net);
         flood.eid = prefix(&format!("10.1.{}.{}/32", 100 + number / 250, number % 250));
@@ -191,7 +230,7 @@ fn a_preparation_with_a_number_from_the_future_does_not_shut_out_those_that_come
     inject(
         &mut net,
         marilyn(),
-        sealed(forged, &handed(&[paris()]), &key(CP_SECRET)),
+        sealed(forged, &handed(&[paris()]), &move_key()),
     );
     assert_eq!(net.counter(at.marilyn, "control.refused.stale"), 1);
     assert_eq!(net.command(at.telco, prepare(1, marilyn())), NodeReport::Done);
@@ -210,11 +249,7 @@ fn clients_that_are_handed_over_again_and_again_have_the_same_bound_as_those_tha
         let mut more = message(&net);
         let real = preparation(&caught(&net)).unwrap();
         (more.xtr, more.serial) = (real.xtr, real.serial);
-        inject(
-            &mut net,
-            marilyn(),
-            sealed(more, &handed(&clients), &key(CP_SECRET)),
-        );
+        inject(&mut net, marilyn(), sealed(more, &handed(&clients), &move_key()));
     }
     assert_eq!(net.counter(at.marilyn, "control.preparations.taken"), 51);
     assert_eq!(net.command(at.marilyn, prepare(3, telco())), NodeReport::Done);
@@ -235,7 +270,7 @@ fn who_did_not_prepare_a_move_neither_stops_nor_cancels_it() {
         serial: real.serial,
         ..message(net)
     };
-    let good = key(CP_SECRET);
+    let good = move_key();
     for step in [Step::Stopped, Step::Cancelled] {
         let bytes = sealed(other(step, &net), &handed(&[]), &good);
         inject(&mut net, marilyn(), bytes);
@@ -252,7 +287,7 @@ fn an_acknowledgement_of_nothing_is_unsolicited() {
     let (mut net, at) = busy_fabric();
     let mut ack = message(&net);
     (ack.step, ack.sender, ack.receiver) = (Step::Acknowledge, marilyn(), telco());
-    inject(&mut net, telco(), sealed(ack, &handed(&[]), &key(CP_SECRET)));
+    inject(&mut net, telco(), sealed(ack, &handed(&[]), &move_key()));
     assert_eq!(net.counter(at.telco, "control.refused.unsolicited"), 1);
 }
 
@@ -273,7 +308,7 @@ fn where_clients_are_is_believed_of_clients_only_and_never_of_our_own_eids() {
         record("10.9.0.0/16", rloc("172.16.6.6")),
         record("10.1.0.0/16", paris()),
     ];
-    let bytes = sealed(message(&net), &list, &key(CP_SECRET));
+    let bytes = sealed(message(&net), &list, &move_key());
     inject(&mut net, marilyn(), bytes);
     assert_eq!(net.counter(at.marilyn, "control.preparations.mappings"), 1);
     assert_eq!(
@@ -292,7 +327,7 @@ fn a_key_of_one_client_alone_is_handed_over_sealed_and_speaks_for_the_eid_to_tha
     let mut list = handed(&[paris(), lyon()]);
     list.keys = vec![own.clone()];
     list.clients[0].key = Some(0);
-    let bytes = sealed(message(&net), &list, &key(CP_SECRET));
+    let bytes = sealed(message(&net), &list, &move_key());
     assert!(!bytes.windows(7).any(|window| window == b"between"));
     inject(&mut net, marilyn(), bytes);
     net.command(at.marilyn, arrived(2));
@@ -348,5 +383,7 @@ fn nothing_that_was_handed_over_is_readable_in_the_log() {
     );
     let sealed = caught(&net).bytes;
     let handed = |secret: &[u8]| sealed.windows(secret.len()).any(|window| window == secret);
-    assert!(!text.contains("the data centres' own") && !handed(CP_SECRET));
+    for secret in [CP_SECRET, MOVE_SECRET] {
+        assert!(!text.contains(std::str::from_utf8(secret).unwrap()) && !handed(secret));
+    }
 }
