@@ -135,6 +135,7 @@ fn a_client_neither_acknowledges_a_preparation_nor_reads_who_else_is_handed_over
     for (key, prepared) in [(key(CP_SECRET), 0), (move_key(), 1)] {
         let answer = Preparation {
             step: Step::Acknowledge,
+            xtr: XtrId(77),
             sender: marilyn(),
             receiver: telco(),
             sealed: Vec::new(),
