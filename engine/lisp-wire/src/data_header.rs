@@ -78,10 +78,10 @@ impl DataHeader {
 
     /// Reads the first 8 bytes of a UDP payload; the inner packet follows them.
     ///
-    /// The reserved bit, E without N, and fields whose flag is not set are ignored (RFC 9300 section 5.3).
+    /// The reserved bit, E without N, V beside N, and fields whose flag is not set are ignored (RFC 9300 section 5.3).
     ///
     /// # Errors
-    /// [`WireError::Truncated`], and [`WireError::Flags`] where N and V are both set, which they must not be.
+    /// [`WireError::Truncated`].
     pub const fn parse(payload: &[u8]) -> Result<Self, WireError> {
         let Some(bytes) = payload.first_chunk::<DATA_HEADER_LEN>() else {
             return Err(WireError::Truncated {
@@ -95,14 +95,9 @@ impl DataHeader {
         if kept == 0 {
             return Ok(Self::PLAIN);
         }
-        if kept & (N | V) == N | V {
-            return Err(WireError::Flags {
-                part: Part::DataHeader,
-                flags: bytes[0],
-            });
-        }
         if kept & N != 0 {
-            kept |= word & E;
+            // Both must not be set; where they are, it is a nonce.
+            kept = kept & !V | word & E;
         }
         if kept & (N | V) != 0 {
             kept |= word & MARK;
@@ -277,8 +272,8 @@ impl MapVersion {
         Self(self.0 % 4095 + 1)
     }
 
-    /// How it stands to another, around the circle (RFC 9302 section 6); `None` where either says nothing, or where they are
-    /// opposites.
+    /// How it stands to another, around the circle (RFC 9302 section 6); `None` where either says nothing. Of opposites the
+    /// larger number is the newer.
     pub const fn compared_with(self, other: Self) -> Option<Age> {
         if self.0 == 0 || other.0 == 0 {
             return None;
@@ -286,7 +281,7 @@ impl MapVersion {
         match (self.0 + 4096 - other.0) % 4096 {
             0 => Some(Age::Same),
             1..2048 => Some(Age::Newer),
-            2048 => None,
+            2048 if self.0 > other.0 => Some(Age::Newer),
             _ => Some(Age::Older),
         }
     }
@@ -408,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_contradictory_headers_are_refused() {
+    fn short_headers_are_refused() {
         for have in 0..DATA_HEADER_LEN {
             let short = WireError::Truncated {
                 part: Part::DataHeader,
@@ -417,11 +412,14 @@ mod tests {
             };
             assert_eq!(DataHeader::parse(&[0; 8][..have]), Err(short));
         }
-        let both = WireError::Flags {
-            part: Part::DataHeader,
-            flags: 0x90,
-        };
-        assert_eq!(DataHeader::parse(&[0x90, 0, 0, 0, 0, 0, 0, 0]), Err(both));
+    }
+
+    // RFC 9300 section 5.3: N and V must not be set both; a receiver takes the field for a nonce then.
+    #[test]
+    fn a_header_with_a_nonce_and_versions_has_a_nonce() {
+        let header = DataHeader::parse(&[0xb0, 0x12, 0x34, 0x56, 0, 0, 0, 0]).unwrap();
+        assert_eq!(header.mark(), nonce(0x12_3456, EchoRequest::Yes));
+        assert_eq!(header.emit(), [0xa0, 0x12, 0x34, 0x56, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -433,7 +431,11 @@ mod tests {
             (4095, 1, Some(Age::Older)),
             (7, 7, Some(Age::Same)),
             (2048, 1, Some(Age::Newer)),
-            (2049, 1, None),
+            (2049, 1, Some(Age::Newer)),
+            (1, 2049, Some(Age::Older)),
+            // The example of RFC 9302 section 6.
+            (69 + 2048, 69, Some(Age::Newer)),
+            (69 + 2049, 69, Some(Age::Older)),
             (2050, 1, Some(Age::Older)),
             (0, 1, None),
             (1, 0, None),
@@ -480,14 +482,9 @@ mod tests {
         // All 256 combinations of flags: what is read is what can be said again.
         for flags in 0..=u8::MAX {
             let bytes = [flags, 0xab, 0xcd, 0xef, 1, 2, 3, 4];
-            let both = flags & 0x90 == 0x90;
-            match DataHeader::parse(&bytes) {
-                Ok(header) => {
-                    assert!(!both, "{flags:#x}");
-                    assert_eq!(DataHeader::parse(&header.emit()), Ok(header));
-                }
-                Err(_) => assert!(both, "{flags:#x}"),
-            }
+            let header = DataHeader::parse(&bytes).unwrap();
+            assert_eq!(DataHeader::parse(&header.emit()), Ok(header), "{flags:#x}");
+            assert!(header.emit()[0] & 0x90 != 0x90, "{flags:#x}");
         }
     }
 

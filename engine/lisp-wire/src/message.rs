@@ -61,6 +61,8 @@ pub struct MapRequest {
     pub invoked: bool,
     /// p: sent by a proxy ITR.
     pub proxy_itr: bool,
+    /// D: no Map-Reply is wanted, as with a solicitation (RFC 9301 section 5.2).
+    pub no_reply: bool,
     /// Whose packet caused it; `None` in RLOC-probes (AFI 0).
     pub source_eid: Option<Eid>,
     /// Where the reply may go: 1 to 32. None in the request that ends a subscription (RFC 9437 section 5), which says

@@ -109,6 +109,8 @@ fates! {
     VersionAhead = "decap.drop.map-version-ahead",
     /// A version of the sender's mapping that is behind the one its owner has told us (RFC 9302).
     VersionBehind = "decap.drop.map-version-behind",
+    /// Versions where our mapping has none, or none of our mapping (RFC 9302).
+    VersionNull = "decap.drop.map-version-null",
     /// Packets that were forwarded, but whose nonce, versions or locator-status bits nobody here believes.
     MarksIgnored = "decap.marks-ignored",
     /// Congestion met by a packet whose transport does not understand marks (RFC 6040).

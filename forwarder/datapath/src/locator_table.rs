@@ -81,9 +81,10 @@ pub struct LocatorTable {
 impl LocatorTable {
     /// A table of at most 255 locators (more do not fit a record; those after are left out).
     ///
-    /// Used are the locators of the best usable priority that are [`Reach::Up`] and whose owner calls them reachable;
-    /// if there is none at all, those of the best usable priority: a packet sent in vain is lost just the same, and a
-    /// wrong belief about reachability must not become a black hole. Counters go on from `previous`.
+    /// Usable are those without priority 255 that their owner calls reachable: to others nothing may be sent (RFC 9300
+    /// section 9). Used are the usable ones of the best priority that are [`Reach::Up`]; if there is none at all, those of
+    /// the best priority: a packet sent in vain is lost just the same, and a wrong belief of ours must not become a black
+    /// hole. Counters go on from `previous`.
     pub fn new(locators: impl IntoIterator<Item = (Locator, Reach)>, previous: Option<&Self>) -> Self {
         let locators: Box<[TableLocator]> = locators
             .into_iter()
@@ -175,14 +176,13 @@ impl LocatorTable {
 }
 
 fn buckets(locators: &[TableLocator]) -> Box<[u8]> {
-    let usable = || locators.iter().filter(|entry| entry.locator.priority.usable());
-    let up = |entry: &&TableLocator| entry.reach == Reach::Up && entry.locator.reachable;
+    let may_be_used = |entry: &&TableLocator| entry.locator.priority.usable() && entry.locator.reachable;
+    let usable = || locators.iter().filter(may_be_used);
+    let up = |entry: &&TableLocator| entry.reach == Reach::Up;
     let best_up = usable().filter(up).map(|entry| entry.locator.priority).min();
     let best = best_up.or_else(|| usable().map(|entry| entry.locator.priority).min());
     let used = |entry: &TableLocator| {
-        Some(entry.locator.priority) == best
-            && (best_up.is_none() || up(&entry))
-            && entry.locator.priority.usable()
+        Some(entry.locator.priority) == best && (best_up.is_none() || up(&entry)) && may_be_used(&entry)
     };
     let mut weights: Vec<(u8, usize)> = locators
         .iter()

@@ -214,7 +214,8 @@ impl Marks {
         }
         let source = own.map_or(MapVersion::NONE, |own| own.version);
         let destination = mapping.map_or(MapVersion::NONE, |mapping| mapping.version);
-        if signals.map_version && (source, destination) != (MapVersion::NONE, MapVersion::NONE) {
+        // RFC 9302 section 6.1: to a mapping without a version none are said.
+        if signals.map_version && destination != MapVersion::NONE {
             return header.with_mark(Mark::Versions { source, destination });
         }
         header
@@ -262,7 +263,7 @@ impl Marks {
     }
 
     /// RFC 9302 section 7. A version of ours that is ahead of ours, or one of theirs that is behind what its owner has told
-    /// us, cannot be; such a packet is dropped.
+    /// us, cannot be; nor can versions of a mapping that has none. Such a packet is dropped.
     fn versions(
         &self,
         peer: &Peer,
@@ -270,6 +271,10 @@ impl Marks {
         (source, destination): (MapVersion, MapVersion),
     ) -> Result<(), Fate> {
         if let Some(own) = self.own.lookup(&arrival.destination) {
+            // RFC 9302 section 6.1: there are none to a mapping without a version, and none without that of the destination.
+            if own.version == MapVersion::NONE || destination == MapVersion::NONE {
+                return Err(Fate::VersionNull);
+            }
             match destination.compared_with(own.version) {
                 Some(Age::Newer) => return Err(Fate::VersionAhead),
                 Some(Age::Older) => {

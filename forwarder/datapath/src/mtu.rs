@@ -154,7 +154,8 @@ pub(crate) enum Room {
     None,
 }
 
-/// Cuts an IPv4 packet into pieces of at most `limit` bytes (RFC 791 section 3.2), and hands each out as header and body.
+/// Cuts an IPv4 packet into pieces of at most `limit` bytes (RFC 791 section 3.2), as few and as equal as can be (RFC 9300
+/// section 7.1), and hands each out as header and body.
 /// [`Room::None`] if the packet may not be cut, the limit holds no 8 bytes, or a piece found no room.
 pub(crate) fn fragment(packet: &[u8], limit: usize, mut take: impl FnMut(&[u8], &[u8]) -> Room) -> Room {
     let Ok(inner) = Inner::parse(packet) else {
@@ -189,7 +190,9 @@ pub(crate) fn fragment(packet: &[u8], limit: usize, mut take: impl FnMut(&[u8], 
         if room == 0 {
             return Room::None;
         }
-        let (piece, rest) = body.split_at(room.min(body.len()));
+        let pieces = body.len().div_ceil(room).max(1);
+        let even = body.len().div_ceil(pieces).next_multiple_of(8);
+        let (piece, rest) = body.split_at(even.min(body.len()));
         let more = if rest.is_empty() && last_of_all { 0 } else { 0x2000 };
         let head = &mut buffer[..length];
         head[0] = 0x40 | (length / 4) as u8;

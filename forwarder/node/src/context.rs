@@ -139,6 +139,7 @@ impl Context<'_> {
             solicit: true,
             invoked: false,
             proxy_itr: false,
+            no_reply: true,
             source_eid: Some(eid.first()),
             itr_rlocs: self.itr_rlocs(),
             eids: vec![asked],

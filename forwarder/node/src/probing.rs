@@ -256,6 +256,7 @@ impl Probing {
             solicit: false,
             invoked: false,
             proxy_itr: false,
+            no_reply: false,
             source_eid: None,
             itr_rlocs: cx.itr_rlocs(),
             eids: vec![cache.reached_by(rloc).unwrap_or_else(|| anything(rloc))],

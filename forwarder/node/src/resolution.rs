@@ -235,6 +235,7 @@ impl Resolutions {
             solicit: false,
             invoked: open.why == Why::Solicited,
             proxy_itr: false,
+            no_reply: false,
             source_eid: open.source,
             itr_rlocs: cx.itr_rlocs(),
             eids: vec![EidPrefix::host(eid)],

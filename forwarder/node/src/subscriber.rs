@@ -317,6 +317,7 @@ impl Subscriber {
             solicit: false,
             invoked: false,
             proxy_itr: false,
+            no_reply: false,
             source_eid: None,
             itr_rlocs: Vec::new(),
             eids: vec![farewell.eid],

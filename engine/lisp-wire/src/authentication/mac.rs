@@ -66,7 +66,8 @@ impl Mac {
 }
 
 /// HKDF-SHA-256 (RFC 5869) as RFC 9301 section 5.6 uses it: KDF(nonce + PSK, s), where s, the salt, is a string for
-/// the type of the message. One block is all that is needed, and there is no "info".
+/// the type of the message. It names no "info", so there is none; and the key is as long as HMAC-SHA-256-128 wants it
+/// (RFC 4868 section 2.1.1), which is one block.
 fn derive(secret: &[u8], message: &Authenticated<'_>) -> Result<Mac, InvalidLength> {
     let salt: &[u8] = match message.packet_type {
         3 => b"Map-Register Authentication",

@@ -70,8 +70,68 @@ fn macs_are_those_of_the_algorithms() {
     }
 }
 
-// Algorithm 3, in another language, with an HKDF that gives RFC 5869's test case 1:
-//   prk = hmac(salt, nonce + psk); key = hmac(prk, b"\\x01"); mac = hmac(key, message with its MAC zero)
+// RFC 9301 section 5.6 says key = KDF(nonce + PSK, s) with the salt s, and nothing of "info" or of the key's length: the
+// first is empty, the second that of HMAC-SHA-256-128 (RFC 4868 section 2.1.1), 32 bytes. The keys below were derived
+// three times, by Python's hmac (after RFC 5869's test cases 1 and 3), by Python's cryptography, and by
+//   openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt info: -kdfopt 'salt:Map-Register Authentication' \
+//     -kdfopt hexkey:000000000000002a61207072652d73686172656420736563726574 HKDF   (nonce, secret)
+// and the MACs by hmac.new(key, message with its MAC zero, sha256).digest()[:16].
+#[test]
+fn a_messages_own_key_comes_of_its_nonce_the_secret_and_the_name_of_its_type() {
+    let derived = |salt: &[u8], nonce: u64| mac::hkdf(salt, &[&nonce.to_be_bytes(), SECRET], &[]).unwrap();
+    let vectors: [(&[u8], u64, &str); 4] = [
+        (
+            b"Map-Register Authentication",
+            42,
+            "f417d4a6bc9279319df8ee700d794f86cd38b0167b88f0edb1746d08bf171f55",
+        ),
+        (
+            b"Map-Notify Authentication",
+            42,
+            "2540d468803ac336adb59d4717b4e91423d1b48e9fa227b03fae010b4f66823d",
+        ),
+        (
+            b"Map-Notify-Ack Authentication",
+            42,
+            "4a08ade0255db2c85a41db7479eb6c185bbdc5a971a4dd071c4a5a76cb6ab821",
+        ),
+        (
+            b"Map-Register Authentication",
+            41,
+            "64aa4c05016e25d3d38d9cdc71ac0e31e187ba4dd8c40d3968ab4c645b812365",
+        ),
+    ];
+    for (salt, nonce, key) in vectors {
+        assert_eq!(
+            derived(salt, nonce)[..],
+            bytes(key),
+            "{}",
+            String::from_utf8_lossy(salt)
+        );
+    }
+}
+
+// The same for a whole Map-Register: a record, and the xTR-ID and Site-ID that follow it, which are under the MAC too.
+#[test]
+fn a_registration_is_authenticated_to_its_last_byte() {
+    let mut register = bytes(
+        "32000101000000000000002909030010185f123352a5784297fb22d8325cab57\
+         0000000a01181000000000010a0100000164ff0000050001c0000201\
+         000102030405060708090a0b0c0d0e0f1122334455667788",
+    );
+    let keys = [key(Algorithm::HmacSha256Hkdf, MacLength::Truncated)];
+    let Ok(message @ Message::MapRegister(_)) = Message::parse(&register) else {
+        panic!("it is a Map-Register")
+    };
+    assert!(verify(&register, &keys).is_ok());
+    assert_eq!(signed(&message, &keys[0]), register);
+    for at in 0..register.len() {
+        register[at] ^= 1;
+        assert!(verify(&register, &keys).is_err(), "byte {at}");
+        register[at] ^= 1;
+    }
+}
+
 #[test]
 fn a_derived_key_is_one_types_own() {
     let key = key(Algorithm::HmacSha256Hkdf, MacLength::Truncated);

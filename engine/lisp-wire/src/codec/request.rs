@@ -17,6 +17,7 @@ mod ask {
     pub(super) const INVOKED: u32 = 1 << 22;
     /// RFC 9437 section 4: xTR-ID and Site-ID follow the last record.
     pub(super) const I: u32 = 1 << 20;
+    pub(super) const NO_REPLY: u32 = 1 << 13;
     /// Count of ITR-RLOCs less one, 5 bits.
     pub(super) const IRC_SHIFT: u32 = 8;
     pub(super) const IRC: u32 = 0x1f << IRC_SHIFT;
@@ -67,6 +68,7 @@ impl MapRequest {
             solicit: word & ask::SOLICIT != 0,
             invoked: word & ask::INVOKED != 0,
             proxy_itr: word & ask::PROXY != 0,
+            no_reply: word & ask::NO_REPLY != 0,
             source_eid,
             itr_rlocs,
             eids,
@@ -84,6 +86,7 @@ impl MapRequest {
             solicit,
             invoked,
             proxy_itr,
+            no_reply,
             notify,
             xtr,
             ..
@@ -122,6 +125,7 @@ impl MapRequest {
             | flag(solicit, ask::SOLICIT)
             | flag(proxy_itr, ask::PROXY)
             | flag(invoked, ask::INVOKED)
+            | flag(no_reply, ask::NO_REPLY)
             | flag(xtr.is_some(), ask::I)
             | (itr_rlocs.len().saturating_sub(1) as u32) << ask::IRC_SHIFT
             | u32::from(record::count("EID records", eids.len(), 1)?);

@@ -57,6 +57,7 @@ impl Fields {
                 self.put("solicit", request.solicit);
                 self.put("smr-invoked", request.invoked);
                 self.put("proxy-itr", request.proxy_itr);
+                self.put("no-reply", request.no_reply);
                 self.nonce(request.nonce);
                 if let Some(source) = request.source_eid {
                     self.put("source-eid", source);

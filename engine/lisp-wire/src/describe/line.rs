@@ -46,6 +46,7 @@ fn of_request(request: &MapRequest, line: &mut String) {
         (request.authoritative, "authoritative"),
         (request.invoked, "smr-invoked"),
         (request.proxy_itr, "proxy-itr"),
+        (request.no_reply, "no reply wanted"),
         (request.map_reply.is_some(), "carries a mapping"),
         (request.unsubscribes(), "unsubscribe"),
         (!request.notify.is_empty() && !request.unsubscribes(), "subscribe"),

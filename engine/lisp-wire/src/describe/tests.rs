@@ -14,6 +14,7 @@ fn request(eids: &[&str]) -> MapRequest {
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid: Some(Eid::of([10, 2, 0, 1].into())),
         itr_rlocs: vec![Rloc([172, 16, 1, 1].into())],
         eids: eids.iter().map(|eid| prefix(eid)).collect(),

@@ -43,6 +43,7 @@ fn request(nonce: u64, source_eid: Option<Eid>, itr_rloc: Rloc, asked: &str) -> 
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid,
         itr_rlocs: vec![itr_rloc],
         eids: vec![prefix(asked)],

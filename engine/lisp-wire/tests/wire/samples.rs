@@ -25,6 +25,7 @@ pub(crate) fn unsigned() -> Vec<(&'static str, Message)> {
     };
     let smr = MapRequest {
         solicit: true,
+        no_reply: true,
         nonce: Nonce(0),
         ..request()
     };
@@ -231,6 +232,7 @@ pub(crate) fn request() -> MapRequest {
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid: Some(eid("10.1.0.7")),
         itr_rlocs: vec![rloc("192.0.2.1")],
         eids: vec![prefix("10.2.0.9/32")],

@@ -37,7 +37,7 @@ pub(crate) fn authenticated() -> impl Strategy<Value = Message> {
 }
 
 fn request() -> impl Strategy<Value = MapRequest> {
-    let flags = any::<[bool; 5]>();
+    let flags = any::<[bool; 6]>();
     let rlocs = vec(address().prop_map(Rloc), 0..=32);
     let eids = vec(prefix(), 1..6);
     let subscriber = option::of((site(), any::<[bool; 5]>()));
@@ -52,7 +52,7 @@ fn request() -> impl Strategy<Value = MapRequest> {
     )
         .prop_map(
             |(nonce, flags, source_eid, mut itr_rlocs, eids, map_reply, subscriber)| {
-                let [authoritative, probe, solicit, invoked, proxy_itr] = flags;
+                let [authoritative, probe, solicit, invoked, proxy_itr, no_reply] = flags;
                 let (xtr, bits) = subscriber.unwrap_or_default();
                 let wanted = (0..)
                     .zip(&eids)
@@ -69,6 +69,7 @@ fn request() -> impl Strategy<Value = MapRequest> {
                     solicit,
                     invoked,
                     proxy_itr,
+                    no_reply,
                     source_eid,
                     itr_rlocs,
                     eids,

@@ -58,13 +58,17 @@ proptest! {
 }
 
 #[test]
-fn a_locator_its_owner_calls_unreachable_is_not_used_while_another_is_there() {
+fn a_locator_its_owner_calls_unreachable_is_not_used() {
     let gone = Locator {
         reachable: false,
         ..locator(0, 1, 100)
     };
     let table = LocatorTable::new([(gone, Reach::Up), (locator(1, 2, 100), Reach::Up)], None);
     assert!(table.in_use(rloc(1)) && !table.in_use(rloc(0)));
+    // RFC 9300 section 9: not even where there is no other, or none that answers.
+    let table = LocatorTable::new([(gone, Reach::Up), (locator(1, 2, 100), Reach::Down)], None);
+    assert!(table.in_use(rloc(1)) && !table.in_use(rloc(0)));
+    assert!(LocatorTable::new([(gone, Reach::Up)], None).choose(0).is_none());
 }
 
 #[test]

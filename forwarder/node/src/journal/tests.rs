@@ -12,6 +12,7 @@ fn message(eid: &str, nonce: u64) -> Vec<u8> {
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid: None,
         itr_rlocs: vec![Rloc([172, 16, 1, 1].into())],
         eids: vec![eid.parse().unwrap()],

@@ -191,6 +191,7 @@ fn question(itr: Rloc, nonce: u64) -> Vec<u8> {
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid: None,
         itr_rlocs: vec![itr],
         eids: vec![prefix("10.1.0.7/32")],

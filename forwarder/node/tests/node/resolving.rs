@@ -450,6 +450,7 @@ pub(crate) fn asked_by(client: u32) -> MapRequest {
         solicit: false,
         invoked: false,
         proxy_itr: false,
+        no_reply: false,
         source_eid: None,
         itr_rlocs: vec![lisp_wire::Rloc(std::net::Ipv4Addr::from(client).into())],
         eids: vec![prefix(VM)],

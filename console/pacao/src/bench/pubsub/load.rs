@@ -200,6 +200,7 @@ impl Load {
                     solicit: false,
                     invoked: false,
                     proxy_itr: false,
+                    no_reply: false,
                     source_eid: None,
                     itr_rlocs: vec![Rloc(LOAD)],
                     eids: vec![eid],
