@@ -375,6 +375,34 @@ impl Cache {
         }
     }
 
+    /// How long the first of the longer mappings within `block` has still to live (RFC 9301 section 5.5).
+    pub(crate) fn shortest_within(&self, block: EidPrefix, now: Timestamp) -> Option<Span> {
+        let told = |mapping: &Mapping| matches!(mapping.origin, Origin::MapReply | Origin::Publication);
+        let longer = self
+            .within(block)
+            .filter(|(prefix, mapping)| **prefix != block && told(mapping));
+        longer.map(|(_, mapping)| mapping.expires.since(now)).min()
+    }
+
+    /// Forgets mappings of `eid` longer than `answer`, which is what the mapping system has for it now (RFC 9301 section
+    /// 5.5): what it has told before, or not told. What peers have told since may be newer.
+    pub(crate) fn supersede(&mut self, eid: Eid, answer: EidPrefix) {
+        let host = EidPrefix::host(eid);
+        let longer = (answer.length() + 1..=host.length())
+            .filter_map(|length| EidPrefix::new(eid.iid, eid.address, length).ok());
+        let overtaken = |mapping: &Mapping| {
+            matches!(
+                mapping.origin,
+                Origin::MapReply | Origin::Publication | Origin::NoReply
+            )
+        };
+        for prefix in longer {
+            if self.mappings.get(&prefix).is_some_and(overtaken) {
+                self.remove(&prefix);
+            }
+        }
+    }
+
     /// Whether a mapping of exactly this prefix was set by hand.
     pub(crate) fn is_manual(&self, prefix: &EidPrefix) -> bool {
         self.mappings

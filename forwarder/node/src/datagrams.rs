@@ -58,7 +58,7 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
                 ..
             } = &mut machines.xtr;
             if let Some(asked) = resolutions.reply(&reply, cache, cx) {
-                subscriber.declined(asked);
+                subscriber.declined(asked, resolutions);
             }
         }
         Message::MapRegister(register) if cx.config.has(Role::MapServer) => {

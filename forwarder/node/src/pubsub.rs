@@ -256,7 +256,7 @@ impl Publisher {
             let nonce = match (purpose, subscription) {
                 // RFC 9437 section 6: one more each time, or a receiver that has taken a later one would drop it.
                 (Purpose::Publication, Some(subscription)) => {
-                    subscription.nonce = Nonce(subscription.nonce.0.saturating_add(1));
+                    subscription.nonce = self.notices.after(subscription.nonce, &about, &subscription.to);
                     Some(subscription.nonce)
                 }
                 _ => None,
@@ -326,7 +326,7 @@ fn tell(
     if let Some(id) = subscription.open.remove(&record.eid) {
         notices.drop(id);
     }
-    subscription.nonce = Nonce(subscription.nonce.0.saturating_add(1));
+    subscription.nonce = notices.after(subscription.nonce, &record.eid, &subscription.to);
     let wish = Wish {
         xtr,
         site: subscription.site,

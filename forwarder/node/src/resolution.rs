@@ -1,5 +1,6 @@
-//! The asking side of an ITR: Map-Requests through the Map-Resolvers, repeated until answered (RFC 9301 section 5.2).
+//! The asking side of an ITR: Map-Requests through the Map-Resolvers, repeated until answered (RFC 9301 section 5.3).
 
+mod pace;
 mod subscribing;
 
 use std::collections::BTreeMap;
@@ -16,19 +17,20 @@ use crate::counters::Counter;
 use crate::input::Effect;
 use crate::limits::Rate;
 use crate::timers::Timers;
-use subscribing::{Manner, is_denial, resolver_of, subscribes};
+use pace::{EVERY, Pace};
+use subscribing::{Followed, Manner, is_denial, resolver_of, subscribes};
 
 /// How long each attempt waits for its answer; as many attempts as there are waits.
-const WAITS: [Span; 4] = [Span::millis(500), Span::secs(1), Span::secs(2), Span::secs(4)];
-/// After the last attempt packets are dropped this long before the EID is asked for again.
+const WAITS: [Span; 4] = [EVERY, Span::secs(1), Span::secs(2), Span::secs(4)];
+/// After the last attempt packets are dropped this long before the EID is asked for again; longer, where it has been asked
+/// for too often in vain.
 const NO_REPLY: Span = Span::secs(5);
-/// A pending entry outlives its attempts, whose sum is 7.5 s.
+/// A pending entry outlives its attempts, whose sum is 8 s.
 const PENDING: Span = Span::secs(60);
 /// At most this many EIDs are asked for at a time.
 const MOST_OPEN: usize = 4096;
-/// A solicited mapping is asked for again no more often than this (RFC 9301 section 6.1 demands a limit).
-const SOLICITED_EVERY: Span = Span::secs(1);
-/// And of all mappings no more than this many a second.
+/// Of all solicited mappings no more than this many are asked for a second, besides the limit for each (RFC 9301 section
+/// 6.1 demands one).
 const SOLICITED_PER_SECOND: u64 = 200;
 /// One solicitation reaches at most this many cached mappings.
 const MOST_SOLICITED: usize = 64;
@@ -43,8 +45,8 @@ pub(crate) struct Resolutions {
     open: BTreeMap<Eid, Open>,
     by_nonce: BTreeMap<Nonce, Eid>,
     timers: Timers<Eid>,
-    /// When a mapping was last asked for because somebody solicited it.
-    solicited: BTreeMap<Eid, Timestamp>,
+    pace: Pace,
+    followed: Followed,
     solicited_rate: Rate,
 }
 
@@ -87,7 +89,8 @@ impl Resolutions {
             open: BTreeMap::new(),
             by_nonce: BTreeMap::new(),
             timers: Timers::default(),
-            solicited: BTreeMap::new(),
+            pace: Pace::default(),
+            followed: Followed::default(),
             solicited_rate: Rate::per_second(SOLICITED_PER_SECOND, now),
         }
     }
@@ -113,6 +116,9 @@ impl Resolutions {
             cx.count(Counter::Full);
             cx.effects.push(Effect::Discard { eid: host });
             return;
+        }
+        if let Some(rest) = self.pace.rests(&eid, cx.now) {
+            return no_reply(eid, rest, cache, cx);
         }
         let life = Life {
             from: cx.now,
@@ -176,23 +182,7 @@ impl Resolutions {
             return;
         }
         cx.count(followed);
-        self.solicited.retain(|_, at| cx.now.since(*at) < SOLICITED_EVERY);
-        if let Some(last) = self.solicited.get(&eid) {
-            // Too soon after the last, but not lost: this may have been the last change.
-            self.open.insert(
-                eid,
-                Open {
-                    source: None,
-                    why,
-                    nonces: Vec::new(),
-                    manner: Manner::Subscribe,
-                },
-            );
-            self.timers.set(eid, *last + SOLICITED_EVERY);
-        } else {
-            self.solicited.insert(eid, cx.now);
-            self.ask(eid, None, why, cx);
-        }
+        self.ask(eid, None, why, cx);
     }
 
     fn ask(&mut self, eid: Eid, source: Option<Eid>, why: Why, cx: &mut Context<'_>) {
@@ -215,12 +205,17 @@ impl Resolutions {
         let Some(open) = self.open.get_mut(&eid) else {
             return;
         };
+        // Too soon after the last, but not lost: what made us ask may have been the last change.
+        if let Some(at) = self.pace.not_before(&eid, cx.now) {
+            return self.timers.set(eid, at);
+        }
+        self.pace.asked(eid, cx.now);
         let attempt = open.nonces.len();
         let resolver = resolver_of(attempt, cx.config);
         let subscribes = subscribes(open.manner, attempt, cx.config);
         let nonce = if subscribes {
             cx.remember(Memory::Soon);
-            cx.nonces.subscribing(cx.now)
+            self.followed.next(&eid, cx)
         } else {
             cx.nonces.random()
         };
@@ -265,10 +260,9 @@ impl Resolutions {
     pub(crate) fn tick(&mut self, cache: &mut Cache, cx: &mut Context<'_>) {
         while let Some(eid) = self.timers.pop_due(cx.now) {
             let attempts = self.open.get(&eid).map_or(0, |open| open.nonces.len());
-            if attempts < WAITS.len() {
-                if attempts == 0 {
-                    self.solicited.insert(eid, cx.now);
-                }
+            let rests = self.pace.rests(&eid, cx.now);
+            // A question that waits for its turn alone goes on waiting.
+            if attempts < WAITS.len() && (rests.is_none() || attempts == 0) {
                 self.attempt(eid, cx);
                 continue;
             }
@@ -276,19 +270,7 @@ impl Resolutions {
             let Some(open) = self.close(&eid) else { continue };
             // A mapping that could not be refreshed goes on until it expires.
             if open.why == Why::Miss {
-                let life = Life {
-                    from: cx.now,
-                    span: NO_REPLY,
-                };
-                let content = Content::Negative(Action::Drop);
-                cache.insert(
-                    EidPrefix::host(eid),
-                    Mapping::new(content, Origin::NoReply, eid, life),
-                );
-                cache.publish(cx);
-                cx.effects.push(Effect::Discard {
-                    eid: EidPrefix::host(eid),
-                });
+                no_reply(eid, rests.unwrap_or(NO_REPLY), cache, cx);
             }
         }
     }
@@ -311,6 +293,7 @@ impl Resolutions {
             cx.count(Counter::PubsubFallbacks);
             // It is the subscription that was denied: whether there is a mapping is another question.
             if is_denial(main) {
+                self.pace.answered(&asked, cx.now);
                 self.ask_plainly(asked, cx);
                 return declined;
             }
@@ -335,9 +318,17 @@ impl Resolutions {
             return declined;
         }
         self.close(&asked);
+        let longest = accepted.iter().map(|accepted| accepted.eid);
+        let longest = longest
+            .filter(|eid| eid.contains(&asked))
+            .max_by_key(EidPrefix::length);
         for accepted in accepted {
             cx.count(Counter::RepliesAccepted);
             self.learn(accepted, cache, cx);
+        }
+        if let Some(answer) = longest {
+            cache.supersede(asked, answer);
+            cache.publish(cx);
         }
         declined
     }
@@ -355,10 +346,12 @@ impl Resolutions {
             Content::Locators(record.locators.clone())
         };
         let asked = if eid.contains(&asked) { asked } else { eid.first() };
-        let life = Life {
-            from: cx.now,
-            span: life_of(record),
-        };
+        let gone = record.ttl == Ttl(0);
+        // RFC 9301 section 5.5: a mapping does not outlive longer ones within it, or it would hide that they have changed.
+        let span = cache
+            .shortest_within(eid, cx.now)
+            .map_or(life_of(record), |least| least.min(life_of(record)));
+        let life = Life { from: cx.now, span };
         let mapping = Mapping::new(content, origin, asked, life).said_by(record, cx.config);
         let passes = match &mapping.content {
             Content::Negative(action) => is_native(*action),
@@ -374,13 +367,19 @@ impl Resolutions {
             .collect();
         for waiting in settled.iter().chain([&asked]) {
             self.close(waiting);
+            self.pace.answered(waiting, cx.now);
             if matches!(cache.forwarding(waiting), Some(Forwarding::Pending)) {
                 cache.remove(&EidPrefix::host(*waiting));
             }
         }
-        cache.insert(eid, mapping);
+        if gone {
+            // RFC 9301 section 5.4: what lives no longer is forgotten at once.
+            cache.withdraw(&eid);
+        } else {
+            cache.insert(eid, mapping);
+        }
         cache.publish(cx);
-        cx.effects.push(if passes {
+        cx.effects.push(if passes && !gone {
             Effect::Release { eid }
         } else {
             Effect::Discard { eid }
@@ -403,6 +402,16 @@ impl Resolutions {
         }
         Some(open)
     }
+}
+
+/// Nobody answers: packets are dropped for a while.
+fn no_reply(eid: Eid, span: Span, cache: &mut Cache, cx: &mut Context<'_>) {
+    let life = Life { from: cx.now, span };
+    let host = EidPrefix::host(eid);
+    let content = Content::Negative(Action::Drop);
+    cache.insert(host, Mapping::new(content, Origin::NoReply, eid, life));
+    cache.publish(cx);
+    cx.effects.push(Effect::Discard { eid: host });
 }
 
 /// A Map-Request in the envelope that the mapping system expects (RFC 9301 section 5.8).
@@ -452,10 +461,9 @@ fn apart_from_own(record: &MappingRecord, asked: Eid, cx: &Context<'_>) -> Optio
 
 fn life_of(record: &MappingRecord) -> Span {
     let stated = Span::secs(u64::from(record.ttl.0) * 60).min(LONGEST_LIFE);
-    match (record.ttl, record.action) {
-        // RFC 9301 section 5.4: not to be kept. A moment it must, or each packet of a burst would ask.
-        (Ttl(0), _) => Span::secs(1),
-        (_, Action::SendMapRequest) if record.locators.is_empty() => Span::secs(1),
+    match record.action {
+        // Each packet asks; a moment it must be kept all the same, or each of a burst would wait.
+        Action::SendMapRequest if record.locators.is_empty() => EVERY,
         _ => stated,
     }
 }

@@ -93,6 +93,8 @@ impl Subscriber {
             return cx.count(Counter::Misdirected);
         }
         let waiting = knowledge.resolutions.subscribing(notify.nonce, cx.config);
+        // No subscription begins with what is gone: a publication may have the nonce that we ask with meanwhile.
+        let waiting = waiting.filter(|_| record.ttl != Ttl(0));
         let (about, resolver) = if let Some((_, resolver)) = waiting {
             (None, resolver)
         } else if let Some(farewell) = self.farewells.get(&notify.nonce) {
@@ -166,6 +168,7 @@ impl Subscriber {
             .resolutions
             .told(record, news.asked, knowledge.cache, cx);
         self.renewals.set(record.eid, cx.now + RENEW);
+        knowledge.resolutions.follow(record.eid, news.last);
         self.held.insert(record.eid, news);
     }
 
@@ -187,7 +190,7 @@ impl Subscriber {
         if notify.nonce >= held.last && notify.records.iter().all(ended) {
             cx.count(Counter::PubsubEnded);
             let asked = held.asked;
-            self.forget(&eid);
+            self.forget(&eid, knowledge.resolutions);
             return knowledge.resolutions.refresh(asked, cx);
         }
         if notify.nonce == held.last {
@@ -203,6 +206,7 @@ impl Subscriber {
             return cx.count(Counter::Mismatch);
         }
         (held.last, held.server) = (notify.nonce, heard.from);
+        knowledge.resolutions.follow(eid, notify.nonce);
         heard.acknowledge(cx);
         for record in &notify.records {
             if record.ttl == Ttl(0) {
@@ -242,21 +246,26 @@ impl Subscriber {
     }
 
     /// A plain Map-Reply to a request to subscribe: there is no subscription for this EID.
-    pub(crate) fn declined(&mut self, asked: Eid) {
+    pub(crate) fn declined(&mut self, asked: Eid, resolutions: &mut Resolutions) {
         if let Some((eid, _)) = self.concerning(&EidPrefix::host(asked)) {
-            self.forget(&eid);
+            self.forget(&eid, resolutions);
         }
     }
 
     /// Mappings that have left the map cache: nobody need tell us of them any more.
-    pub(crate) fn departed(&mut self, eids: &[EidPrefix], cx: &mut Context<'_>) {
+    pub(crate) fn departed(
+        &mut self,
+        eids: &[EidPrefix],
+        resolutions: &mut Resolutions,
+        cx: &mut Context<'_>,
+    ) {
         for eid in eids {
             if self
                 .held
                 .get(eid)
                 .is_some_and(|held| held.mapping == Standing::There)
             {
-                self.part(*eid, cx);
+                self.part(*eid, resolutions, cx);
             }
         }
     }
@@ -275,7 +284,7 @@ impl Subscriber {
                 self.renewals.set(eid, cx.now + RENEW);
                 knowledge.resolutions.refresh(asked, cx);
             } else {
-                self.part(eid, cx);
+                self.part(eid, knowledge.resolutions, cx);
             }
         }
         while let Some(nonce) = self.waits.pop_due(cx.now) {
@@ -288,8 +297,8 @@ impl Subscriber {
         }
     }
 
-    fn part(&mut self, eid: EidPrefix, cx: &mut Context<'_>) {
-        if let Some(held) = self.forget(&eid) {
+    fn part(&mut self, eid: EidPrefix, resolutions: &mut Resolutions, cx: &mut Context<'_>) {
+        if let Some(held) = self.forget(&eid, resolutions) {
             cx.count(Counter::PubsubFarewells);
             let farewell = Farewell {
                 eid,
@@ -306,8 +315,8 @@ impl Subscriber {
         let Some(wait) = WAITS.get(farewell.tries) else {
             return;
         };
-        let drawn = cx.nonces.subscribing(cx.now);
-        let nonce = drawn.max(Nonce(farewell.held.last.0.saturating_add(1)));
+        let nonce = Nonce(farewell.held.last.0.saturating_add(1));
+        farewell.held.last = nonce;
         farewell.tries += 1;
         self.waits.set(nonce, cx.now + *wait);
         let request = MapRequest {
@@ -330,9 +339,12 @@ impl Subscriber {
         cx.send_to(&Message::MapRequest(request), to, CONTROL_DSCP);
     }
 
-    fn forget(&mut self, eid: &EidPrefix) -> Option<Held> {
+    fn forget(&mut self, eid: &EidPrefix, resolutions: &mut Resolutions) -> Option<Held> {
         self.renewals.cancel(eid);
-        self.held.remove(eid)
+        let asked_with = resolutions.unfollow(eid);
+        let held = self.held.remove(eid)?;
+        let last = asked_with.map_or(held.last, |nonce| nonce.max(held.last));
+        Some(Held { last, ..held })
     }
 
     /// The subscription that news of `eid` belong to: the closest around it, or one within.

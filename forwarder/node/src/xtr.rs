@@ -111,7 +111,7 @@ impl Xtr {
         self.relocation.tick(&self.cache, cx);
         self.whereabouts.tick(&mut self.cache, cx);
         let departed = self.cache.take_departed();
-        self.subscriber.departed(&departed, cx);
+        self.subscriber.departed(&departed, &mut self.resolutions, cx);
         let mut knowledge = Knowledge {
             resolutions: &mut self.resolutions,
             cache: &mut self.cache,

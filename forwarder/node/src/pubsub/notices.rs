@@ -186,6 +186,20 @@ impl Notices {
         self.drop(id)
     }
 
+    /// One more than the last nonce of a subscription (RFC 9437 section 6), or more where the subscriber is asking with
+    /// that one to subscribe anew: what acknowledges the one must not be taken for the other's.
+    pub(super) fn after(&self, last: Nonce, about: &EidPrefix, to: &[SocketAddr]) -> Nonce {
+        let taken = |nonce| {
+            let mut places = to.iter().map(|address| (nonce, *about, address.ip()));
+            places.any(|place| self.by_ack.contains_key(&place))
+        };
+        let mut next = Nonce(last.0.saturating_add(1));
+        while next.0 < u64::MAX && taken(next) {
+            next = Nonce(next.0 + 1);
+        }
+        next
+    }
+
     /// Forgets one.
     pub(super) fn drop(&mut self, id: NoticeId) -> Option<Notice> {
         self.timers.cancel(&id);

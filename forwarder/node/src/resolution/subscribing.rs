@@ -1,6 +1,8 @@
 //! Questions that ask to be told of changes too (RFC 9437 section 5), and what is told in their place.
 
-use lisp_wire::{Action, Eid, MappingRecord, Nonce, Rloc};
+use std::collections::BTreeMap;
+
+use lisp_wire::{Action, Eid, EidPrefix, MappingRecord, Nonce, Rloc};
 
 use super::{Accepted, Resolutions, Why, apart_from_own};
 use crate::cache::{Cache, Origin};
@@ -20,7 +22,41 @@ pub(super) enum Manner {
     Plain,
 }
 
+/// The last nonce of each subscription, sent or heard: the next request to subscribe has one more (RFC 9437 section 5).
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    last: BTreeMap<EidPrefix, Nonce>,
+}
+
+impl Followed {
+    /// The nonce to subscribe with for `eid`.
+    pub(super) fn next(&mut self, eid: &Eid, cx: &mut Context<'_>) -> Nonce {
+        let host = EidPrefix::host(*eid);
+        let around = (0..=host.length()).rev();
+        let mut around = around.filter_map(|length| EidPrefix::new(eid.iid, eid.address, length).ok());
+        let held = around.find(|block| self.last.contains_key(block));
+        match held.and_then(|block| self.last.get_mut(&block)) {
+            Some(last) => {
+                *last = Nonce(last.0.saturating_add(1));
+                *last
+            }
+            None => cx.nonces.subscribing(cx.now),
+        }
+    }
+}
+
 impl Resolutions {
+    /// Goes on from the nonce that a subscription has come to.
+    pub(crate) fn follow(&mut self, eid: EidPrefix, nonce: Nonce) {
+        let last = self.followed.last.entry(eid).or_insert(nonce);
+        *last = nonce.max(*last);
+    }
+
+    /// The subscription is no more; the last nonce that was used for it.
+    pub(crate) fn unfollow(&mut self, eid: &EidPrefix) -> Option<Nonce> {
+        self.followed.last.remove(eid)
+    }
+
     /// What the Map-Server tells those who subscribed. What was asked for it is answered with it.
     pub(crate) fn told(
         &mut self,

@@ -38,6 +38,7 @@ mod merging;
 mod moving;
 mod natted;
 mod network;
+mod pacing;
 mod preparing;
 mod probing;
 mod publishing;

@@ -451,6 +451,9 @@ fn a_site_without_a_key_denies_and_the_xtr_asks_again_plainly() {
     net.miss(at.lyon, "10.2.1.7");
     net.run_for(Span::millis(100));
     assert_eq!(net.counter(at.server, "control.pubsub.refused.denied"), 1);
+    // The same EID may be asked for once a second.
+    assert_eq!(net.member(at.paris).way(VM), Way::Pending);
+    net.run_for(Span::secs(1));
     assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
     assert_eq!(net.cache(at.paris)[0].origin, "map-reply");
     assert_eq!(net.cache(at.lyon)[0].origin, "publication");

@@ -242,8 +242,8 @@ fn when_the_registering_etr_is_dead_the_next_locator_is_asked() {
     let (mut net, at) = fabric();
     net.kill(at.telco);
     net.miss(at.paris, VM);
-    // Asked at 0 and 0.5 s in vain; at 1.5 s it is the next one's turn.
-    net.run_for(Span::millis(1_499));
+    // Asked at 0 and 1 s in vain; at 2 s it is the next one's turn.
+    net.run_for(Span::millis(1_999));
     assert_eq!(net.member(at.paris).way(VM), Way::Pending);
     net.run_for(Span::millis(31));
     assert!(matches!(net.member(at.paris).way(VM), Way::To(_)));
