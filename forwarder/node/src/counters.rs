@@ -52,6 +52,12 @@ counters! {
     Awaited = "control.refused.awaited",
     /// The type-5 form where it is not configured.
     Legacy = "control.refused.legacy",
+    /// A registration of an older version of a mapping than the xTR has registered (Map-Server role, RFC 9302).
+    VersionRefused = "control.refused.map-version",
+    /// A Map-Request that wants no answer (the D bit), and is no solicitation.
+    Unwanted = "control.refused.no-reply-wanted",
+    /// An answer to a probe by one who does not speak for the EID (no A bit).
+    NotAuthoritative = "control.refused.not-authoritative",
     /// A message this node has no role for.
     NoRole = "control.refused.no-role",
     /// More Map-Requests than are answered in a second.

@@ -44,6 +44,12 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         }
         Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),
         Message::Encapsulated(envelope) => unwrap(&envelope, (from, local), machines, cx),
+        // RFC 9301 section 5.4: in the answer to a probe only the authority speaks.
+        Message::MapReply(reply)
+            if reply.probe && !reply.records.iter().all(|record| record.authoritative) =>
+        {
+            cx.count(Counter::NotAuthoritative);
+        }
         Message::MapReply(reply) if reply.probe => {
             if let Some(rloc) = machines.probing.asked(reply.nonce) {
                 machines.signals.says(rloc, reply.echo_nonce);
@@ -139,6 +145,17 @@ fn may_answer(request: &MapRequest, arrival: Arrival, machines: &mut Machines, c
     may
 }
 
+/// The D bit (RFC 9301 section 5.2). Who subscribes is told by a Map-Notify.
+const fn wants_nothing(request: &MapRequest) -> bool {
+    request.no_reply && request.notify.is_empty()
+}
+
+/// Whether nobody sends packets to this node, so that no locator of a mapping can be its own.
+fn serves_mappings_only(cx: &Context<'_>) -> bool {
+    let has = |role| cx.config.has(role);
+    (has(Role::MapServer) || has(Role::MapResolver)) && !has(Role::Etr) && !has(Role::Itr)
+}
+
 /// A Map-Request without an envelope: a probe, a solicitation, or a question from one who knows us.
 fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines, cx: &mut Context<'_>) {
     if request.solicit {
@@ -149,6 +166,11 @@ fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines,
             .chain(request.source_eid.map(lisp_wire::EidPrefix::host))
             .collect();
         machines.xtr.resolutions.solicited(&eids, &machines.xtr.cache, cx);
+    } else if wants_nothing(request) {
+        cx.count(Counter::Unwanted);
+    } else if request.probe && serves_mappings_only(cx) {
+        // RFC 9301 section 5.2: the mapping system is not probed.
+        cx.count(Counter::NoRole);
     } else if !may_answer(request, arrival, machines, cx) {
         // Counted.
     } else if request.probe {
@@ -217,6 +239,9 @@ fn unwrap(
         asker: envelope.source,
         local,
     };
+    if wants_nothing(&request) {
+        return cx.count(Counter::Unwanted);
+    }
     if !may_answer(&request, arrival, machines, cx) {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{MapReply, MapRequest};
-use lisp_wire::{Action, EidPrefix, Locator, MappingRecord, Message, Rloc, Ttl};
+use lisp_wire::{EidPrefix, Locator, MappingRecord, Message, Rloc};
 use proto::NodeReport;
 
 use crate::context::Context;
@@ -12,13 +12,13 @@ use crate::counters::Counter;
 use crate::database::{Database, Own};
 
 /// DSCP of replies.
-const REPLY_DSCP: u8 = 48;
+pub(crate) const REPLY_DSCP: u8 = 48;
 /// A reply to an RLOC-probe goes as best effort: the probe's own class is not known here.
 const PROBE_REPLY_DSCP: u8 = 0;
 /// At most this many EIDs of a Map-Request are answered; ITRs ask for one at a time.
-const MOST_ASKED: usize = 4;
+pub(crate) const MOST_ASKED: usize = 4;
 /// At most this many longer mappings are told with one; more would not fit a datagram.
-const MOST_WITHIN: usize = 15;
+pub(crate) const MOST_WITHIN: usize = 15;
 
 /// How a Map-Request reached us.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ pub(crate) fn answer(
         nonce: request.nonce,
         probe: false,
         echo_nonce: cx.config.data_header.toward(client).echo_nonce,
-        records: records.into_values().collect(),
+        records: alike(records),
     };
     cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
     Some(Answered {
@@ -83,6 +83,16 @@ pub(crate) fn answer(
         client,
         eids: eids.into_iter().collect(),
     })
+}
+
+/// Records of one reply, all with the shortest of their lives: they are to end together (RFC 9301 section 5.5).
+pub(crate) fn alike(records: BTreeMap<EidPrefix, MappingRecord>) -> Vec<MappingRecord> {
+    let least = records.values().map(|record| record.ttl).min();
+    let told = |record: MappingRecord| MappingRecord {
+        ttl: least.unwrap_or(record.ttl),
+        ..record
+    };
+    records.into_values().map(told).collect()
 }
 
 /// The largest block around what is asked that a reply can tell in full: `eid` itself, or a part of it where too many
@@ -94,7 +104,8 @@ fn uncrowded(eid: EidPrefix, asked: EidPrefix, database: &Database) -> EidPrefix
         .unwrap_or(asked)
 }
 
-/// Answers an RLOC-probe: with the mapping if the EID is ours, else with the bare fact that we are here.
+/// Answers an RLOC-probe: with the mapping if the EID is ours, else with the bare fact that we are here. Each record of such
+/// an answer is an authority's (RFC 9301 section 5.4), so there is none of other EIDs.
 pub(crate) fn answer_probe(
     request: &MapRequest,
     arrival: Arrival,
@@ -105,29 +116,19 @@ pub(crate) fn answer_probe(
         return;
     };
     let Some(asked) = request.eids.first() else { return };
-    let record = match database.covering(asked) {
-        Some((eid, own)) => {
-            let mark = |locator: &Locator| Locator {
-                probed: locator.etr().0 == arrival.local,
-                ..*locator
-            };
-            own.record(eid, own.answer(&request.itr_rlocs).iter().map(mark).collect())
-        }
-        None => MappingRecord {
-            ttl: Ttl(1),
-            eid: *asked,
-            action: Action::NoAction,
-            authoritative: false,
-            map_version: 0,
-            locators: Vec::new(),
-        },
-    };
+    let record = database.covering(asked).map(|(eid, own)| {
+        let mark = |locator: &Locator| Locator {
+            probed: locator.etr().0 == arrival.local,
+            ..*locator
+        };
+        own.record(eid, own.answer(&request.itr_rlocs).iter().map(mark).collect())
+    });
     cx.count(Counter::ProbesServed);
     let reply = MapReply {
         nonce: request.nonce,
         probe: true,
         echo_nonce: cx.config.data_header.toward(Rloc(to.ip())).echo_nonce,
-        records: vec![record],
+        records: record.into_iter().collect(),
     };
     cx.send_to(&Message::MapReply(reply), to, PROBE_REPLY_DSCP);
 }

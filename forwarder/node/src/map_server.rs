@@ -1,6 +1,7 @@
 //! The Map-Server role: takes registrations, and answers or forwards Map-Requests for them (RFC 9301 section 8).
 
 mod addresses;
+mod answering;
 mod delegating;
 mod merging;
 mod publishing;
@@ -10,14 +11,17 @@ mod rows;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use lisp_wire::message::{Encapsulated, MapNotify, MapRegister, MapReply, MapRequest};
-use lisp_wire::{Action, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
+use lisp_wire::data_header::{Age, MapVersion};
+use lisp_wire::message::{Encapsulated, MapNotify, MapRegister, MapRequest};
+use lisp_wire::{
+    Action, CONTROL_PORT, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify,
+};
 use proto::{Span, Timestamp};
 
 use crate::config::{NonceRule, Site};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
-use crate::etr::{Arrival, reply_address};
+use crate::etr::Arrival;
 use crate::map_server::merging::{MergeNotices, Reach, Standing, spoken};
 use crate::map_server::routed::Through;
 use crate::pubsub::Publisher;
@@ -31,8 +35,6 @@ const LEAST_LIFE: Span = Span::secs(60);
 const LONGEST_LIFE: Span = Span::secs(24 * 3600);
 /// So long after the start an EID may be registered without our knowing it yet: one period, and some.
 const LEARNING: Span = Span::secs(75);
-/// DSCP of replies.
-const REPLY_DSCP: u8 = 48;
 /// How long "no such EID" may be cached, and "known, but nobody registers it" (RFC 9301 section 8.3), in minutes.
 const UNKNOWN: Ttl = Ttl(15);
 const UNREGISTERED: Ttl = Ttl(1);
@@ -42,13 +44,6 @@ const MOST_REGISTRANTS: usize = 64;
 const MOST_NONCES: usize = 1024;
 /// At most this many registrations are kept in all.
 const MOST_REGISTRATIONS: usize = 262_144;
-/// A client that asks for the same EID again within this time repeats itself: it has had no answer.
-const INSISTING: Span = Span::secs(3);
-/// So many askings go to one ETR before the next is tried: one may be lost, and only the ETR that registered knows for
-/// certain what each client is to be told.
-const ASKINGS_EACH: usize = 2;
-/// At most this many askers are remembered for that.
-const MOST_ASKERS: usize = 16_384;
 
 /// What is registered here.
 #[derive(Debug)]
@@ -56,7 +51,7 @@ pub(crate) struct MapServer {
     started: Timestamp,
     registrations: BTreeMap<EidPrefix, BTreeMap<Registrant, Registration>>,
     timers: Timers<(EidPrefix, Registrant)>,
-    nonces: BTreeMap<Registrant, Nonce>,
+    nonces: BTreeMap<(Registrant, Option<u8>), Nonce>,
     askers: BTreeMap<(EidPrefix, Rloc), Asker>,
     /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
     askers_swept: Timestamp,
@@ -133,18 +128,25 @@ impl MapServer {
             xtr: register.xtr.map(|(xtr, _)| xtr),
         };
         // Where it came from is not under its MAC: handed on by a router once more, it could say that the site is anywhere.
-        if site.nonces == NonceRule::Growing || through.is_some() {
-            if self
-                .nonces
-                .get(&registrant)
-                .is_some_and(|last| register.nonce <= *last)
-            {
+        let ordered = site.nonces == NonceRule::Growing || through.is_some();
+        // RFC 9301 section 5.6: for each xTR and key. What an earlier process noted without the key holds for all of them.
+        let by = (registrant, Some(key.id));
+        if ordered {
+            let mut last = [by, (registrant, None)]
+                .into_iter()
+                .filter_map(|by| self.nonces.get(&by));
+            if last.any(|last| register.nonce <= *last) {
                 return cx.count(Counter::Replay);
             }
-            if !self.nonces.contains_key(&registrant) && self.xtrs_of(site.prefix) >= MOST_NONCES {
+            if !self.nonces.contains_key(&by) && self.xtrs_of(site.prefix) >= MOST_NONCES {
                 return cx.count(Counter::Full);
             }
-            self.nonces.insert(registrant, register.nonce);
+        }
+        if self.is_outdated(register, &registrant) {
+            return cx.count(Counter::VersionRefused);
+        }
+        if ordered {
+            self.nonces.insert(by, register.nonce);
             cx.remember(Memory::Soon);
         }
         let standing = if register.merge {
@@ -161,7 +163,7 @@ impl MapServer {
                 nonce: register.nonce,
                 standing,
                 reach: Reach {
-                    to: from,
+                    to: notified_at(from),
                     key_id: key.id,
                     xtr: register.xtr,
                 },
@@ -187,19 +189,36 @@ impl MapServer {
             };
             let notify = Message::MapNotify(notify);
             match through {
-                None => cx.send_signed(&notify, key, from),
+                None => cx.send_signed(&notify, key, notified_at(from)),
                 Some(through) => through.send_back(&notify, key, cx),
             }
         }
     }
 
-    /// How many xTRs a site has named so far.
+    /// How many nonces of a site's xTRs are remembered.
     fn xtrs_of(&self, site: EidPrefix) -> usize {
         let first = Registrant { site, xtr: None };
         self.nonces
-            .range(first..)
-            .take_while(|(registrant, _)| registrant.site == site)
+            .range((first, None)..)
+            .take_while(|((registrant, _), _)| registrant.site == site)
             .count()
+    }
+
+    /// Whether an xTR registers an older version of a mapping than it has registered already: such a message is dropped
+    /// (RFC 9302 section 5).
+    fn is_outdated(&self, register: &MapRegister, registrant: &Registrant) -> bool {
+        register.records.iter().any(|record| {
+            let known = self
+                .registrations
+                .get(&record.eid)
+                .and_then(|all| all.get(registrant));
+            let versions = [
+                record.map_version,
+                known.map_or(0, |known| known.record.map_version),
+            ];
+            let [said, known] = versions.map(|number| MapVersion::new(number).unwrap_or_default());
+            said.compared_with(known) == Some(Age::Older)
+        })
     }
 
     fn take(&mut self, registrant: Registrant, registration: Registration, cx: &mut Context<'_>) {
@@ -226,51 +245,6 @@ impl MapServer {
         self.timers.set(key, cx.now + life);
         self.publish(eid, before.as_ref(), cx);
         self.follow_merge(eid, whole.as_deref(), (&registrant, cx));
-    }
-
-    /// Answers a Map-Request, or sends it on to the ETR (RFC 9301 section 8.3).
-    pub(crate) fn resolve(&mut self, query: &Query<'_>, cx: &mut Context<'_>) {
-        let Some(asked) = query.request.eids.first().copied() else {
-            return;
-        };
-        if query.request.unsubscribes() {
-            return self.unsubscribe(query.request, query.arrival, cx);
-        }
-        let Some(to) = reply_address(query.request, query.arrival, cx) else {
-            return;
-        };
-        if self.subscribed(query.request, asked, to, cx) {
-            return;
-        }
-        let Some(registration) = self.newest(&asked) else {
-            return self.refuse(asked, query.request.nonce, to, cx);
-        };
-        if registration.proxy_reply && !query.request.authoritative {
-            cx.count(Counter::ServerProxied);
-            let record = proxied(&registration.record);
-            return send_reply(query.request.nonce, record, to, cx);
-        }
-        // Who was solicited asks for the news, not for want of an answer.
-        let times = if query.request.invoked {
-            0
-        } else {
-            self.insistence(asked, Rloc(to.ip()), cx.now)
-        };
-        let etrs = etrs(&registration, cx);
-        let Some(etr) = etrs.get((times / ASKINGS_EACH).checked_rem(etrs.len()).unwrap_or(0)) else {
-            return;
-        };
-        cx.count(Counter::ServerForwarded);
-        cx.send(&Message::Encapsulated(query.envelope.clone()), *etr);
-    }
-
-    /// "There is no such EID": with the largest block around it of which that is true.
-    fn refuse(&mut self, asked: EidPrefix, nonce: Nonce, to: SocketAddr, cx: &mut Context<'_>) {
-        let Some(record) = self.hole(asked, cx) else {
-            return cx.count(Counter::ServerSilent);
-        };
-        cx.count(Counter::ServerNegative);
-        send_reply(nonce, record, to, cx);
     }
 
     /// The largest block around `asked` that nobody registers; `None` while we may not know of it yet.
@@ -318,27 +292,6 @@ impl MapServer {
             let prefix = EidPrefix::new(asked.iid(), asked.address(), length).ok()?;
             self.registrations.get(&prefix).and_then(spoken)
         })
-    }
-
-    /// How often this client has asked for this EID in a row.
-    fn insistence(&mut self, asked: EidPrefix, client: Rloc, now: Timestamp) -> usize {
-        if self.askers.len() >= MOST_ASKERS && now.since(self.askers_swept) >= INSISTING {
-            self.askers_swept = now;
-            self.askers.retain(|_, asker| now.since(asker.at) <= INSISTING);
-        }
-        if self.askers.len() >= MOST_ASKERS && !self.askers.contains_key(&(asked, client)) {
-            return 0;
-        }
-        let entry = self
-            .askers
-            .entry((asked, client))
-            .or_insert(Asker { at: now, times: 0 });
-        let new = entry.at == now || now.since(entry.at) > INSISTING;
-        *entry = Asker {
-            at: now,
-            times: if new { 0 } else { entry.times + 1 },
-        };
-        entry.times
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
@@ -395,8 +348,9 @@ impl MapServer {
     pub(crate) fn nonces(&self) -> Vec<RegistrantNonce> {
         self.nonces
             .iter()
-            .map(|(by, nonce)| RegistrantNonce {
+            .map(|((by, key), nonce)| RegistrantNonce {
                 by: *by,
+                key: *key,
                 nonce: nonce.0,
             })
             .collect()
@@ -404,8 +358,8 @@ impl MapServer {
 
     /// Goes on from what an earlier process had seen.
     pub(crate) fn resume(&mut self, nonces: &[RegistrantNonce]) {
-        for RegistrantNonce { by, nonce } in nonces {
-            let last = self.nonces.entry(*by).or_insert(Nonce(0));
+        for RegistrantNonce { by, key, nonce } in nonces {
+            let last = self.nonces.entry((*by, *key)).or_insert(Nonce(0));
             *last = Nonce(*nonce).max(*last);
         }
     }
@@ -437,45 +391,7 @@ fn authorised<'c>(
     found.ok_or(Counter::Malformed)
 }
 
-/// Whom to ask: the registering xTR's own locators first, then the others, each by priority.
-fn etrs(registration: &Registration, cx: &Context<'_>) -> Vec<Rloc> {
-    let usable = |locator: &&Locator| locator.priority.usable() && cx.own_toward(locator.etr().0).is_some();
-    // To ourselves it would come back to where it is.
-    let other = |rloc: &Rloc| !cx.config.is_own(*rloc);
-    let mut locators: Vec<&Locator> = registration.record.locators.iter().filter(usable).collect();
-    // Only the xTR that registered knows for certain what it tells each client.
-    locators.sort_by_key(|locator| {
-        (
-            locator.etr().0 != registration.from,
-            !locator.local,
-            locator.priority,
-        )
-    });
-    let mut etrs: Vec<Rloc> = locators
-        .iter()
-        .map(|locator| locator.etr())
-        .filter(other)
-        .collect();
-    if etrs.is_empty() {
-        etrs.extend(Some(Rloc(registration.from)).filter(other));
-    }
-    etrs
-}
-
-/// The record as it is told by us, who are not its owner.
-fn proxied(record: &MappingRecord) -> MappingRecord {
-    MappingRecord {
-        authoritative: false,
-        ..record.clone()
-    }
-}
-
-fn send_reply(nonce: Nonce, record: MappingRecord, to: SocketAddr, cx: &mut Context<'_>) {
-    let reply = MapReply {
-        nonce,
-        probe: false,
-        echo_nonce: false,
-        records: vec![record],
-    };
-    cx.send_to(&Message::MapReply(reply), to, REPLY_DSCP);
+/// Where an xTR is told of what it registers: at the control port, whichever it sent from (RFC 9301 section 8.2).
+const fn notified_at(from: SocketAddr) -> SocketAddr {
+    SocketAddr::new(from.ip(), CONTROL_PORT)
 }

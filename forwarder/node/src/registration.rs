@@ -16,13 +16,15 @@ use crate::database::Database;
 use crate::nat::{Nat, News};
 use crate::timers::Timers;
 
-/// How long each attempt waits for its Map-Notify. After the last, the next round tries again.
-const WAITS: [Span; 5] = [
-    Span::millis(500),
+/// How long each attempt waits for its Map-Notify, twice as long as the one before (RFC 9301 section 5.7). Before the last
+/// has waited for all of its time, the next round begins.
+const WAITS: [Span; 6] = [
     Span::secs(1),
     Span::secs(2),
     Span::secs(4),
     Span::secs(8),
+    Span::secs(16),
+    Span::secs(32),
 ];
 /// Behind a NAT we register this often at least: its binding must not be forgotten, and a new one be known soon.
 const KEEP_OPEN: Span = Span::secs(20);

@@ -15,7 +15,7 @@ pub struct State {
     pub(crate) subscribed: u64,
     /// The last Change-Priority nonce of each sender.
     pub(crate) senders: Vec<SenderNonce>,
-    /// The last nonce of each registrant (Map-Server role).
+    /// The last nonce of each registrant and key (Map-Server role).
     pub(crate) registrants: Vec<RegistrantNonce>,
     /// What was changed in the database since it was configured.
     #[serde(default)]
@@ -81,5 +81,8 @@ pub(crate) struct Registrant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RegistrantNonce {
     pub(crate) by: Registrant,
+    /// The number of the key it signs with; earlier versions did not tell keys apart.
+    #[serde(default)]
+    pub(crate) key: Option<u8>,
     pub(crate) nonce: u64,
 }

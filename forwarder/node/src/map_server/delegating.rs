@@ -109,5 +109,5 @@ fn send(nonce: Nonce, referral: Referral, to: SocketAddr, cx: &mut Context<'_>) 
         nonce,
         records: vec![referral],
     };
-    cx.send_to(&Message::MapReferral(message), to, super::REPLY_DSCP);
+    cx.send_to(&Message::MapReferral(message), to, crate::etr::REPLY_DSCP);
 }

@@ -15,14 +15,15 @@ use crate::counters::Counter;
 use crate::state::Registrant;
 use crate::timers::Timers;
 
-/// How long each sending waits for its acknowledgement: three repetitions 3 s apart, then at twice the time of the one
-/// before (RFC 9301 section 5.7).
-const WAITS: [Span; 6] = [
+/// How long each sending waits for its acknowledgement: three repetitions 3 s apart, then three more at twice the time
+/// of the one before (RFC 9301 section 5.7).
+const WAITS: [Span; 7] = [
     Span::secs(3),
     Span::secs(3),
     Span::secs(3),
     Span::secs(6),
     Span::secs(12),
+    Span::secs(24),
     Span::secs(24),
 ];
 /// Locators of a merged mapping; more do not fit a record.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use lisp_wire::message::{MapNotify, MapRequest};
 use lisp_wire::{Action, EidPrefix, MappingRecord};
 
+use super::answering::{proxied, send_reply};
 use super::merging::spoken;
-use super::{MapServer, UNREGISTERED, proxied, send_reply};
+use super::{MapServer, UNREGISTERED, notified_at};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::etr::Arrival;
@@ -27,7 +28,7 @@ impl MapServer {
                     site,
                     asked: *asked,
                     nonce: request.nonce,
-                    to: Arc::new([arrival.asker]),
+                    to: Arc::new([notified_at(arrival.asker)]),
                 };
                 self.publisher.unsubscribe(wish, cx);
             }
@@ -72,14 +73,14 @@ impl MapServer {
     pub(super) fn subscribed(
         &mut self,
         request: &MapRequest,
-        asked: EidPrefix,
+        (index, asked): (u8, EidPrefix),
         to: SocketAddr,
         cx: &mut Context<'_>,
     ) -> bool {
         let config = cx.config;
         let Some((xtr, site)) = request
             .xtr
-            .filter(|_| request.notify.contains(0) && config.publishes())
+            .filter(|_| request.notify.contains(index) && config.publishes())
         else {
             return false;
         };
@@ -93,7 +94,7 @@ impl MapServer {
                     action: Action::DropPolicyDenied,
                     ..withdrawn(asked)
                 };
-                send_reply(request.nonce, record, to, cx);
+                send_reply(request.nonce, vec![record], to, cx);
             }
             return denied;
         };
@@ -114,9 +115,10 @@ impl MapServer {
             site,
             asked,
             nonce: request.nonce,
-            to: [to]
+            to: [to.ip()]
                 .into_iter()
-                .chain(reachable.map(|rloc| SocketAddr::new(rloc.0, to.port())))
+                .chain(reachable.map(|rloc| rloc.0))
+                .map(|address| notified_at(SocketAddr::new(address, 0)))
                 .collect(),
         };
         self.publisher.subscribe(wish, record, keys, cx).is_ok()

@@ -45,5 +45,6 @@ mod publishing;
 mod registering;
 mod resolving;
 mod rolling;
+mod serving;
 mod signalling;
 mod strangers;

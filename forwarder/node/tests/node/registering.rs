@@ -64,9 +64,13 @@ fn a_lost_registration_is_repeated_with_a_higher_nonce_until_it_is_acknowledged(
     });
     let at_server = net.add(map_server());
     net.add(user("paris", paris(), "10.2.1.0/24"));
-    net.run_for(Span::secs(5));
+    net.run_for(Span::secs(8));
     assert_eq!(registered(&mut net, at_server), ["10.2.1.0/24"]);
-    assert_eq!(net.sent(paris(), is_register), 4);
+    // RFC 9301 section 5.7: after a second, and then after twice the time each time.
+    let registers = net.tap.iter().filter(|packet| packet.is(is_register));
+    let sent: Vec<_> = registers.map(|packet| packet.sent_at).collect();
+    let gaps: Vec<_> = sent.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    assert_eq!(gaps, [1, 2, 4].map(Span::secs));
     let nonces: Vec<_> = net
         .tap
         .iter()
