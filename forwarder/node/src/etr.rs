@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{MapReply, MapRequest};
-use lisp_wire::{EidPrefix, Locator, MappingRecord, Message, Rloc};
+use lisp_wire::{EidPrefix, MappingRecord, Message, Rloc};
 use proto::NodeReport;
 
 use crate::context::Context;
@@ -17,8 +17,9 @@ pub(crate) const REPLY_DSCP: u8 = 48;
 const PROBE_REPLY_DSCP: u8 = 0;
 /// At most this many EIDs of a Map-Request are answered; ITRs ask for one at a time.
 pub(crate) const MOST_ASKED: usize = 4;
-/// At most this many longer mappings are told with one; more would not fit a datagram.
-pub(crate) const MOST_WITHIN: usize = 15;
+/// At most this many longer mappings are told with one: with a few locators each they fit 576 bytes, which is as much as a
+/// message may have where nobody knows what the way carries (RFC 9301 section 5).
+pub(crate) const MOST_WITHIN: usize = 7;
 
 /// How a Map-Request reached us.
 #[derive(Clone, Copy, Debug)]
@@ -117,11 +118,12 @@ pub(crate) fn answer_probe(
     };
     let Some(asked) = request.eids.first() else { return };
     let record = database.covering(asked).map(|(eid, own)| {
-        let mark = |locator: &Locator| Locator {
-            probed: locator.etr().0 == arrival.local,
-            ..*locator
-        };
-        own.record(eid, own.answer(&request.itr_rlocs).iter().map(mark).collect())
+        let mut record = own.record(eid, own.answer(&request.itr_rlocs));
+        let mut locators = record.locators.iter_mut();
+        if let Some(probed) = locators.find(|locator| locator.etr().0 == arrival.local) {
+            probed.probed = true;
+        }
+        record
     });
     cx.count(Counter::ProbesServed);
     let reply = MapReply {

@@ -242,9 +242,13 @@ impl Probing {
             return;
         };
         let own = cx.config.probing;
-        let (interval, timeout, dscp) = match &target.engine {
-            Some(spec) => (spec.interval, spec.timeout, spec.dscp),
-            None => (own.cache_interval, own.timeout, 0),
+        let (interval, timeout, dscp) = if let Some(spec) = &target.engine {
+            // What the engine measures has a pace of its own.
+            (spec.interval, spec.timeout, spec.dscp)
+        } else {
+            // RFC 9301 section 7.1: with jitter. Never sooner: a lost probe is to be known before the next is answered.
+            let late = cx.nonces.below(own.cache_interval.micros() / 8);
+            (Span(own.cache_interval.micros() + late), own.timeout, 0)
         };
         let overdue_after = target.engine.and_then(|spec| spec.overdue_after);
         self.timers.set(Due::Send(rloc), cx.now + interval);

@@ -28,12 +28,19 @@ const LEAST_LIFE: Span = Span::secs(16 * 60);
 const GRACE_SECONDS: u64 = 60;
 /// And what it was told need not live longer than a day.
 const LONGEST_LIFE: Span = Span::secs(24 * 3600);
+/// The last nonce of an ended subscription is remembered for so long; of the oldest if there are too many, no longer.
+const SPENT: Span = Span::secs(24 * 3600);
+const MOST_SPENT: usize = 65_536;
+
 /// Who is subscribed to what.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
     subscriptions: BTreeMap<EidPrefix, BTreeMap<XtrId, Subscription>>,
     /// One for each subscription.
     expiries: Timers<(EidPrefix, XtrId)>,
+    /// The last nonces of those that have ended, so that what was said then cannot be said once more (RFC 9437 section 5).
+    spent: BTreeMap<(EidPrefix, XtrId), Nonce>,
+    spent_until: Timers<(EidPrefix, XtrId)>,
     notices: Notices,
 }
 
@@ -87,7 +94,9 @@ impl Publisher {
     ) -> Result<(), Full> {
         let eid = record.eid;
         let known = self.subscription(&eid, &wish.xtr);
-        if known.is_some_and(|known| wish.nonce <= known.nonce) {
+        let spent = self.spent.get(&(eid, wish.xtr)).copied();
+        let last = known.map(|known| known.nonce).max(spent);
+        if last.is_some_and(|last| wish.nonce <= last) {
             cx.count(Counter::PubsubReplayed);
             return Ok(());
         }
@@ -190,7 +199,7 @@ impl Publisher {
             Purpose::Farewell => {
                 let last = self.subscription(&eid, &xtr)?.nonce;
                 if notice.wish.nonce > last {
-                    self.end(&eid, &xtr);
+                    self.end((&eid, &xtr), notice.wish.nonce, now);
                     cx.count(Counter::PubsubUnsubscribed);
                 }
                 None
@@ -201,7 +210,7 @@ impl Publisher {
                 if !room || known.is_some_and(|known| notice.wish.nonce <= known.nonce) {
                     return None;
                 }
-                self.end(&eid, &xtr);
+                self.end((&eid, &xtr), notice.wish.nonce, now);
                 let subscription = Subscription {
                     site: notice.wish.site,
                     asked,
@@ -231,17 +240,18 @@ impl Publisher {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.expiries
-            .next()
-            .into_iter()
-            .chain(self.notices.next_deadline())
-            .min()
+        let expiries = self.expiries.next().into_iter();
+        let spent = self.spent_until.next();
+        expiries.chain(spent).chain(self.notices.next_deadline()).min()
     }
 
     /// Says again what was not acknowledged; ends what has run out.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        while let Some(spent) = self.spent_until.pop_due(cx.now) {
+            self.spent.remove(&spent);
+        }
         while let Some((eid, xtr)) = self.expiries.pop_due(cx.now) {
-            self.end(&eid, &xtr);
+            self.end((&eid, &xtr), Nonce(0), cx.now);
             cx.count(Counter::PubsubExpired);
         }
         while let Some(id) = self.notices.pop_due(cx.now) {
@@ -263,7 +273,7 @@ impl Publisher {
             };
             if self.notices.again(id, nonce, keys, cx) == Verdict::GivenUp && purpose == Purpose::Publication
             {
-                self.end(&eid, &xtr);
+                self.end((&eid, &xtr), Nonce(0), cx.now);
             }
         }
     }
@@ -272,21 +282,31 @@ impl Publisher {
         self.subscriptions.get(eid)?.get(xtr)
     }
 
-    fn end(&mut self, eid: &EidPrefix, xtr: &XtrId) {
+    /// Ends a subscription, or lets another begin in its place. `nonce` is what it came to an end with, if that said one.
+    fn end(&mut self, (eid, xtr): (&EidPrefix, &XtrId), nonce: Nonce, now: Timestamp) {
         self.expiries.cancel(&(*eid, *xtr));
         let Some(subscribers) = self.subscriptions.get_mut(eid) else {
             return;
         };
-        for id in subscribers
-            .remove(xtr)
-            .into_iter()
-            .flat_map(|ended| ended.open.into_values())
-        {
-            self.notices.drop(id);
-        }
+        let Some(ended) = subscribers.remove(xtr) else {
+            return;
+        };
         if subscribers.is_empty() {
             self.subscriptions.remove(eid);
         }
+        for id in ended.open.into_values() {
+            self.notices.drop(id);
+        }
+        if let Some(oldest) = self
+            .spent_until
+            .first()
+            .filter(|_| self.spent.len() >= MOST_SPENT)
+        {
+            self.spent.remove(&oldest);
+            self.spent_until.cancel(&oldest);
+        }
+        self.spent.insert((*eid, *xtr), nonce.max(ended.nonce));
+        self.spent_until.set((*eid, *xtr), now + SPENT);
     }
 }
 
@@ -308,7 +328,7 @@ pub(crate) fn withdrawn(eid: EidPrefix) -> MappingRecord {
     MappingRecord {
         ttl: Ttl(0),
         eid,
-        action: Action::Drop,
+        action: Action::NoAction,
         authoritative: false,
         map_version: 0,
         locators: Vec::new(),

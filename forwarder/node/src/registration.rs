@@ -5,7 +5,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use lisp_wire::message::{Encapsulated, Info, MapNotify, MapRegister, NatTraversal, Via};
+use lisp_wire::message::{Encapsulated, Info, MapNotify, MapRegister, MapReply, NatTraversal, Via};
 use lisp_wire::{CONTROL_PORT, EidPrefix, Key, Locator, MappingRecord, Message, Nonce, Rloc, Ttl, verify};
 use proto::{Span, Timestamp};
 
@@ -28,8 +28,9 @@ const WAITS: [Span; 6] = [
 ];
 /// Behind a NAT we register this often at least: its binding must not be forgotten, and a new one be known soon.
 const KEEP_OPEN: Span = Span::secs(20);
-/// Records in one Map-Register: with a handful of locators each they fit 1,200 bytes.
-const RECORDS_EACH: usize = 12;
+/// Bytes of the records in one Map-Register. With IP, UDP and LISP headers, a whole MAC, the xTR-ID and an envelope the packet
+/// has 576 at most, over IPv6 a few more: so much is carried everywhere (RFC 9301 section 5).
+const RECORDS_BYTES: usize = 440;
 
 /// What is registered where, and not acknowledged yet.
 #[derive(Debug, Default)]
@@ -86,10 +87,10 @@ impl Registrations {
         };
         let servers: Vec<usize> = (0..cx.config.map_servers.len()).filter(reached).collect();
         for server in servers {
-            for chunk in eids.chunks(RECORDS_EACH) {
+            for eids in parts(eids, database) {
                 let open = Open {
                     server,
-                    eids: chunk.to_vec(),
+                    eids,
                     attempts: 0,
                 };
                 self.attempt(&open, database, cx);
@@ -236,7 +237,7 @@ impl Registrations {
         *self = Self::default();
         let eids: Vec<EidPrefix> = database.registered().collect();
         for server in &cx.config.map_servers {
-            for chunk in eids.chunks(RECORDS_EACH) {
+            for chunk in parts(&eids, database) {
                 let mut records: Vec<_> = chunk.iter().filter_map(|eid| database.record(eid)).collect();
                 for record in &mut records {
                     record.ttl = Ttl::DEREGISTER;
@@ -271,6 +272,38 @@ impl Registrations {
             }
         }
     }
+}
+
+/// What goes into one Map-Register each.
+fn parts(eids: &[EidPrefix], database: &Database) -> Vec<Vec<EidPrefix>> {
+    let mut parts: Vec<Vec<EidPrefix>> = Vec::new();
+    let mut room = 0;
+    for eid in eids {
+        let bytes = database.record(eid).map_or(0, bytes_of);
+        if let Some(part) = parts.last_mut().filter(|_| bytes <= room) {
+            part.push(*eid);
+            room -= bytes;
+        } else {
+            parts.push(vec![*eid]);
+            room = RECORDS_BYTES.saturating_sub(bytes);
+        }
+    }
+    parts
+}
+
+/// Bytes that a record takes in a message.
+fn bytes_of(record: MappingRecord) -> usize {
+    /// First word and nonce.
+    const HEAD: usize = 12;
+    let reply = MapReply {
+        nonce: Nonce(0),
+        probe: false,
+        echo_nonce: false,
+        records: vec![record],
+    };
+    let mut bytes = Vec::new();
+    let written = Message::MapReply(reply).emit(&mut bytes);
+    written.map_or(0, |()| bytes.len().saturating_sub(HEAD))
 }
 
 /// The Map-Server of this address that merges what we register with what others do.

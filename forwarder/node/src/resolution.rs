@@ -215,7 +215,7 @@ impl Resolutions {
         let subscribes = subscribes(open.manner, attempt, cx.config);
         let nonce = if subscribes {
             cx.remember(Memory::Soon);
-            self.followed.next(&eid, cx)
+            self.followed.next(&eid, attempt, cx)
         } else {
             cx.nonces.random()
         };

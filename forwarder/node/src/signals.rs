@@ -14,16 +14,19 @@ use datapath::marks::{Marks, News, Peer};
 use lisp_wire::{EidPrefix, Rloc};
 use proto::{Span, Timestamp};
 
-use crate::config::Config;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::xtr::Xtr;
 use echo::{Asking, Verdict};
+use own::Places;
 
 /// How often the packet path's news are looked at.
 const LOOK: Span = Span::millis(50);
-/// A peer with an old version of a mapping is solicited no more often than this (RFC 9302 section 7.1 wants a limit).
+/// A peer with an old version of a mapping is solicited no more often than this, and after so many times in a row more
+/// seldom (RFC 9302 section 7.1).
 const SOLICIT_EVERY: Span = Span::secs(1);
+const MOST_IN_A_ROW: u32 = 11;
+const SOLICIT_SELDOM: Span = Span::secs(30);
 /// Peers that send to us and that we have no mapping of; the one heard of longest ago makes room.
 const MOST_MET: usize = 1024;
 /// Other routers of this site whose locators are probed for their status.
@@ -40,11 +43,32 @@ pub(crate) struct Signals {
     siblings: BTreeSet<Rloc>,
     /// Those of them that do not answer.
     down: BTreeSet<Rloc>,
-    solicited: BTreeMap<(Rloc, EidPrefix), Timestamp>,
+    solicited: BTreeMap<(Rloc, EidPrefix), Solicited>,
     met: BTreeMap<Rloc, Timestamp>,
     look: Option<Timestamp>,
+    places: Places,
+    /// When some of them will be told again.
+    quiet_until: Option<Timestamp>,
     marks: Standing,
     siblings_changed: bool,
+}
+
+/// How often a peer has been told that it has an old version of a mapping.
+#[derive(Clone, Copy, Debug)]
+struct Solicited {
+    at: Timestamp,
+    times: u32,
+}
+
+impl Solicited {
+    fn may_be_again(self, now: Timestamp) -> bool {
+        let wait = if self.times < MOST_IN_A_ROW {
+            SOLICIT_EVERY
+        } else {
+            SOLICIT_SELDOM
+        };
+        now.since(self.at) >= wait
+    }
 }
 
 /// Whether the packet path has what there is to be said.
@@ -125,9 +149,9 @@ impl Signals {
         if !cx.config.data_header.any() {
             return;
         }
-        if xtr.database.take_touched() || self.marks == Standing::Outdated {
+        if xtr.database.take_touched() || self.marks == Standing::Outdated || self.places_due(cx.now) {
             self.marks = Standing::Current;
-            self.say(xtr, cx.config);
+            self.say(xtr, cx);
         }
         if self.look.is_none_or(|look| look > cx.now) {
             return;
@@ -135,7 +159,7 @@ impl Signals {
         self.look = Some(cx.now + LOOK);
         if self.marks == Standing::OutdatedAtLook {
             self.marks = Standing::Current;
-            self.say(xtr, cx.config);
+            self.say(xtr, cx);
         }
         if self.news.take() {
             self.follow_news(xtr, cx);
@@ -151,7 +175,8 @@ impl Signals {
             xtr.resolutions.outdated(asked, cx);
         }
         let now = cx.now;
-        self.solicited.retain(|_, at| now.since(*at) < SOLICIT_EVERY);
+        self.solicited
+            .retain(|_, solicited| now.since(solicited.at) <= SOLICIT_SELDOM);
         for (rloc, known) in &self.peers {
             let number = known
                 .peer
@@ -161,10 +186,12 @@ impl Signals {
                 continue;
             };
             // The peer says it again with its next packet.
-            if self.solicited.contains_key(&(*rloc, *eid)) {
+            let before = self.solicited.get(&(*rloc, *eid));
+            if before.is_some_and(|before| !before.may_be_again(now)) {
                 continue;
             }
-            self.solicited.insert((*rloc, *eid), now);
+            let times = before.map_or(0, |before| before.times) + 1;
+            self.solicited.insert((*rloc, *eid), Solicited { at: now, times });
             cx.count(Counter::VersionsOld);
             cx.solicit(*rloc, *eid, None);
         }
@@ -190,8 +217,14 @@ impl Signals {
         }
     }
 
+    /// Whether bits may be said again that could not be when last they were made.
+    fn places_due(&self, now: Timestamp) -> bool {
+        self.quiet_until.is_some_and(|until| until <= now)
+    }
+
     /// Makes anew what the packet path says and believes.
-    fn say(&mut self, xtr: &mut Xtr, config: &Config) {
+    fn say(&mut self, xtr: &mut Xtr, cx: &Context<'_>) {
+        let config = cx.config;
         let trust = &config.data_header;
         let wanted: BTreeSet<Rloc> = xtr.cache.locators().chain(self.met.keys().copied()).collect();
         for rloc in self.peers.keys().filter(|rloc| !wanted.contains(rloc)) {
@@ -208,7 +241,9 @@ impl Signals {
                 });
             }
         }
-        let (own, siblings) = own::marks(&xtr.database, &self.down, config);
+        let places = (&mut self.places, cx.now);
+        let (own, siblings) = own::marks(&xtr.database, &self.down, places, config);
+        self.quiet_until = self.places.next(cx.now);
         self.numbered = own.iter().map(|mark| mark.eid).collect();
         if siblings != self.siblings {
             self.down.retain(|rloc| siblings.contains(rloc));

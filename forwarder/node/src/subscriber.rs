@@ -315,7 +315,13 @@ impl Subscriber {
         let Some(wait) = WAITS.get(farewell.tries) else {
             return;
         };
-        let nonce = Nonce(farewell.held.last.0.saturating_add(1));
+        // As for the request to subscribe: one more than the last, and if that is not answered a new one.
+        let next = Nonce(farewell.held.last.0.saturating_add(1));
+        let nonce = if farewell.tries == 0 {
+            next
+        } else {
+            next.max(cx.nonces.subscribing(cx.now))
+        };
         farewell.held.last = nonce;
         farewell.tries += 1;
         self.waits.set(nonce, cx.now + *wait);

@@ -22,7 +22,8 @@ pub(super) enum Manner {
     Plain,
 }
 
-/// The last nonce of each subscription, sent or heard: the next request to subscribe has one more (RFC 9437 section 5).
+/// The last nonce of each subscription, sent or heard: the next request to subscribe has one more (RFC 9437 section 5). If
+/// nobody answers that, the Map-Server may have come further than we have heard, and a new one is drawn, above all others.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     last: BTreeMap<EidPrefix, Nonce>,
@@ -30,14 +31,19 @@ pub(super) struct Followed {
 
 impl Followed {
     /// The nonce to subscribe with for `eid`.
-    pub(super) fn next(&mut self, eid: &Eid, cx: &mut Context<'_>) -> Nonce {
+    pub(super) fn next(&mut self, eid: &Eid, attempt: usize, cx: &mut Context<'_>) -> Nonce {
         let host = EidPrefix::host(*eid);
         let around = (0..=host.length()).rev();
         let mut around = around.filter_map(|length| EidPrefix::new(eid.iid, eid.address, length).ok());
         let held = around.find(|block| self.last.contains_key(block));
         match held.and_then(|block| self.last.get_mut(&block)) {
             Some(last) => {
-                *last = Nonce(last.0.saturating_add(1));
+                let next = Nonce(last.0.saturating_add(1));
+                *last = if attempt == 0 {
+                    next
+                } else {
+                    next.max(cx.nonces.subscribing(cx.now))
+                };
                 *last
             }
             None => cx.nonces.subscribing(cx.now),

@@ -1,20 +1,86 @@
 //! What is said of this site's own mappings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datapath::marks::OwnMark;
-use lisp_wire::{Locator, Rloc};
+use lisp_wire::{EidPrefix, Locator, Path, Rloc};
+use proto::{Span, Timestamp};
 
 use super::MOST_SIBLINGS;
 use crate::config::Config;
 use crate::database::{Database, Own, in_order};
 
+/// When locators have been added to a mapping or taken from it, no bits are said for so long: peers may still count by the
+/// old ones (the "use-LSB" timer of RFC 9300 section 13.1).
+const USE_LSB: Span = Span::secs(300);
+
+/// The places of the bits of each own mapping, and since when they are what they are.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    known: BTreeMap<EidPrefix, Place>,
+    /// Whether what is new has come while peers may have asked already.
+    lasts: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    locators: Vec<(Rloc, Option<Path>)>,
+    quiet_until: Timestamp,
+}
+
+impl Places {
+    /// Takes the mappings as they are now.
+    fn follow(&mut self, mappings: BTreeMap<EidPrefix, Vec<(Rloc, Option<Path>)>>, now: Timestamp) {
+        let before = std::mem::take(&mut self.known);
+        for (eid, locators) in mappings {
+            // What is split off another mapping has been told with that one.
+            let around = (0..=eid.length()).rev();
+            let around = around.filter_map(|length| EidPrefix::new(eid.iid(), eid.address(), length).ok());
+            let told = around.into_iter().find_map(|block| before.get(&block));
+            let quiet_until = match told {
+                Some(told) if told.locators == locators => told.quiet_until,
+                None if !self.lasts => now,
+                _ => now + USE_LSB,
+            };
+            self.known.insert(
+                eid,
+                Place {
+                    locators,
+                    quiet_until,
+                },
+            );
+        }
+        self.lasts = true;
+    }
+
+    /// When bits may be said again that may not be now.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let quiet = self.known.values().map(|place| place.quiet_until);
+        quiet.filter(|until| *until > now).min()
+    }
+
+    fn are_told(&self, eid: &EidPrefix, now: Timestamp) -> bool {
+        self.known.get(eid).is_none_or(|place| place.quiet_until <= now)
+    }
+}
+
 /// What is said of each, and the locators of the site that are others' than this node's.
 pub(super) fn marks(
     database: &Database,
     down: &BTreeSet<Rloc>,
+    (places, now): (&mut Places, Timestamp),
     config: &Config,
 ) -> (Vec<OwnMark>, BTreeSet<Rloc>) {
+    let placed = |own: &Own| {
+        told(own)
+            .iter()
+            .map(|locator| (locator.rloc, locator.path))
+            .collect()
+    };
+    places.follow(
+        database.iter().map(|(eid, own)| (*eid, placed(own))).collect(),
+        now,
+    );
     let (mut marks, mut siblings) = (Vec::new(), BTreeSet::new());
     let tells_status = config.data_header.tells_status();
     for ((eid, own), number) in database.iter().zip(0..) {
@@ -26,7 +92,7 @@ pub(super) fn marks(
         siblings.extend(others.filter(|_| tells_status));
         marks.push(OwnMark {
             eid: *eid,
-            status: alike(own, &locators).then(|| status(&locators, down)),
+            status: (places.are_told(eid, now) && alike(own, &locators)).then(|| status(&locators, down)),
             version: own.version,
             number,
         });

@@ -31,6 +31,7 @@ mod arriving;
 mod choosing;
 mod delegating;
 mod fabric;
+mod following;
 mod forging;
 mod hostile;
 mod looking;

@@ -38,7 +38,7 @@ fn subscribing(mut config: Config) -> Config {
 }
 
 /// A fabric in which Paris has subscribed to the VM's mapping.
-fn subscribed() -> (Network, Fabric) {
+pub(crate) fn subscribed() -> (Network, Fabric) {
     let (mut net, at) = fabric_with(subscribing);
     net.miss(at.paris, VM);
     net.run_for(Span::millis(100));
@@ -59,7 +59,7 @@ fn is_unsubscription(message: &Message) -> bool {
 }
 
 /// The VM's site tells everyone that it is entered by these, the first before all. Nobody but the Map-Server is told.
-fn everyone(net: &mut Network, at: Fabric, change: u64, order: &[Rloc]) {
+pub(crate) fn everyone(net: &mut Network, at: Fabric, change: u64, order: &[Rloc]) {
     let command = NodeCommand::SetLocators {
         change: ChangeId(change),
         eid: prefix(VM_BLOCK),
@@ -85,7 +85,7 @@ fn notifies(net: &Network, to: Rloc) -> Vec<(Packet, MapNotify)> {
 }
 
 /// Those about the VM.
-fn publications(net: &Network) -> Vec<(Packet, MapNotify)> {
+pub(crate) fn publications(net: &Network) -> Vec<(Packet, MapNotify)> {
     let mut all = notifies(net, paris());
     all.retain(|(_, notify)| notify.records.iter().any(|record| record.eid == prefix(VM_BLOCK)));
     all

@@ -82,6 +82,28 @@ fn a_lost_registration_is_repeated_with_a_higher_nonce_until_it_is_acknowledged(
     assert!(nonces.is_sorted_by(|a, b| a < b));
 }
 
+// RFC 9301 section 5: 576 bytes are carried everywhere.
+#[test]
+fn many_eids_are_registered_in_messages_that_no_path_is_too_narrow_for() {
+    let mut net = Network::new();
+    let at_server = net.add(map_server());
+    let mut config = user("paris", paris(), "10.2.1.0/32");
+    config.eids = (0..100)
+        .map(|last| OwnEid {
+            prefix: prefix(&format!("10.2.1.{last}/32")),
+            locators: crate::fabric::ranked(&[paris(), telco(), server()]),
+            ..config.eids[0].clone()
+        })
+        .collect();
+    net.add(config);
+    net.run_for(Span::secs(1));
+    assert_eq!(registered(&mut net, at_server).len(), 100);
+    let longest = net.tap.iter().map(|packet| packet.bytes.len()).max().unwrap();
+    assert!(longest <= 576 - 28, "{longest}");
+    let registers = net.sent(paris(), is_register);
+    assert!((10..=15).contains(&registers), "{registers}");
+}
+
 #[test]
 fn a_map_server_that_restarts_knows_all_again_within_a_period() {
     let (mut net, at) = fabric();

@@ -303,6 +303,64 @@ fn who_uses_an_old_version_of_ours_is_solicited_within_limits_and_asks_anew() {
     assert_eq!(told, [telco(), lip6()]);
 }
 
+// RFC 9302 section 7.1.
+#[test]
+fn who_does_not_follow_is_solicited_more_seldom_after_ten_repetitions() {
+    let (mut net, at) = trusting(versioned());
+    acquainted(&mut net, at, at.telco);
+    net.lose(|packet| packet.is(is_solicitation));
+    change_silently(&mut net, at, 1);
+    let solicited = |net: &mut Network, span: Span| {
+        let before = net.sent(telco(), is_solicitation);
+        for _ in 0..span.micros() / 100_000 {
+            send(net, at.paris, (USER, VM), everywhere);
+            net.run_for(Span::millis(100));
+        }
+        net.sent(telco(), is_solicitation) - before
+    };
+    let first = solicited(&mut net, Span::secs(20));
+    assert_eq!(first, 11);
+    assert_eq!(solicited(&mut net, Span::secs(60)), 2);
+}
+
+// RFC 9300 section 13.1.
+#[test]
+fn after_locators_have_come_or_gone_no_status_bits_are_said_for_five_minutes() {
+    let status = Signals {
+        locator_status: true,
+        ..Signals::default()
+    };
+    let (mut net, at) = trusting(status);
+    acquainted(&mut net, at, at.telco);
+    let bits = |net: &mut Network| {
+        send(net, at.telco, (VM, USER), everywhere)
+            .header
+            .locator_status()
+    };
+    assert_eq!(bits(&mut net), Some(0b111));
+    change_silently(&mut net, at, 1);
+    net.run_for(Span::millis(100));
+    assert_eq!(bits(&mut net), None);
+    // The user's mapping of the other site is refreshed by its packets.
+    for _ in 0..299 {
+        net.run_for(Span::secs(1));
+        assert_eq!(bits(&mut net), None);
+    }
+    net.run_for(Span::secs(1));
+    assert_eq!(bits(&mut net), Some(0b11));
+    // Another order of preference moves no bit.
+    let command = NodeCommand::SetLocators {
+        change: ChangeId(2),
+        eid: prefix(VM_BLOCK),
+        audience: Audience::Everyone,
+        locators: ranked(&[lip6(), telco()]),
+        tell: Tell::Nobody,
+    };
+    net.command(at.telco, command);
+    net.run_for(Span::millis(100));
+    assert_eq!(bits(&mut net), Some(0b11));
+}
+
 #[test]
 fn a_newer_version_in_a_packet_is_asked_for_within_limits() {
     let (mut net, at) = trusting(versioned());
