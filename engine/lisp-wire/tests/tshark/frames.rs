@@ -32,13 +32,21 @@ pub(crate) fn over_ipv4(port: u16, payload: &[u8]) -> Vec<u8> {
 
 pub(crate) fn over_ipv6(port: u16, payload: &[u8]) -> Vec<u8> {
     let (from, to) = ("2001:db8:f::1".parse().unwrap(), "2001:db8:f::2".parse().unwrap());
-    let datagram = udp(Some((from, to)), port, payload);
-    let mut packet = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0];
-    packet.extend((datagram.len() as u16).to_be_bytes());
+    let packet = ipv6(from, to, &udp(Some((from, to)), port, payload));
+    [
+        [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd].as_slice(),
+        &packet,
+    ]
+    .concat()
+}
+
+pub(crate) fn ipv6(from: Ipv6Addr, to: Ipv6Addr, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend((payload.len() as u16).to_be_bytes());
     packet.extend([17, 64]);
     packet.extend(from.octets());
     packet.extend(to.octets());
-    packet.extend(datagram);
+    packet.extend(payload);
     packet
 }
 
