@@ -82,8 +82,11 @@ fn answer(eid: EidPrefix, action: ReferralAction, ttl: Ttl) -> Referral {
         eid,
         action,
         authoritative: action != ReferralAction::NotAuthoritative,
-        // What we say of ourselves is no set of nodes to be kept.
-        incomplete: matches!(action, ReferralAction::MsAck | ReferralAction::MsNotRegistered),
+        // What we say of ourselves is no set of nodes to be kept (RFC 8111 section 6.4).
+        incomplete: matches!(
+            action,
+            ReferralAction::MsAck | ReferralAction::MsNotRegistered | ReferralAction::NotAuthoritative
+        ),
         map_version: 0,
         nodes: Vec::new(),
     }

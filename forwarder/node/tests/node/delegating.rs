@@ -119,6 +119,43 @@ fn a_node_that_is_silent_is_given_up_and_the_next_question_begins_at_the_root() 
     assert_eq!(net.member(first).way("10.2.2.9"), Way::To(telco()));
 }
 
+// RFC 8111 section 6.4: each action with its life and its I bit.
+#[test]
+fn what_a_node_of_a_tree_says_has_the_life_and_the_i_bit_of_its_kind() {
+    use ReferralAction::{
+        DelegationHole, MsAck, MsNotRegistered, MsReferral, NodeReferral, NotAuthoritative,
+    };
+
+    let (mut net, _) = tree();
+    net.run_for(Span::secs(100));
+    let mut said = |node: Rloc, eid: &str| {
+        let mut request = crate::resolving::asked_by(1);
+        request.eids = vec![prefix(eid)];
+        let envelope = lisp_wire::Encapsulated {
+            source: "172.16.6.6:4342".parse().unwrap(),
+            destination: node.0,
+            ddt_originated: true,
+            via: lisp_wire::Via::Nobody,
+            message: crate::resolving::bytes_of(&Message::MapRequest(request)),
+        };
+        let bytes = crate::resolving::bytes_of(&Message::Encapsulated(envelope));
+        net.inject("172.16.6.6:4342".parse().unwrap(), node.0, bytes);
+        net.run_for(Span::millis(20));
+        let referral = |packet: &crate::network::Packet| match packet.message()? {
+            Message::MapReferral(message) => message.records.into_iter().next(),
+            _ => None,
+        };
+        let told = net.tap.iter().rev().find_map(referral).unwrap();
+        (told.action, told.ttl.0, told.incomplete)
+    };
+    assert_eq!(said(root(), "10.2.2.9/32"), (NodeReferral, 1440, false));
+    assert_eq!(said(middle(), "10.2.2.9/32"), (MsReferral, 1440, false));
+    assert_eq!(said(server(), "10.2.2.9/32"), (MsAck, 1440, true));
+    assert_eq!(said(server(), "10.1.0.7/32"), (MsNotRegistered, 1, true));
+    assert_eq!(said(middle(), "10.2.200.9/32"), (DelegationHole, 15, false));
+    assert_eq!(said(middle(), "192.0.2.9/32"), (NotAuthoritative, 0, true));
+}
+
 fn referral(nonce: Nonce, eid: EidPrefix, node: Rloc) -> Vec<u8> {
     let message = Message::MapReferral(MapReferral {
         nonce,
