@@ -3,12 +3,13 @@
 //! Which locator carries a packet is worked out by [`LocatorTable`]: the best priority among those that are up; if all
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
+mod hints;
+mod mapping;
 mod rows;
 mod said;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use datapath::{Entry, Forwarding, LocatorTable, MapCache, Marks, Reach};
@@ -18,12 +19,12 @@ use proto::{Span, Timestamp};
 use crate::context::Context;
 use crate::input::Effect;
 use crate::timers::Timers;
+use mapping::Stage;
+pub(crate) use mapping::{Content, Life, Mapping, Origin};
 use said::Said;
 use ways::{Families, Known, Ways};
 
-/// Locators of one mapping that are used; the wire allows 255.
-const MOST_LOCATORS: usize = 128;
-/// More mappings than this are not kept; the one that expires first makes room.
+/// More mappings than this are not kept: of those that can be asked for again, the one that expires first makes room.
 const MOST_MAPPINGS: usize = 65_536;
 
 /// Mappings of others, as this node's packets follow them.
@@ -34,6 +35,10 @@ pub(crate) struct Cache {
     own: BTreeSet<EidPrefix>,
     mappings: BTreeMap<EidPrefix, Mapping>,
     timers: Timers<EidPrefix>,
+    /// Of the mappings that nobody can be asked for, and which make room for no other.
+    given_timers: Timers<EidPrefix>,
+    /// The mappings that were handed over with EIDs that move here, and are believed for want of better.
+    hints: BTreeSet<EidPrefix>,
     /// Which mappings packets may go by to each locator.
     eids: BTreeMap<Rloc, BTreeSet<EidPrefix>>,
     down: BTreeSet<Rloc>,
@@ -52,98 +57,6 @@ pub(crate) struct Cache {
 struct Changed {
     table: bool,
     locators: bool,
-}
-
-/// A mapping of others.
-#[derive(Clone, Debug)]
-pub(crate) struct Mapping {
-    pub(crate) content: Content,
-    pub(crate) origin: Origin,
-    /// The EID whose packet caused it: asked for again when it is refreshed.
-    pub(crate) asked: Eid,
-    pub(crate) learned: Timestamp,
-    pub(crate) expires: Timestamp,
-    /// When its content was told; an update does not extend the life, so this may be later than `learned`.
-    told: Timestamp,
-    stage: Stage,
-    /// What data headers say of it, where anybody is trusted with that.
-    said: Option<Box<Said>>,
-}
-
-/// What a mapping says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Asked for; packets wait.
-    Pending,
-    /// Go to one of these.
-    Locators(Vec<Locator>),
-    /// There is nobody to go to.
-    Negative(Action),
-    /// To a site behind a NAT, as it is seen from here: its address and the port that the NAT has given it.
-    Behind(SocketAddr),
-}
-
-impl Content {
-    /// Only locators that another host may have, and not so many that probing them would be a flood: who answers for a
-    /// mapping must not point our packets and probes where it likes.
-    fn reachable(self) -> Self {
-        match self {
-            Self::Locators(mut locators) => {
-                let hops = |locator: &Locator| locator.path.map(Vec::from).unwrap_or_default();
-                locators.retain(|locator| {
-                    let mut hops = hops(locator).into_iter();
-                    may_be_a_host(locator.rloc.0) && hops.all(|hop| may_be_a_host(hop.rloc.0))
-                });
-                locators.truncate(MOST_LOCATORS);
-                if locators.is_empty() {
-                    Self::Negative(Action::Drop)
-                } else {
-                    Self::Locators(locators)
-                }
-            }
-            other => other,
-        }
-    }
-}
-
-/// Whether packets may be sent there by anybody's word.
-fn may_be_a_host(address: IpAddr) -> bool {
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    !(address.is_unspecified() || address.is_loopback() || address.is_multicast() || broadcast)
-}
-
-/// Where a mapping came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    MapReply,
-    ChangePriority,
-    /// Handed over by the site that an EID comes from; believed for a short time only.
-    Prepared,
-    /// A Map-Notify of a Map-Server that we subscribed at (RFC 9437).
-    Publication,
-    Manual,
-    /// The router that helps through a NAT: at the xTR the way to everybody, at the router the way to the xTR.
-    Router,
-    /// Nobody answered; kept briefly, so that not each packet asks again.
-    NoReply,
-}
-
-impl Origin {
-    /// Whether the mapping system has no say in it.
-    pub(crate) const fn is_given(self) -> bool {
-        matches!(self, Self::Manual | Self::Router)
-    }
-}
-
-/// How far a mapping's life has gone.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// Its packets have not been looked at.
-    Fresh,
-    /// At three quarters of its life it had carried this many packets.
-    Sampled { packets: u64 },
-    /// Asked for again, or not in use: it ends when its time is up.
-    Final,
 }
 
 /// A mapping that is in use and about to expire.
@@ -169,6 +82,8 @@ impl Cache {
             own,
             mappings: BTreeMap::new(),
             timers: Timers::default(),
+            given_timers: Timers::default(),
+            hints: BTreeSet::new(),
             eids: BTreeMap::new(),
             down: BTreeSet::new(),
             silent: BTreeSet::new(),
@@ -304,8 +219,8 @@ impl Cache {
         if let (true, None, Content::Locators(locators)) = (self.heeds, &mapping.said, &mapping.content) {
             mapping.said = Some(Box::new(Said::of_locators(locators)));
         }
-        let full = self.mappings.len() >= MOST_MAPPINGS && !self.mappings.contains_key(&prefix);
-        if let Some(oldest) = self.timers.first().filter(|_| full) {
+        self.weigh(prefix, &mapping);
+        if let Some(oldest) = self.timers.first().filter(|_| !self.has_room_for(&prefix)) {
             self.remove(&oldest);
         }
         let kept: Vec<Rloc> = match &mapping.content {
@@ -323,10 +238,24 @@ impl Cache {
             self.changed.locators |= eids.is_empty();
             eids.insert(prefix);
         }
-        self.timers.set(prefix, mapping.due());
+        self.set_timer(prefix, mapping.origin, mapping.due());
         self.mappings.insert(prefix, mapping);
         self.write(&prefix);
         self.write_those_by(&prefix);
+    }
+
+    fn set_timer(&mut self, prefix: EidPrefix, origin: Origin, at: Timestamp) {
+        self.cancel_timer(&prefix);
+        if origin.is_given() {
+            self.given_timers.set(prefix, at);
+        } else {
+            self.timers.set(prefix, at);
+        }
+    }
+
+    fn cancel_timer(&mut self, prefix: &EidPrefix) {
+        self.timers.cancel(prefix);
+        self.given_timers.cancel(prefix);
     }
 
     /// The paths that a hop within `block` stands in go another way now.
@@ -339,7 +268,8 @@ impl Cache {
     /// Forgets a mapping.
     pub(crate) fn remove(&mut self, prefix: &EidPrefix) {
         self.release_locators(prefix, &[]);
-        self.timers.cancel(prefix);
+        self.cancel_timer(prefix);
+        self.hints.remove(prefix);
         if let Some(removed) = self.mappings.remove(prefix) {
             self.table.remove(prefix);
             self.changed.table = true;
@@ -465,13 +395,18 @@ impl Cache {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        let nexts = [self.timers.next(), self.given_timers.next()];
+        nexts.into_iter().flatten().min()
     }
 
     /// Ends what has expired; tells what is to be asked for again.
     pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<Refresh> {
         let mut refreshes = Vec::new();
-        while let Some(prefix) = self.timers.pop_due(now) {
+        let due = |cache: &mut Self| {
+            let evictable = cache.timers.pop_due(now);
+            evictable.or_else(|| cache.given_timers.pop_due(now))
+        };
+        while let Some(prefix) = due(self) {
             let packets = self.packets(&prefix);
             let Some(mapping) = self.mappings.get_mut(&prefix) else {
                 continue;
@@ -490,8 +425,8 @@ impl Cache {
                 }
                 Stage::Final => Stage::Final,
             };
-            let due = mapping.due().max(now + Span(1));
-            self.timers.set(prefix, due);
+            let (origin, due) = (mapping.origin, mapping.due().max(now + Span(1)));
+            self.set_timer(prefix, origin, due);
         }
         refreshes
     }
@@ -578,83 +513,8 @@ impl Cache {
     }
 }
 
-impl Mapping {
-    pub(crate) fn new(content: Content, origin: Origin, asked: Eid, life: Life) -> Self {
-        Self {
-            content: content.reachable(),
-            origin,
-            asked,
-            learned: life.from,
-            expires: life.from + life.span,
-            told: life.from,
-            stage: Stage::Fresh,
-            said: None,
-        }
-    }
-
-    /// The same, told at another time than its life began.
-    pub(crate) fn told(self, at: Timestamp) -> Self {
-        Self { told: at, ..self }
-    }
-
-    /// When to look at it next: at three quarters and nine tenths of its life, and at its end.
-    fn due(&self) -> Timestamp {
-        let life = self.expires.since(self.learned).micros();
-        match (&self.content, self.stage) {
-            (Content::Locators(_), Stage::Fresh) => self.learned + Span(life / 4 * 3),
-            (Content::Locators(_), Stage::Sampled { .. }) => self.learned + Span(life / 10 * 9),
-            _ => self.expires,
-        }
-    }
-}
-
-/// From when, and how long, a mapping holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Life {
-    pub(crate) from: Timestamp,
-    pub(crate) span: Span,
-}
-
 /// Whether packets leave as they are. Everything else without locators is dropped: RFC 9301 section 5.4 lets nothing
 /// be encapsulated then, and EIDs are not to leak onto the underlay unless that was said.
 pub(crate) const fn is_native(action: Action) -> bool {
     matches!(action, Action::NativelyForward)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn locators(addresses: impl IntoIterator<Item = IpAddr>) -> Content {
-        let unicast = |address| Locator::unicast(Rloc(address), Priority::FIRST, Weight(100));
-        Content::Locators(addresses.into_iter().map(unicast).collect())
-    }
-
-    #[test]
-    fn nobody_points_our_packets_and_probes_at_ourselves_at_groups_or_at_too_many() {
-        let good: IpAddr = "172.16.0.1".parse().unwrap();
-        let bad = [
-            "127.0.0.1",
-            "0.0.0.0",
-            "224.0.0.5",
-            "255.255.255.255",
-            "::1",
-            "::",
-            "ff02::1",
-        ];
-        let mixed = bad
-            .into_iter()
-            .chain(["172.16.0.1"])
-            .map(|text| text.parse().unwrap());
-        assert_eq!(locators(mixed).reachable(), locators([good]));
-        assert_eq!(
-            locators(bad.map(|text| text.parse().unwrap())).reachable(),
-            Content::Negative(Action::Drop)
-        );
-        let many = (0..=254).map(|last| IpAddr::from([172, 16, 1, last]));
-        let Content::Locators(kept) = locators(many).reachable() else {
-            panic!("there are good ones")
-        };
-        assert_eq!(kept.len(), MOST_LOCATORS);
-    }
 }

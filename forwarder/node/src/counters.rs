@@ -213,6 +213,8 @@ counters! {
     PreparationsAbandoned = "control.preparations.abandoned",
     /// Preparations whose time was up, at either site.
     PreparationsExpired = "control.preparations.expired",
+    /// Preparations that were forgotten to make room for those of EIDs with less: their clients are told as without one.
+    PreparationsDisplaced = "control.preparations.displaced",
     /// Parts taken, as the site that the EID is to come to.
     PreparationsTaken = "control.preparations.taken",
     /// EIDs that have come as it was prepared.
@@ -221,7 +223,7 @@ counters! {
     PreparationsTold = "control.preparations.told",
     /// Mappings of clients taken, so that return traffic never misses.
     PreparationsMappings = "control.preparations.mappings",
-    /// Mappings of clients that were not believed: of own EIDs, or at none of the clients handed over.
+    /// Mappings of clients that were not believed: of own EIDs, of another tenant, too wide, or at no client handed over.
     PreparationsUnbelieved = "control.preparations.mappings.refused",
     /// Probes sent.
     ProbesSent = "probes.sent",

@@ -39,7 +39,7 @@ pub(crate) struct Mobility {
     pub(crate) guard: ReplayGuard,
     pub(crate) deliveries: Deliveries,
     pub(crate) preparing: Preparing,
-    prepared: Prepared,
+    pub(crate) prepared: Prepared,
 }
 
 /// A message whose sender is known, and to be answered.
@@ -342,7 +342,7 @@ impl Mobility {
         let clients = own.clients(cx.now);
         *own = after;
         let handed = self.preparing.departed(eid, &record.locators, told);
-        self.prepared.forget(&eid);
+        self.prepared.forget(&eid, cx.now);
         xtr.whereabouts
             .gone((eid, &record.locators), REDIRECT_FOR, &mut xtr.cache, cx);
         for client in clients.difference(&handed) {

@@ -95,7 +95,7 @@ impl Node {
     /// Takes an input in, and whatever has come due. `now` never goes backwards.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         if let Input::Remembered(state) = &input {
-            self.resume(state);
+            self.resume(state, now);
         }
         let input = match input {
             Input::Configured(newer) => {
@@ -255,11 +255,12 @@ impl Node {
             senders: mobility.guard.nonces(),
             registrants: server.nonces(),
             changes: xtr.database.changes(&self.config),
+            prepared: mobility.prepared.begun(),
             versions: xtr.database.versions(),
         })
     }
 
-    fn resume(&mut self, state: &State) {
+    fn resume(&mut self, state: &State, now: Timestamp) {
         let Machines {
             xtr,
             server,
@@ -269,6 +270,7 @@ impl Node {
         self.nonces.resume(state.own);
         self.nonces.resume_subscribing(state.subscribed);
         mobility.guard.resume(&state.senders);
+        mobility.prepared.resume(&state.prepared, now);
         server.resume(&state.registrants);
         xtr.database.resume(&state.changes, &self.config);
         xtr.database.resume_versions(&state.versions);

@@ -20,6 +20,9 @@ pub struct State {
     /// What was changed in the database since it was configured.
     #[serde(default)]
     pub(crate) changes: Vec<EidChange>,
+    /// Preparations of moves to here that had begun: after a restart no further parts of them are taken.
+    #[serde(default)]
+    pub(crate) prepared: Vec<Begun>,
     /// The versions of the own mappings (RFC 9302), where they have any.
     #[serde(default)]
     pub(crate) versions: Vec<(EidPrefix, u16)>,
@@ -66,6 +69,16 @@ pub(crate) enum Sender {
 pub(crate) struct SenderNonce {
     pub(crate) sender: Sender,
     pub(crate) nonce: u64,
+}
+
+/// A preparation by another site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    pub(crate) eid: EidPrefix,
+    /// Who prepares it.
+    pub(crate) xtr: XtrId,
+    /// Which of its preparations of this EID; later ones have higher numbers.
+    pub(crate) serial: u64,
 }
 
 /// Who registers EIDs, as far as a message tells. The site stands with it, so that the holders of one site's key

@@ -2,7 +2,7 @@
 
 use lisp_wire::message::{Preparation, Step};
 use lisp_wire::sealed::Around;
-use lisp_wire::{EidPrefix, Handed, Locator, Message, Priority, Rloc, Weight, verify};
+use lisp_wire::{EidPrefix, Handed, Locator, Message, Nonce, Priority, Rloc, Weight, verify};
 use proto::{Span, Timestamp};
 
 use super::Mobility;
@@ -101,8 +101,16 @@ impl Mobility {
                 if Timestamp(message.serial) > cx.now + WINDOW {
                     return Err(Counter::Stale);
                 }
-                self.prepared.check(message, handed.clients.len())?;
-                self.note(sender, message, cx);
+                self.prepared
+                    .check(message, handed.clients.len() + handed.mappings.len())?;
+                // That it was begun must be known after a restart, when nothing of it is, before the other site relies on
+                // us. Of all that follows only replays could tell, and those are refused as part of what was begun.
+                let urgency = if self.prepared.knows(message) {
+                    Memory::Soon
+                } else {
+                    Memory::Now
+                };
+                self.note((sender, message.nonce), urgency, cx);
                 let more = self
                     .prepared
                     .take(message, (handed, &self.keys), &mut xtr.cache, cx);
@@ -112,16 +120,16 @@ impl Mobility {
             }
             Step::Stopped => {
                 self.prepared.sender_of(message).ok_or(Counter::Unsolicited)?;
-                self.note(sender, message, cx);
+                self.note((sender, message.nonce), Memory::Soon, cx);
                 if self.prepared.awaits(&eid) && !lives_here {
                     xtr.whereabouts.hold(eid, &mut xtr.cache, cx);
                 }
             }
             Step::Cancelled => {
                 let known = self.prepared.sender_of(message);
-                self.note(sender, message, cx);
+                self.note((sender, message.nonce), Memory::Soon, cx);
                 if let Some(home) = known.filter(|_| self.prepared.awaits(&eid)) {
-                    self.prepared.forget(&eid);
+                    self.prepared.forget(&eid, cx.now);
                     if xtr.whereabouts.holds(&eid) {
                         let there = Locator::unicast(home, Priority::FIRST, Weight(100));
                         xtr.whereabouts
@@ -134,9 +142,9 @@ impl Mobility {
         Ok(())
     }
 
-    fn note(&mut self, sender: Sender, message: &Preparation, cx: &mut Context<'_>) {
-        self.guard.note(sender, message.nonce);
-        cx.remember(Memory::Now);
+    fn note(&mut self, (sender, nonce): (Sender, Nonce), urgency: Memory, cx: &mut Context<'_>) {
+        self.guard.note(sender, nonce);
+        cx.remember(urgency);
     }
 
     /// Begins to prepare the move of an EID from here to `destination`.

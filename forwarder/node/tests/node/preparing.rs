@@ -1,6 +1,8 @@
 //! A prepared handover: the destination tells the clients itself, and nothing that comes early or late is lost.
 
 mod forged;
+mod hints;
+mod sharing;
 
 use lisp_wire::message::{Preparation, Purpose, Step};
 use lisp_wire::{Message, Rloc};

@@ -8,14 +8,13 @@ use proto::{NodeReport, Span};
 
 use super::{arrived, preparation, prepare, prepared_fabric, updates_by};
 use crate::fabric::{
-    CP_SECRET, MOVE_SECRET, VM, VM_BLOCK, key, lip6, lyon, marilyn, move_key, paris, prefix, ranked, rloc,
-    telco,
+    CP_SECRET, MOVE_SECRET, VM, VM_BLOCK, key, lip6, lyon, marilyn, move_key, paris, prefix, telco,
 };
 use crate::moving::{busy_fabric, is_update, outcomes};
 use crate::network::{Network, Packet, Way};
 
 /// A preparation of Telco's for Marilyn, as one who has the key can make it.
-fn message(net: &Network) -> Preparation {
+pub(super) fn message(net: &Network) -> Preparation {
     Preparation {
         step: Step::Hand,
         nonce: Nonce(net.now.micros()),
@@ -30,7 +29,7 @@ fn message(net: &Network) -> Preparation {
     }
 }
 
-fn handed(clients: &[Rloc]) -> Handed {
+pub(super) fn handed(clients: &[Rloc]) -> Handed {
     Handed {
         highest: Nonce(0),
         keys: Vec::new(),
@@ -48,7 +47,7 @@ fn handed(clients: &[Rloc]) -> Handed {
     }
 }
 
-fn sealed(mut message: Preparation, handed: &Handed, key: &Key) -> Vec<u8> {
+pub(super) fn sealed(mut message: Preparation, handed: &Handed, key: &Key) -> Vec<u8> {
     let around = Around {
         nonce: message.nonce,
         xtr: message.xtr,
@@ -63,13 +62,13 @@ fn sealed(mut message: Preparation, handed: &Handed, key: &Key) -> Vec<u8> {
     bytes
 }
 
-fn inject(net: &mut Network, to: Rloc, bytes: Vec<u8>) {
+pub(super) fn inject(net: &mut Network, to: Rloc, bytes: Vec<u8>) {
     net.inject("172.16.0.1:4342".parse().unwrap(), to.0, bytes);
     net.run_for(Span::millis(5));
 }
 
 /// The last preparation that Telco sent to Marilyn.
-fn caught(net: &Network) -> Packet {
+pub(super) fn caught(net: &Network) -> Packet {
     let hands = |packet: &&Packet| preparation(packet).is_some_and(|it| it.step == Step::Hand);
     net.tap.iter().rev().find(hands).cloned().unwrap()
 }
@@ -290,35 +289,6 @@ fn an_acknowledgement_of_nothing_is_unsolicited() {
     (ack.step, ack.sender, ack.receiver) = (Step::Acknowledge, marilyn(), telco());
     inject(&mut net, telco(), sealed(ack, &handed(&[]), &move_key()));
     assert_eq!(net.counter(at.telco, "control.refused.unsolicited"), 1);
-}
-
-#[test]
-fn where_clients_are_is_believed_of_clients_only_and_never_of_our_own_eids() {
-    let (mut net, at) = busy_fabric();
-    let record = |eid: &str, at: Rloc| lisp_wire::MappingRecord {
-        ttl: lisp_wire::Ttl(60),
-        eid: prefix(eid),
-        action: lisp_wire::Action::NoAction,
-        authoritative: false,
-        map_version: 0,
-        locators: ranked(&[at]),
-    };
-    let mut list = handed(&[paris()]);
-    list.mappings = vec![
-        record("10.2.1.0/24", paris()),
-        record("10.9.0.0/16", rloc("172.16.6.6")),
-        record("10.1.0.0/16", paris()),
-    ];
-    let bytes = sealed(message(&net), &list, &move_key());
-    inject(&mut net, marilyn(), bytes);
-    assert_eq!(net.counter(at.marilyn, "control.preparations.mappings"), 1);
-    assert_eq!(
-        net.counter(at.marilyn, "control.preparations.mappings.refused"),
-        2
-    );
-    assert_eq!(net.member(at.marilyn).way("10.2.1.1"), Way::To(paris()));
-    assert_eq!(net.member(at.marilyn).way("10.9.0.1"), Way::Miss);
-    assert_eq!(net.member(at.marilyn).way(VM), Way::Local);
 }
 
 #[test]
