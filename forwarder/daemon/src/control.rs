@@ -25,10 +25,10 @@ use crate::clients::{Clients, Happening, Waiting};
 use crate::clock::Clock;
 use crate::holding::Holding;
 use crate::link::{Ear, Ticket};
+use crate::memory::Memory;
 use crate::release::Release;
 use crate::roaming::Roaming;
 use crate::shared::{Shared, Tables};
-use crate::state_file::StateFile;
 use crate::tenants::Tenants;
 
 pub(crate) use datagrams::ControlSockets;
@@ -48,7 +48,8 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sockets: ControlSockets,
     pub(crate) clients: Option<Clients>,
-    pub(crate) state: Option<StateFile>,
+    /// `None` for a node that forgets everything with its process.
+    pub(crate) memory: Option<Memory>,
     pub(crate) ear: Ear,
     /// `None` for a node that carries no packets.
     pub(crate) release: Option<Release>,
@@ -123,6 +124,7 @@ struct Woken {
     thread_died: bool,
     words: bool,
     datagrams: bool,
+    stored: bool,
     addresses: bool,
     clients: bool,
 }
@@ -147,6 +149,10 @@ impl Control {
                 self.ear.woken();
                 self.listen();
             }
+            if woken.stored {
+                self.memory.iter().for_each(Memory::woken);
+                self.say_what_waited();
+            }
             if woken.addresses {
                 self.follow_interfaces();
             }
@@ -158,6 +164,8 @@ impl Control {
             if woken.asked_to_end {
                 self.desk.inputs.push_back(Input::Shutdown);
                 self.work();
+                self.memory.iter().for_each(Memory::finish);
+                self.say_what_waited();
                 return Ok(End::Asked);
             }
         }
@@ -170,8 +178,12 @@ impl Control {
         let mut waited = Vec::from(fixed);
         waited.extend(self.lifelines.iter().map(|lifeline| readable(lifeline.as_fd())));
         waited.extend(self.sockets.iter().map(|socket| readable(socket.as_fd())));
+        waited.extend(self.memory.iter().map(|memory| readable(memory.as_fd())));
         waited.extend(self.roaming.iter().map(|roaming| readable(roaming.fd())));
-        let roaming = usize::from(self.roaming.is_some());
+        let (memory, roaming) = (
+            usize::from(self.memory.is_some()),
+            usize::from(self.roaming.is_some()),
+        );
         let (lifelines, sockets) = (self.lifelines.len(), self.sockets.iter().len());
         for (fd, waiting) in self.clients.iter().flat_map(Clients::sources) {
             let flags = match waiting {
@@ -195,6 +207,7 @@ impl Control {
             words: ready.next().unwrap_or(true),
             thread_died: ready.by_ref().take(lifelines).fold(false, |any, one| any | one),
             datagrams: ready.by_ref().take(sockets).fold(false, |any, one| any | one),
+            stored: ready.by_ref().take(memory).fold(false, |any, one| any | one),
             addresses: ready.by_ref().take(roaming).fold(false, |any, one| any | one),
             clients: ready.fold(false, |any, one| any | one),
         })

@@ -1,10 +1,13 @@
 //! Packets held while it is not known where they go: bounded for each EID, in all, and in time.
+//!
+//! Where there is no room in all, an EID that has less than its share gets it from the one that has the most, which loses the
+//! packets that came last: a flood for one EID, or for many, takes nothing from the others.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use datapath::{Counters, Fate};
 use lisp_wire::{Eid, EidPrefix};
+use node::HOLD_FOR;
 use proto::{Span, Timestamp};
 
 use crate::link::Ticket;
@@ -30,11 +33,11 @@ const MISSES: Rules = Rules {
     too_many: Fate::HeldTooMany,
     too_long: Fate::HeldTooLong,
 };
-/// Of packets that wait for their EID to run: all of a flow, for as long as a VM that is moved live may stand still.
+/// Of packets that wait for their EID to run: all of a flow, for as long as its gate may hold them.
 const ARRIVALS: Rules = Rules {
     most_for_one: 4096,
     most_bytes: 16 << 20,
-    patience: Span::secs(5),
+    patience: HOLD_FOR,
     too_many: Fate::AwaitingTooMany,
     too_long: Fate::AwaitedTooLong,
 };
@@ -45,10 +48,18 @@ const COST: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Holding<T> {
     rules: Rules,
-    queues: HashMap<Eid, VecDeque<Packet<T>>>,
+    queues: HashMap<Eid, Queue<T>>,
+    /// The EIDs by what is held for them.
+    by_bytes: BTreeSet<(usize, Eid)>,
     bytes: usize,
     /// When the oldest packets may have to go; never later than they must.
     look_again: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    packets: VecDeque<Packet<T>>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -56,6 +67,27 @@ struct Packet<T> {
     bytes: Vec<u8>,
     since: Timestamp,
     keeps: T,
+}
+
+impl<T> Packet<T> {
+    fn cost(&self) -> usize {
+        self.bytes.len() + COST
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&mut self, packet: Packet<T>) {
+        self.bytes += packet.cost();
+        self.packets.push_back(packet);
+    }
+
+    fn lose_newest(&mut self) {
+        self.bytes -= self.packets.pop_back().as_ref().map_or(0, Packet::cost);
+    }
+
+    fn lose_oldest(&mut self) {
+        self.bytes -= self.packets.pop_front().as_ref().map_or(0, Packet::cost);
+    }
 }
 
 /// Whether the mapping has to be asked for.
@@ -86,6 +118,7 @@ impl<T> Holding<T> {
         Self {
             rules,
             queues: HashMap::new(),
+            by_bytes: BTreeSet::new(),
             bytes: 0,
             look_again: None,
         }
@@ -99,44 +132,76 @@ impl<T> Holding<T> {
         now: Timestamp,
         counters: &Counters,
     ) -> Asked {
-        let queue = self.queues.get(&eid);
-        let asked = if queue.is_some() {
+        let asked = if self.queues.contains_key(&eid) {
             Asked::Before
         } else {
             Asked::Now
         };
-        let cost = packet.len() + COST;
-        let rules = self.rules;
-        if queue.is_some_and(|queue| queue.len() >= rules.most_for_one)
-            || self.bytes + cost > rules.most_bytes
-        {
-            counters.count(rules.too_many);
-            return asked;
-        }
-        self.bytes += cost;
-        self.look_again.get_or_insert(now + rules.patience);
-        self.queues.entry(eid).or_default().push_back(Packet {
+        let packet = Packet {
             bytes: packet.to_vec(),
             since: now,
             keeps,
-        });
+        };
+        if !self.makes_room(eid, packet.cost(), counters) {
+            counters.count(self.rules.too_many);
+            return asked;
+        }
+        self.look_again.get_or_insert(now + self.rules.patience);
+        self.change(eid, |queue| queue.push(packet));
         asked
+    }
+
+    /// Whether there is room for one more packet, now at least.
+    fn makes_room(&mut self, eid: Eid, cost: usize, counters: &Counters) -> bool {
+        let rules = self.rules;
+        let (count, bytes) = self
+            .queues
+            .get(&eid)
+            .map_or((0, 0), |queue| (queue.packets.len(), queue.bytes));
+        if count >= rules.most_for_one {
+            return false;
+        }
+        let new = usize::from(count == 0);
+        let share = rules.most_bytes / (self.queues.len() + new);
+        while self.bytes + cost > rules.most_bytes {
+            let heaviest = self.by_bytes.last().copied().filter(|(most, _)| *most > share);
+            let Some((_, heaviest)) = heaviest.filter(|_| bytes + cost <= share) else {
+                return false;
+            };
+            self.change(heaviest, Queue::lose_newest);
+            counters.count(rules.too_many);
+        }
+        true
+    }
+
+    /// Changes what is held for one EID, and keeps the sums.
+    fn change(&mut self, eid: Eid, change: impl FnOnce(&mut Queue<T>)) {
+        let mut queue = self.remove(eid).unwrap_or_else(|| Queue {
+            packets: VecDeque::new(),
+            bytes: 0,
+        });
+        change(&mut queue);
+        if !queue.packets.is_empty() {
+            self.bytes += queue.bytes;
+            self.by_bytes.insert((queue.bytes, eid));
+            self.queues.insert(eid, queue);
+        }
+    }
+
+    fn remove(&mut self, eid: Eid) -> Option<Queue<T>> {
+        let queue = self.queues.remove(&eid)?;
+        self.by_bytes.remove(&(queue.bytes, eid));
+        self.bytes -= queue.bytes;
+        Some(queue)
     }
 
     /// The packets for the EIDs of a block, of each EID the oldest first; they are held no longer.
     pub(crate) fn take(&mut self, block: &EidPrefix) -> Vec<(Vec<u8>, T)> {
-        let eids: Vec<Eid> = self
-            .queues
-            .keys()
-            .filter(|eid| block.contains(eid))
-            .copied()
-            .collect();
-        let queues = eids.iter().filter_map(|eid| self.queues.remove(eid));
-        let taken: Vec<(Vec<u8>, T)> = queues
-            .flatten()
-            .map(|packet| (packet.bytes, packet.keeps))
-            .collect();
-        self.bytes -= taken.iter().map(|(bytes, _)| bytes.len() + COST).sum::<usize>();
+        let inside = self.queues.keys().filter(|eid| block.contains(eid));
+        let eids: Vec<Eid> = inside.copied().collect();
+        let queues = eids.into_iter().filter_map(|eid| self.remove(eid));
+        let packets = queues.flat_map(|queue| queue.packets);
+        let taken = packets.map(|packet| (packet.bytes, packet.keeps)).collect();
         if self.queues.is_empty() {
             self.look_again = None;
         }
@@ -148,20 +213,23 @@ impl<T> Holding<T> {
         if self.look_again.is_none_or(|then| then > now) {
             return;
         }
-        let mut oldest = None;
-        let (bytes, rules) = (&mut self.bytes, self.rules);
-        self.queues.retain(|_, queue| {
-            while let Some(first) = queue.front()
-                && now.since(first.since) >= rules.patience
-            {
-                *bytes -= first.bytes.len() + COST;
-                queue.pop_front();
-                counters.count(rules.too_long);
-            }
-            let front = queue.front().map(|packet| packet.since);
-            oldest = [oldest, front].into_iter().flatten().min();
-            front.is_some()
-        });
+        let rules = self.rules;
+        let first = |queue: &Queue<T>| queue.packets.front().map(|packet| packet.since);
+        let overdue = |since: Timestamp| now.since(since) >= rules.patience;
+        let late = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| first(queue).is_some_and(overdue));
+        let late: Vec<Eid> = late.map(|(eid, _)| *eid).collect();
+        for eid in late {
+            self.change(eid, |queue| {
+                while first(queue).is_some_and(overdue) {
+                    queue.lose_oldest();
+                    counters.count(rules.too_long);
+                }
+            });
+        }
+        let oldest = self.queues.values().filter_map(first).min();
         self.look_again = oldest.map(|since| since + rules.patience);
     }
 
@@ -219,6 +287,49 @@ mod tests {
     }
 
     #[test]
+    fn who_has_the_most_gives_way_to_who_has_less_than_a_share_and_loses_its_newest() {
+        let (mut holding, counters) = (Holding::for_arrivals(), Counters::default());
+        let gate = std::sync::Arc::new(datapath::Gate::default());
+        let mut hold = |eid, number: u16, size: usize| {
+            let packet = [&number.to_be_bytes()[..], &vec![0; size - 2]].concat();
+            let held = (packet.as_slice(), Ticket::take(&gate));
+            holding.hold(eid, held, Timestamp(u64::from(number)), &counters);
+        };
+        // Three floods fill all the room.
+        for flooded in 1..=3 {
+            for number in 0..4096 {
+                hold(eid(flooded), number, 1400);
+            }
+        }
+        let lost = counters.get(Fate::AwaitingTooMany);
+        assert!(lost > 0);
+        // A flow that begins now is held whole.
+        for number in 0..500 {
+            hold(eid(4), number, 1400);
+        }
+        let numbers = |packets: Vec<(Vec<u8>, Ticket)>| -> Vec<u16> {
+            let number = |(packet, _): &(Vec<u8>, Ticket)| u16::from_be_bytes([packet[0], packet[1]]);
+            packets.iter().map(number).collect()
+        };
+        assert_eq!(counters.get(Fate::AwaitingTooMany), lost + 500);
+        assert!(holding.bytes <= ARRIVALS.most_bytes);
+        let flow = numbers(holding.take(&"10.0.0.4".parse().unwrap()));
+        assert_eq!(flow, (0..500).collect::<Vec<_>>());
+        for flooded in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] {
+            let kept = numbers(holding.take(&flooded.parse().unwrap()));
+            assert!(kept.len() > 2000, "{}", kept.len());
+            assert_eq!(
+                kept,
+                (0..kept.len() as u16).collect::<Vec<_>>(),
+                "in order, and the first"
+            );
+        }
+        assert_eq!((holding.bytes, holding.by_bytes.len()), (0, 0));
+        gate.open();
+        assert!(!gate.holds(), "who made room keeps nobody waiting");
+    }
+
+    #[test]
     fn what_is_held_too_long_goes_and_the_rest_stays() {
         let (mut holding, counters) = (Holding::for_misses(), Counters::default());
         holding.hold(eid(1), (&[1], ()), Timestamp(0), &counters);
@@ -245,6 +356,12 @@ mod tests {
         gate.open();
         assert!(gate.holds(), "what is held goes first");
         holding.expire(Timestamp(5_000_000), &counters);
+        assert_eq!(
+            counters.get(Fate::AwaitedTooLong),
+            0,
+            "the gate may hold for longer"
+        );
+        holding.expire(Timestamp(HOLD_FOR.micros()), &counters);
         assert_eq!(counters.get(Fate::AwaitedTooLong), 1);
         for (packet, ticket) in holding.take(&"10.0.0.1".parse().unwrap()) {
             assert!(gate.holds());

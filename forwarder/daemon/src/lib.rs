@@ -10,7 +10,8 @@
 //! | `roaming` | locators that follow an interface |
 //! | `tenants` | a TUN for each tenant |
 //! | `outbound`, `inbound`, `transmit`, `teller` | the packet threads |
-//! | `control`, `holding`, `release`, `clients`, `state_file`, `clock` | the control thread |
+//! | `control`, `holding`, `release`, `clients`, `clock` | the control thread |
+//! | `memory`, `state_file` | what must outlive the process, and the thread that stores it |
 //!
 //! Privileges: CAP_NET_ADMIN for the TUN, its routes and socket queues past the system's limit (the latter is not
 //! insisted on). When all is open every other capability is given up, also by root. Root in a user namespace does.
@@ -25,6 +26,7 @@ mod inbound;
 mod interface;
 mod lanes;
 mod link;
+mod memory;
 mod outbound;
 pub mod process;
 mod release;

@@ -5,6 +5,7 @@
 //! | outbound | TUNs | encapsulation, its lanes' turn |
 //! | inbound | UDP 4341 | decapsulation |
 //! | control (the main one) | UDP 4342, control socket, timers, misses, signals | the control machines, held packets |
+//! | memory | states to be stored, the disk | the state file |
 //!
 //! The packet threads read what the control thread publishes and never wait for it. A lifeline joins each to it: closed
 //! on either side, the other sees it.
@@ -28,6 +29,7 @@ use crate::inbound::{Inbound, Passage};
 use crate::interface::InterfaceError;
 use crate::lanes::{LANES, Lanes};
 use crate::link::{Mouth, link};
+use crate::memory::Memory;
 use crate::outbound::{BATCH, Outbound};
 use crate::release::Release;
 use crate::roaming::{self, Roaming};
@@ -129,6 +131,8 @@ pub fn run(mut config: Config) -> Result<(), RunError> {
     let release = data.as_ref().map(|data| data.release(&shared));
     let tenants = data.as_ref().map(|data| Arc::clone(&data.tenants));
     let (threads, lifelines) = data.map_or(Ok(Default::default()), |data| data.start(&shared, mouths))?;
+    let memory = state.map(Memory::start).transpose();
+    let memory = memory.map_err(thread_error("the thread that stores the state"))?;
     let tables = shared.tables.load().as_ref().clone();
     let control = Control {
         node,
@@ -136,7 +140,7 @@ pub fn run(mut config: Config) -> Result<(), RunError> {
         clock,
         sockets,
         clients: listener.map(Clients::new),
-        state,
+        memory,
         ear,
         roaming,
         release,

@@ -73,14 +73,18 @@ impl StateFile {
             })
     }
 
-    /// Replaces it. A process that dies on the way leaves the old one or the new one.
+    /// Replaces it. A process that dies on the way leaves the old one or the new one; what has been replaced outlives a
+    /// machine that loses its power.
     pub(crate) fn store(&self, state: &State) -> io::Result<()> {
         let bytes = serde_json::to_vec(state)?;
         let beside = self.path.with_extension("new");
         let mut file = File::create(&beside)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
-        fs::rename(&beside, &self.path)
+        fs::rename(&beside, &self.path)?;
+        // Until the directory is written too, its old entry may come back.
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
     }
 }
 

@@ -78,3 +78,4 @@ pub use config::{Config, ConfigError};
 pub use input::{ClientId, Effect, Input, To};
 pub use node::Node;
 pub use state::State;
+pub use whereabouts::HOLD_FOR;

@@ -16,8 +16,9 @@ use crate::counters::Counter;
 use crate::input::Effect;
 use crate::timers::Timers;
 
-/// A VM that stands still for longer than this is not being moved; what is held for it is lost before that.
-pub(crate) const HOLD_FOR: Span = Span::secs(10);
+/// A VM that stands still for longer than this is not being moved. Whoever holds packets for it keeps each for as long:
+/// what was taken in is handed on when the gate opens, whichever end that has.
+pub const HOLD_FOR: Span = Span::secs(10);
 /// For so long late packets follow an EID that has left: clients that were not reached ask again within it.
 pub(crate) const REDIRECT_FOR: Span = Span::secs(60);
 /// For so long they go back to where an EID stayed that was to come.

@@ -316,6 +316,41 @@ fn what_nodes_say_to_each_other_is_in_their_logs_and_in_captures_that_tshark_rea
 }
 
 #[test]
+fn a_state_that_cannot_be_stored_is_told_of_until_it_is_and_the_node_works_on() {
+    let lab = lab(&[]).unwrap();
+    let user = lab.user_controls().remove(&paris()).unwrap();
+    let file = find(lab.directory(), &format!("{}.yaml", paris()));
+    let config: Value = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let state = PathBuf::from(config["state_dir"].as_str().unwrap());
+    let away = state.with_extension("away");
+    std::fs::rename(&state, &away).unwrap();
+    // It registers anew, under a nonce that is to be remembered.
+    assert!(matches!(
+        ask(&user, NodeCommand::Reload).unwrap(),
+        NodeReport::Reloaded { .. }
+    ));
+    let told = || {
+        let output = pacao(["ctl", "node"]).unwrap();
+        let output = { output }
+            .arg(&user)
+            .args(["counters", "--dropped"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    wait_for("the failure is told", told, |text| {
+        (text.contains("control.state.failed") && text.contains("control.state.failing")).then_some(())
+    });
+    let mut echo = Echo::start(&lab);
+    echo.line();
+    std::fs::rename(&away, &state).unwrap();
+    wait_for("it is stored again", told, |text| {
+        (!text.contains("control.state.failing") && text.contains("control.state.failed")).then_some(())
+    });
+    lab.stop().unwrap();
+}
+
+#[test]
 fn a_node_that_is_not_there_or_will_not_answer_is_told_from_one_that_does() {
     let output = pacao(["ctl", "node", "/nowhere/at-all.sock", "map-cache"])
         .unwrap()

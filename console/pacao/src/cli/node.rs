@@ -111,7 +111,7 @@ pub(crate) struct RowArgs {
 /// Which counters.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CounterArgs {
-    /// Only reasons for which packets were dropped, or messages refused, and how often.
+    /// Only reasons for which packets were dropped, or messages refused, and how often; and whether the state is stored.
     #[arg(long)]
     pub dropped: bool,
     /// Those that are zero too.

@@ -10,50 +10,74 @@ use proto::node::{CacheRow, CounterRow};
 use proto::{NodeReport, Page, ReportFrame};
 
 use super::{Control, PUBLICATIONS, Published};
+use crate::memory::{Follows, Memory};
 
 impl Control {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut follows = Follows::Others;
         for effect in effects {
-            // Held packets are sent by the new tables before the packet threads have them: what comes after a held
-            // packet must not overtake it.
-            if !matches!(
-                effect,
-                Effect::Publish(_) | Effect::Release { .. } | Effect::Discard { .. }
-            ) {
-                self.publish();
-            }
-            match effect {
-                Effect::Send {
-                    from,
-                    to,
-                    bytes,
-                    dscp,
-                } => {
-                    let outcome = self.sockets.send(from, to, &bytes, dscp);
-                    self.note_refusal(to, outcome);
-                }
-                Effect::SendFromData { to, bytes } => {
-                    let outcome = self.sockets.send_from_data(to, &bytes);
-                    self.note_refusal(to, outcome);
-                }
-                Effect::Publish(cache) => {
-                    self.desk.tables.cache = cache;
-                    self.desk.published = Published::NotYet;
-                }
-                Effect::Release { eid } => self.let_go(&eid),
-                Effect::Discard { eid } => self.discard(&eid),
-                Effect::Deliver { eid } => self.deliver(&eid),
-                Effect::Report { to, reply_to, report } => self.report(to, reply_to, report),
+            let effect = match effect {
                 Effect::Remember(state) => {
-                    if let Some(file) = &self.state
-                        && let Err(error) = file.store(&state)
-                    {
-                        tracing::error!(%error, "state cannot be stored; after a restart replays might pass");
+                    if let Some(memory) = &mut self.memory {
+                        memory.keep(state);
+                        follows = Follows::TheState;
                     }
+                    continue;
                 }
+                effect => effect,
+            };
+            let now = match &mut self.memory {
+                Some(memory) => memory.hold_back(effect, follows),
+                None => Some(effect),
+            };
+            if let Some(effect) = now {
+                self.act(effect);
             }
         }
         self.publish();
+    }
+
+    /// Says what had to wait until the state was stored that it rests on.
+    pub(super) fn say_what_waited(&mut self) {
+        while let Some(effect) = self.memory.as_mut().and_then(Memory::next_said) {
+            self.act(effect);
+        }
+    }
+
+    fn act(&mut self, effect: Effect) {
+        // Held packets are sent by the new tables before the packet threads have them: what comes after a held packet
+        // must not overtake it.
+        if !matches!(
+            effect,
+            Effect::Publish(_) | Effect::Release { .. } | Effect::Discard { .. }
+        ) {
+            self.publish();
+        }
+        match effect {
+            Effect::Send {
+                from,
+                to,
+                bytes,
+                dscp,
+            } => {
+                let outcome = self.sockets.send(from, to, &bytes, dscp);
+                self.note_refusal(to, outcome);
+            }
+            Effect::SendFromData { to, bytes } => {
+                let outcome = self.sockets.send_from_data(to, &bytes);
+                self.note_refusal(to, outcome);
+            }
+            Effect::Publish(cache) => {
+                self.desk.tables.cache = cache;
+                self.desk.published = Published::NotYet;
+            }
+            Effect::Release { eid } => self.let_go(&eid),
+            Effect::Discard { eid } => self.discard(&eid),
+            Effect::Deliver { eid } => self.deliver(&eid),
+            Effect::Report { to, reply_to, report } => self.report(to, reply_to, report),
+            // Given to the memory before.
+            Effect::Remember(_) => {}
+        }
     }
 
     /// Gives the packet threads the tables of the desk.
@@ -126,6 +150,7 @@ impl Control {
         self.sockets
             .counter_rows()
             .map(row)
+            .chain(self.memory.iter().flat_map(Memory::counter_rows))
             .chain(self.shared.counter_rows())
     }
 

@@ -76,7 +76,8 @@ pub(super) fn counters(
 
 /// Scripts get every counter, zero or not; people those that have something to say.
 fn wanted(row: &CounterRow, args: CounterArgs, json: bool) -> bool {
-    let lost = row.name.contains(".drop.") || row.name.contains(".refused.");
+    let unstored = row.name.starts_with("control.state.fail");
+    let lost = row.name.contains(".drop.") || row.name.contains(".refused.") || unstored;
     (lost || !args.dropped) && (row.value > 0 || args.all || json)
 }
 
@@ -218,5 +219,7 @@ mod tests {
         assert!(!wanted(&row("encap.packets", 1), dropped, false));
         assert!(wanted(&row("control.refused.replay", 1), dropped, false));
         assert!(wanted(&row("decap.drop.not-local", 1), dropped, true));
+        assert!(wanted(&row("control.state.failing", 1), dropped, false));
+        assert!(!wanted(&row("control.state.stored", 1), dropped, false));
     }
 }
