@@ -264,7 +264,7 @@ impl Slate {
     }
 
     /// The next state to be stored; after a while that which could not be. `None` at the end.
-    fn next(&self, unstored: Option<(u64, State)>) -> Option<(u64, State)> {
+    fn next(&self, mut unstored: Option<(u64, State)>) -> Option<(u64, State)> {
         let mut page = self.page();
         loop {
             if let Some(next) = page.next.take() {
@@ -273,15 +273,15 @@ impl Slate {
             if page.ends {
                 return None;
             }
-            let Some(unstored) = &unstored else {
+            if unstored.is_none() {
                 page = self.changed.wait(page).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            };
+            }
             let waited = self.changed.wait_timeout(page, AGAIN);
             let (after, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
             page = after;
             if outcome.timed_out() && page.next.is_none() && !page.ends {
-                return Some(unstored.clone());
+                return unstored.take();
             }
         }
     }
