@@ -70,6 +70,8 @@ enum Order {
     Behind,
     Before,
     Alone,
+    /// As if there had never been any.
+    Gone,
 }
 
 fn ordered(old: &Value, order: Order) -> Value {
@@ -80,6 +82,7 @@ fn ordered(old: &Value, order: Order) -> Value {
         Order::Behind => vec![old, new],
         Order::Before => vec![new, old],
         Order::Alone => vec![new],
+        Order::Gone => vec![old],
     }
     .into()
 }
@@ -188,7 +191,28 @@ fn every_key_of_a_running_fabric_is_replaced_and_no_registration_is_lost() {
         }
         prepare_a_move(&lab, change);
     }
-    // What the old keys sign is believed nowhere any more.
+    // What the old keys sign is believed nowhere any more: one who goes back to them is refused, and heard again once it
+    // has come forward.
+    let refused = || counters(&lab.map_server_control()).unwrap()["control.refused.unknown-key"];
+    let accepted = || counters(&lab.map_server_control()).unwrap()["control.map-registers.accepted"];
+    let home = nodes
+        .iter()
+        .find(|node| {
+            **node != Node::MapServer
+                && counters(&sockets(&lab)[*node]).unwrap()["control.map-registers.sent"] > 0
+        })
+        .unwrap();
+    assert_eq!(refused(), 0);
+    assert_eq!(reload(&lab, home, |file| set_keys(file, Order::Gone)), reloaded());
+    wait_for("the old key is refused", refused, |now| (*now > 0).then_some(()));
+    let earlier = accepted();
+    assert_eq!(
+        reload(&lab, home, |file| set_keys(file, Order::Alone)),
+        reloaded()
+    );
+    wait_for("the new key is taken", accepted, |now| {
+        (*now > earlier).then_some(())
+    });
     assert_eq!(registered(&lab), before);
     let broken = reload(&lab, &Node::MapServer, |file| {
         file.insert("sites".into(), "not a list".into());
