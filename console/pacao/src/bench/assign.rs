@@ -26,7 +26,7 @@ struct Target {
     /// Gap of F, and the seconds it may take.
     gap: f64,
     seconds: f64,
-    /// The gap with ten times as long.
+    /// The gap with [`LATER`] times as long.
     later: Option<f64>,
 }
 
@@ -44,6 +44,7 @@ const CONTINENT: Target = Target {
     seconds: 30.0,
     later: None,
 };
+const LATER: f64 = 10.0;
 /// Megabytes that all of it may take.
 const MEMORY: f64 = 300.0;
 
@@ -99,7 +100,8 @@ fn place(args: &AssignArgs, regime: &Regime, problem: Problem, checks: &mut Chec
         }
     };
     let cores = args.threads.unwrap_or(target.cores);
-    let budget = args.budget.unwrap_or(target.seconds);
+    let whole = target.seconds * if target.later.is_some() { LATER } else { 1.0 };
+    let budget = args.budget.unwrap_or(whole);
     let clock = Clock::start();
     let spent = || clock.seconds_on(cores);
     let mut stop = || spent() >= budget;
@@ -133,7 +135,7 @@ fn place(args: &AssignArgs, regime: &Regime, problem: Problem, checks: &mut Chec
         "s",
         judged(Bound::AtMost(target.seconds)),
     );
-    let later = target.later.filter(|_| budget >= 10.0 * target.seconds);
+    let later = target.later.filter(|_| budget >= LATER * target.seconds);
     let most = later.map_or(Bound::None, |gap| judged(Bound::AtMost(gap * 100.0)));
     add("processor time, a core", all, "s", Bound::None);
     add("time by the clock", clock.wall(), "s", Bound::None);

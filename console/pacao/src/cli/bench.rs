@@ -119,8 +119,8 @@ pub(crate) struct AssignArgs {
     /// The same seed makes the same country.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Processor seconds for each regime; without it 1 up to 36,450 users, 30 above.
-    #[arg(long, value_name = "SECONDS")]
+    /// Processor seconds for each regime; without it 10 up to 36,450 users, 30 above. A plan proven optimal ends it.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub budget: Option<f64>,
     /// Threads; without it 1 up to 36,450 users, 2 above. What comes out of the same work does not depend on them.
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
@@ -234,4 +234,12 @@ pub(crate) enum Peer {
     Vxlan,
     /// No tunnel.
     Plain,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "use seconds from 0.001 to 86400".to_owned())
 }

@@ -186,11 +186,14 @@ impl Solver {
         self.proof.try_worth(&self.problem, placement.delays(), &worth);
     }
 
+    /// Whether the plan's own [`Plan::gap`] is no wider: those left out are in neither side of it.
     fn good_enough(&self, gap: f64) -> bool {
         let unit = f64::from(self.problem.bound_us());
-        let objective = self.problem.users() as f64 + self.cost as f64 / unit;
-        let apart = (self.cost - self.proof.bound_us().max(0)) as f64 / unit;
-        apart <= gap * objective
+        let out = u64::from(self.placement.host(self.problem.nowhere()).load);
+        let weight = out.cast_signed() * i64::from(LEFT_OUT);
+        let (cost, bound) = (self.cost - weight, (self.proof.bound_us() - weight).max(0));
+        let objective = (self.problem.users() - out) as f64 + cost as f64 / unit;
+        (cost - bound) as f64 / unit <= gap * objective
     }
 
     /// Starts a plan from whom each site would have by the shares of the bundle.

@@ -311,6 +311,34 @@ fn those_without_a_place_are_named() {
 }
 
 #[test]
+fn a_gap_is_proven_of_those_who_have_a_place() {
+    // Most of the first area are left out; the others have room, and crowded sites to choose from.
+    let (areas, sites) = (40_u32, 9_u32);
+    let latency = |area: u32, site: u32| match (area, site) {
+        (0, 0) => 10_000,
+        (0, _) | (_, 0) => UNREACHABLE,
+        _ => 10_000 + (area * 7_919 + site * site * 104_729) % 40_000,
+    };
+    let made = Made {
+        users: (0..areas)
+            .map(|area| if area == 0 { 300 } else { 2 + area % 3 })
+            .collect(),
+        sites: (0..sites).map(|site| (10 + site % 4 * 5, site % 3)).collect(),
+        latency: (0..areas * sites)
+            .map(|pair| latency(pair / sites, pair % sites))
+            .collect(),
+        bound: 15_000,
+    };
+    let mut solver = Solver::new(made.problem());
+    let mut stop = after(20_000);
+    solver.place(&mut stop);
+    solver.prove(0.001, &mut stop);
+    let plan = solver.plan();
+    assert_eq!(plan.left_out.len(), 1);
+    assert!(plan.gap <= 0.001, "{}", plan.gap);
+}
+
+#[test]
 fn a_problem_says_what_is_wrong_with_it() {
     let area = |users| Area {
         name: "a".to_owned(),
