@@ -224,6 +224,7 @@ pub(crate) fn open() -> Proposal {
         },
         gain: 402.1,
         gain_share: 0.92,
+        people: 1,
         opened_at: NOW - Span::secs(13),
         expires_at: NOW + Span::millis(46_200),
         state: ProposalState::Open,

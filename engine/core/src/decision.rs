@@ -372,6 +372,7 @@ impl Engine {
             reason: plan.reason.clone(),
             gain: plan.gain.value(),
             gain_share: plan.gain.share(),
+            people: self.size(ix),
             opened_at: now,
             expires_at: now + self.policy().proposal_ttl,
             state: ProposalState::Open,

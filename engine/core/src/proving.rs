@@ -230,6 +230,7 @@ impl Engine {
             },
             gain: 0.0,
             gain_share: 0.0,
+            people: self.size(ix),
             opened_at: now,
             expires_at: now + self.policy().proposal_ttl,
             state: ProposalState::Open,

@@ -30,12 +30,24 @@ pub struct Proposal {
     pub gain: f64,
     /// Gain as a share of what is measured now, 0 to 1.
     pub gain_share: f64,
+    /// People behind the user's router who are moved with it; one in records of before this was told.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub people: u64,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// When it lapses by itself.
     pub expires_at: Timestamp,
     /// Where it stands.
     pub state: ProposalState,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_one(people: &u64) -> bool {
+    *people == 1
 }
 
 /// Which bound was broken, by how much, and what the other entry offers.

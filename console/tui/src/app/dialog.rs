@@ -98,6 +98,9 @@ impl Dialog {
             ("why", why(proposal, world)),
             ("gain", gain(proposal)),
         ];
+        if verdict == Verdict::Approve {
+            dialog.facts.push(("cost", cost(proposal)));
+        }
         dialog.facts.push(match verdict {
             Verdict::Approve => (
                 "then",
@@ -329,4 +332,10 @@ pub(crate) fn gain(proposal: &Proposal) -> String {
         figures::short(proposal.gain),
         proposal.gain_share * 100.0
     )
+}
+
+/// What a switch costs: both entries forward while it goes on, and nothing but its message is sent.
+pub(crate) fn cost(proposal: &Proposal) -> String {
+    let people = figures::count(usize::try_from(proposal.people).unwrap_or(usize::MAX), "user");
+    format!("no downtime, nothing moved, {people}")
 }

@@ -10,7 +10,7 @@ use super::chrome::{Focus, Title};
 use super::line;
 use super::row::Row;
 use crate::app::App;
-use crate::app::dialog::{gain, why};
+use crate::app::dialog::{cost, gain, why};
 use crate::app::world::World;
 use crate::figures::{clock, count, countdown, length};
 use crate::keymap::{Intent, hindrance, key_of};
@@ -231,7 +231,7 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
             let gain = field("gain", gain(proposal));
             let gain = gain
                 .add("   cost ", Role::Heading)
-                .add("no downtime, nothing moved, 1 user", Role::Text);
+                .add(cost(proposal), Role::Text);
             let mut last = Row::new().pad_to(5);
             for (key, word, role) in &props.keys {
                 last = last

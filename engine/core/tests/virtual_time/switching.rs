@@ -5,7 +5,7 @@ use proto::node::Tell;
 use proto::proposal::Criterion;
 use proto::{Audience, LinkState, Mode, NodeCommand, Notice, ProposalState};
 
-use crate::world::{SIGNALLING, World};
+use crate::world::{SIGNALLING, World, config};
 
 const ONSET: f64 = 125.0;
 const SLOT: f64 = 10.0;
@@ -33,6 +33,16 @@ fn a_switch_comes_one_slot_after_the_onset_plus_at_most_a_probe_and_a_round_trip
         assert_eq!(world.held_entry("paris"), "marilyn");
         assert_eq!(world.entry("lyon"), "marilyn", "who was not hurt is not moved");
     }
+}
+
+#[test]
+fn a_card_tells_how_many_people_are_behind_the_user() {
+    let mut config = config();
+    config.users.values_mut().for_each(|user| user.size = 40);
+    let mut world = World::of(config);
+    world.stress(("paris", "telco"), 400.0, (30.0, 999.0));
+    world.run_to(60.0);
+    assert_eq!(world.proposal(1).people, 40);
 }
 
 #[test]

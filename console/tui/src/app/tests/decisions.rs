@@ -73,6 +73,20 @@ fn request_ids_are_never_used_twice() {
 }
 
 #[test]
+fn card_and_dialog_say_how_many_people_are_moved() {
+    let mut console = noc();
+    let Notice::Proposal { mut proposal } = revised(4, ProposalState::Open) else {
+        panic!("a proposal was made")
+    };
+    proposal.people = 40;
+    notice(&mut console, Notice::Proposal { proposal }, later(500));
+    let told = "no downtime, nothing moved, 40 users";
+    assert!(console.text().contains(told), "{}", console.text());
+    press(&mut console, "a", later(1_000));
+    assert_eq!(console.text().matches(told).count(), 2, "{}", console.text());
+}
+
+#[test]
 fn a_revision_that_changes_under_an_open_dialog_takes_its_button_away() {
     let mut console = noc();
     press(&mut console, "a Tab", NOW);
