@@ -27,6 +27,8 @@ const WAITS: [Span; 7] = [
 ];
 /// From this sending on the other ITR-RLOCs of a subscriber are tried in turn (RFC 9437 section 6).
 const ELSEWHERE: usize = 3;
+/// So many nonces are looked at for one that nobody asks with.
+const MOST_SKIPPED: u64 = 8;
 /// At most this many offers wait for their first acknowledgement: anyone can ask for one.
 const MOST_OFFERS: usize = 16_384;
 
@@ -189,15 +191,16 @@ impl Notices {
     /// One more than the last nonce of a subscription (RFC 9437 section 6), or more where the subscriber is asking with
     /// that one to subscribe anew: what acknowledges the one must not be taken for the other's.
     pub(super) fn after(&self, last: Nonce, about: &EidPrefix, to: &[SocketAddr]) -> Nonce {
-        let taken = |nonce| {
+        let taken = |nonce: Nonce| {
             let mut places = to.iter().map(|address| (nonce, *about, address.ip()));
             places.any(|place| self.by_ack.contains_key(&place))
         };
-        let mut next = Nonce(last.0.saturating_add(1));
-        while next.0 < u64::MAX && taken(next) {
-            next = Nonce(next.0 + 1);
-        }
-        next
+        let more = |by: u64| Nonce(last.0.saturating_add(by));
+        // Many subscribers may share an address; for them one more will do.
+        (1..=MOST_SKIPPED)
+            .map(more)
+            .find(|nonce| !taken(*nonce))
+            .unwrap_or(more(1))
     }
 
     /// Forgets one.
