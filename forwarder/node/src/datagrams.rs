@@ -39,7 +39,10 @@ pub(crate) fn take(datagram: &Datagram<'_>, machines: &mut Machines, cx: &mut Co
         received_at,
     } = *datagram;
     match message {
-        Message::MapRequest(_) | Message::Encapsulated(_) if !machines.requests.allows(cx.now) => {
+        // Registrations that come in envelopes have limits of their own: a flood of questions must not stop them.
+        Message::MapRequest(_) | Message::Encapsulated(Encapsulated { via: Via::Nobody, .. })
+            if !machines.requests.allows(cx.now) =>
+        {
             cx.count(Counter::Rate);
         }
         Message::MapRequest(request) => request_here(&request, Arrival { asker: from, local }, machines, cx),

@@ -358,6 +358,22 @@ fn a_flood_of_registrations_is_cut_and_counted_and_a_known_site_outlives_it() {
 }
 
 #[test]
+fn a_flood_of_questions_does_not_stop_a_registration_on_its_way() {
+    let (mut net, at) = usual();
+    next_registration(&mut net);
+    let relayed = net.counter(at.router, "control.nat.relayed");
+    // All at once, just before it is there.
+    net.run_for(Span(8_999));
+    let question = crate::resolving::bytes_of(&Message::MapRequest(crate::resolving::asked_by(0x0b00_0001)));
+    for _ in 0..20_500 {
+        net.inject(ATTACKER.parse().unwrap(), router().0, question.clone());
+    }
+    net.run_for(Span::millis(2));
+    assert!(net.counter(at.router, "control.refused.rate") >= 500);
+    assert_eq!(net.counter(at.router, "control.nat.relayed"), relayed + 1);
+}
+
+#[test]
 fn so_many_sites_are_known_and_those_that_are_stay_when_there_is_no_room() {
     let (mut net, at) = usual();
     let hosts: Vec<EidPrefix> = (0..17_000u32)
