@@ -354,7 +354,7 @@ pub struct ChangePriority {
     pub auth: AuthField,
     /// The sender; always there in the shared-extension form, never in the legacy one.
     pub xtr: Option<XtrId>,
-    /// One record an EID prefix. Locators are empty for [`Purpose::Arrived`] and [`Purpose::Acknowledge`].
+    /// One record an EID prefix. Locators are empty for [`Purpose::Arrived`] and acknowledgements.
     pub records: Vec<MappingRecord>,
 }
 
@@ -373,6 +373,16 @@ pub enum Purpose {
     UpdateCache,
     /// A=1 (shared-extension form only): the receiver of an update has applied it.
     Acknowledge,
+    /// A=1 and S=1 (shared-extension form only): the same, by one that is subscribed to all these mappings (RFC 9437): a
+    /// Map-Server tells it of their changes too.
+    AcknowledgeSubscribed,
+}
+
+impl Purpose {
+    /// Whether it acknowledges a message, and asks for nothing.
+    pub const fn acknowledges(self) -> bool {
+        matches!(self, Self::Acknowledge | Self::AcknowledgeSubscribed)
+    }
 }
 
 /// A handover is prepared: the site that an EID is about to leave and the one it will come to speak to each other

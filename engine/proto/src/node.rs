@@ -419,8 +419,9 @@ pub struct RequesterRow {
     /// When what it was told expires, and it with it.
     #[serde(default)]
     pub expires_in: Span,
-    /// How it is told of changes: change-priority, change-priority-legacy, smr, or smr-too where it has not
-    /// acknowledged Change-Priority.
+    /// How it is told of changes: map-server where one publishes them to it (RFC 9437), change-priority,
+    /// change-priority-legacy, smr, change-priority-or-smr where it has shown nothing yet, or smr-too where it has not
+    /// acknowledged Change-Priority and is sent it all the same.
     #[serde(default)]
     pub told_by: String,
 }

@@ -186,6 +186,9 @@ impl Decapsulator {
                 });
             }
         };
+        if let (Some(watch), Some(from)) = (cache.watch(), outer.source) {
+            watch.heard(from, &eid);
+        }
         match cache.marks() {
             Some(marks) if matches!(way, Way::Local) && marks.looks_at(header) => {
                 let source = Eid {

@@ -12,6 +12,7 @@
 //! | [`gate`] | [`Gate`]: packets for an EID that is about to run here wait before it |
 //! | [`ecn`] | congestion marks through a tunnel (RFC 6040) |
 //! | [`marks`] | [`Marks`]: locator-status bits, echoed nonces and map versions, where peers are trusted with them |
+//! | [`watch`] | [`Watch`]: which of the peers that were told of a change still send here |
 //! | [`mtu`] | packets too big for the tunnel: told (ICMP) or cut |
 //! | [`counters`] | [`Counters`]: every packet's [`Fate`] |
 //!
@@ -33,6 +34,7 @@ pub mod map_cache;
 pub mod marks;
 pub mod mtu;
 mod trie;
+pub mod watch;
 
 pub use batch::{Outer, PacketBatch, Slot};
 pub use counters::{Counters, Fate};
@@ -45,3 +47,4 @@ pub use locator_table::{LocatorCounters, LocatorTable, Reach, TableLocator, Tran
 pub use map_cache::{Entry, Forwarding, MapCache};
 pub use marks::{MappingMarks, Marks, Signals};
 pub use mtu::Limits;
+pub use watch::{Sight, Watch};

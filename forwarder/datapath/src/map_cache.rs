@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lisp_wire::{Eid, EidPrefix};
 
 use crate::eid_map::EidMap;
-use crate::{Gate, LocatorTable, Marks};
+use crate::{Gate, LocatorTable, Marks, Watch};
 
 /// From EID prefixes to what is done with packets to them; the longest prefix wins.
 ///
@@ -16,6 +16,8 @@ pub struct MapCache {
     entries: EidMap<Entry>,
     /// Boxed away: most nodes have none.
     marks: Option<Arc<Marks>>,
+    /// Only while somebody is watched.
+    watch: Option<Arc<Watch>>,
 }
 
 /// One mapping.
@@ -81,6 +83,16 @@ impl MapCache {
     /// Says what data headers say from now on.
     pub fn set_marks(&mut self, marks: Option<Arc<Marks>>) {
         self.marks = marks;
+    }
+
+    /// The peers whose packets for EIDs of this site are looked for; `None` for nobody.
+    pub fn watch(&self) -> Option<&Arc<Watch>> {
+        self.watch.as_ref()
+    }
+
+    /// Says whom to look for from now on.
+    pub fn set_watch(&mut self, watch: Option<Arc<Watch>>) {
+        self.watch = watch;
     }
 
     /// All entries: by tenant, IPv4 before IPv6, by address, a prefix before what it covers.

@@ -12,7 +12,7 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datapath::{Entry, Forwarding, LocatorTable, MapCache, Marks, Reach};
+use datapath::{Entry, Forwarding, LocatorTable, MapCache, Marks, Reach, Watch};
 use lisp_wire::{Action, Eid, EidPrefix, Locator, Priority, Rloc, Weight};
 use proto::{Span, Timestamp};
 
@@ -105,6 +105,12 @@ impl Cache {
     /// Says what data headers say from now on.
     pub(crate) fn set_marks(&mut self, marks: Arc<Marks>) {
         self.table.set_marks(Some(marks));
+        self.changed.table = true;
+    }
+
+    /// Says whose packets are looked for from now on.
+    pub(crate) fn set_watch(&mut self, watch: Option<Arc<Watch>>) {
+        self.table.set_watch(watch);
         self.changed.table = true;
     }
 

@@ -8,7 +8,7 @@ use proto::{Audience, ChangeId, NodeCommand, NodeReport, ProbeTarget, Span};
 
 use crate::cache::{Content, Life, Mapping, Origin};
 use crate::context::{Context, Memory};
-use crate::deliveries::{Asker, Order};
+use crate::deliveries::{Asker, Order, Shown};
 use crate::input::{ClientId, Effect, To};
 use crate::mobility::News;
 use crate::node::Machines;
@@ -224,6 +224,13 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
         }
     };
     let registered = own.standing == Standing::Registered;
+    let leaves = !own.enters_at(cx.config);
+    // Where packets enter here before and after, they show nothing.
+    let shown = if audience == Audience::Everyone && registered && leaves {
+        Shown::Old
+    } else {
+        Shown::Nothing
+    };
     if enters_here {
         // Whoever may enter here again is carried on by the network behind this site.
         let Xtr {
@@ -247,6 +254,7 @@ fn set_locators(change: Change, machines: &mut Machines, cx: &mut Context<'_>) -
                     eid,
                     client,
                     order: Some(order),
+                    shown,
                 };
                 machines.mobility.tell_client(news, &machines.xtr, cx);
             }

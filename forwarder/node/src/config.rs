@@ -140,6 +140,19 @@ pub struct Site {
     pub nonces: NonceRule,
     /// The key shared with those who may subscribe to its mappings; [`PubSub::key`] where there is none.
     pub pubsub: Option<KeyRing>,
+    /// Who is answered in its place, where it wishes to be answered for.
+    pub answered_for: AnsweredFor,
+}
+
+/// Who is answered by the Map-Server in place of a site that wishes it (P bit of its Map-Registers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnsweredFor {
+    /// Everyone (RFC 9301 section 8.3). The site does not learn who has its mappings, and cannot tell them of changes.
+    #[default]
+    Everyone,
+    /// Subscribers alone (RFC 9437), who are told of changes. Other questions go to the site, which so knows whom to tell.
+    /// One that nobody can ask, because it is behind a NAT, is answered for all the same.
+    Subscribers,
 }
 
 /// A part of the EIDs of a delegation tree that others are the authority for (RFC 8111).
@@ -469,6 +482,7 @@ mod tests {
             accept_more_specifics: false,
             nonces: NonceRule::Growing,
             pubsub: None,
+            answered_for: AnsweredFor::Everyone,
         };
         let rloc = Rloc([192, 0, 2, 1].into());
         Config {

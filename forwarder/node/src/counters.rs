@@ -201,6 +201,10 @@ counters! {
     ChangesApplied = "control.change-priority.applied",
     /// Authentic updates that change nothing: about EIDs nobody here speaks to, or said again. They are acknowledged.
     ChangesIdle = "control.change-priority.idle",
+    /// Changes that were left to a Map-Server, which tells the peer, and that nothing showed it not to know.
+    ChangesPublished = "control.change-priority.published",
+    /// Those that the peer turned out not to know, or did not show to: it was told after all.
+    ChangesUnpublished = "control.change-priority.unpublished",
     /// Handovers that this node began to prepare, as the site that the EID leaves.
     PreparationsBegun = "control.preparations.begun",
     /// Parts of preparations sent, repetitions included.

@@ -416,6 +416,13 @@ impl Own {
         }
     }
 
+    /// Whether one of the node's own locators is among those that everybody uses first.
+    pub(crate) fn enters_at(&self, config: &Config) -> bool {
+        let usable = || self.everyone.iter().filter(|locator| locator.priority.usable());
+        let first = usable().map(|locator| locator.priority).min();
+        usable().any(|locator| Some(locator.priority) == first && config.is_own(locator.etr()))
+    }
+
     /// Another site is the entry (H=0, C=0): own locators to 255, `entry` to 1, and no other equal to it. Views are
     /// overtaken by it.
     pub(crate) fn enter_elsewhere(&mut self, entry: &[Locator], config: &Config) {

@@ -258,12 +258,16 @@ fn unwrap(
         }
         return;
     }
+    let query = Query {
+        request: &request,
+        envelope,
+        arrival,
+    };
+    // Who wants to be told of changes is told by the Map-Server, of EIDs of this very node too.
+    if cx.config.has(Role::MapServer) && own && machines.server.takes_up(&query, cx) {
+        return;
+    }
     if cx.config.has(Role::MapServer) && !own {
-        let query = Query {
-            request: &request,
-            envelope,
-            arrival,
-        };
         return if envelope.ddt_originated {
             machines.server.refer(&query, from, cx);
         } else {

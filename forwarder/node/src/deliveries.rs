@@ -1,6 +1,7 @@
 //! Change-Priority on its way to peers: signed, repeated until acknowledged, with solicitation (SMR) as the last resort.
 
 mod plan;
+mod published;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ use crate::counters::Counter;
 use crate::input::{ClientId, Effect, To};
 use crate::timers::Timers;
 use plan::Plan;
+pub(crate) use published::Shown;
+use published::{LOOK, Left, Watched};
 
 /// Wait after the first sending; it doubles from one to the next.
 const FIRST_WAIT: Span = Span::millis(100);
@@ -44,6 +47,7 @@ pub(crate) struct Deliveries {
     by_peer: BTreeMap<Rloc, BTreeMap<EidPrefix, DeliveryId>>,
     timers: Timers<DeliveryId>,
     opened: u64,
+    watched: Watched,
     pub(crate) abilities: Abilities,
 }
 
@@ -62,6 +66,8 @@ pub(crate) struct Parcel {
     pub(crate) change: Option<Order>,
     /// The key that the peer is spoken to with, where it is none of the configuration's.
     pub(crate) key: Option<Arc<Key>>,
+    /// What packets of a peer that a Map-Server tells of it show.
+    pub(crate) shown: Shown,
 }
 
 /// Who ordered a change.
@@ -90,12 +96,16 @@ struct Delivery {
     began: Timestamp,
     tries: u32,
     solicits: u32,
+    /// Whether it was said to be known to a peer that a Map-Server tells.
+    settled: bool,
 }
 
 /// Whether there is still something to be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Stage {
     Open,
+    /// A Map-Server tells the peer.
+    Left(Left),
     /// The client asked anew and was told; only whether it acknowledges too is still of interest.
     Answered,
 }
@@ -125,26 +135,49 @@ impl Deliveries {
             );
         }
         let plan = Plan::of(&parcel, &self.abilities, cx);
+        let left = self.is_left_to_server(&parcel, cx);
         self.opened += 1;
         let id = DeliveryId(self.opened);
+        let stage = if left {
+            Stage::Left(Left::new(parcel.shown))
+        } else {
+            Stage::Open
+        };
         let delivery = Delivery {
             parcel,
             plan,
-            stage: Stage::Open,
+            stage,
             nonces: Vec::new(),
             began: cx.now,
             tries: 0,
             solicits: 0,
+            settled: false,
         };
         self.open.insert(id, delivery);
         self.by_peer.entry(peer).or_default().insert(eid, id);
-        self.go_on(id, cx);
+        if left {
+            self.watched.more();
+            self.timers.set(id, cx.now + LOOK);
+        } else {
+            self.go_on(id, cx);
+        }
+    }
+
+    /// Whether a peer is told by a Map-Server, and it can be seen if it is not.
+    fn is_left_to_server(&self, parcel: &Parcel, cx: &Context<'_>) -> bool {
+        cx.config.change_priority.tell_by == TellBy::Best
+            && parcel.purpose == Purpose::UpdateCache
+            && parcel.shown != Shown::Nothing
+            && self.watched.has_room()
+            && self
+                .abilities
+                .is_subscribed(&parcel.peer, &parcel.record.eid, cx.now)
     }
 
     fn overtake(&mut self, peer: Rloc, eid: EidPrefix, cx: &mut Context<'_>) {
         let overtaken = self.by_peer.get(&peer).and_then(|eids| eids.get(&eid)).copied();
         if let Some(delivery) = overtaken.and_then(|id| self.close(id))
-            && delivery.stage == Stage::Open
+            && delivery.is_under_way()
         {
             delivery.report_unanswered(cx);
         }
@@ -155,12 +188,15 @@ impl Deliveries {
         let of_change = |order: Order| order.change == change;
         self.open
             .values()
-            .any(|delivery| delivery.stage == Stage::Open && delivery.parcel.change.is_some_and(of_change))
+            .any(|delivery| delivery.is_under_way() && delivery.parcel.change.is_some_and(of_change))
     }
 
-    /// How a client is told of changes, in a word.
-    pub(crate) fn manner_to(&self, client: &Rloc, cx: &Context<'_>) -> &'static str {
+    /// How a client is told of changes of a mapping, in a word.
+    pub(crate) fn manner_to(&self, (eid, client): (&EidPrefix, &Rloc), cx: &Context<'_>) -> &'static str {
         let settings = &cx.config.change_priority;
+        if settings.tell_by == TellBy::Best && self.abilities.is_subscribed(client, eid, cx.now) {
+            return "map-server";
+        }
         match (settings.tell_by, self.manner(client, cx)) {
             (TellBy::Solicitation, _) | (TellBy::Best, Manner::Solicit | Manner::SolicitOwn) => "smr",
             (TellBy::Best, Manner::Unknown) => "change-priority-or-smr",
@@ -197,7 +233,7 @@ impl Deliveries {
     /// An authentic acknowledgement, by one who may speak for the EIDs of `scope`.
     pub(crate) fn acknowledged(
         &mut self,
-        nonce: Nonce,
+        (nonce, said): (Nonce, Purpose),
         scope: &Scope,
         cx: &mut Context<'_>,
     ) -> Option<HandedOver> {
@@ -211,11 +247,16 @@ impl Deliveries {
             return None;
         };
         cx.count(Counter::ChangesAcknowledged);
-        self.abilities.acknowledged(delivery.parcel.peer, cx.now);
-        if delivery.stage == Stage::Open {
+        let (peer, eid) = (delivery.parcel.peer, delivery.parcel.record.eid);
+        self.abilities.acknowledged(peer, cx.now);
+        if said == Purpose::AcknowledgeSubscribed {
+            self.abilities.subscribes(peer, eid, cx.now);
+        } else {
+            self.abilities.unsubscribed(peer, eid);
+        }
+        if delivery.is_under_way() {
             delivery.report_acknowledged(cx);
         }
-        let eid = delivery.parcel.record.eid;
         let handed_over = matches!(delivery.parcel.purpose, Purpose::Handover | Purpose::HandoverTold);
         handed_over.then_some(HandedOver { eid })
     }
@@ -234,7 +275,7 @@ impl Deliveries {
             .map(|(_, id)| *id)
             .collect();
         for id in settled {
-            let Some(delivery) = self.open.get_mut(&id).filter(|one| one.stage == Stage::Open) else {
+            let Some(delivery) = self.open.get_mut(&id).filter(|one| one.is_under_way()) else {
                 continue;
             };
             delivery.report_acknowledged(cx);
@@ -263,10 +304,14 @@ impl Deliveries {
             return;
         };
         let Parcel { peer, purpose, .. } = delivery.parcel;
-        if delivery.stage == Stage::Answered {
-            self.abilities.silent(peer, cx.now);
-            self.close(id);
-            return;
+        match delivery.stage {
+            Stage::Open => {}
+            Stage::Left(_) => return self.look(id, cx),
+            Stage::Answered => {
+                self.abilities.silent(peer, cx.now);
+                self.close(id);
+                return;
+            }
         }
         if delivery.tries < delivery.plan.tries {
             let nonce = cx.nonces.timely(cx.now);
@@ -317,11 +362,23 @@ impl Deliveries {
         for nonce in &delivery.nonces {
             self.by_nonce.remove(nonce);
         }
+        if matches!(delivery.stage, Stage::Left(_)) {
+            self.watched.fewer();
+        }
         Some(delivery)
     }
 }
 
 impl Delivery {
+    /// Whether it is not known yet what becomes of it.
+    const fn is_under_way(&self) -> bool {
+        match self.stage {
+            Stage::Open => true,
+            Stage::Left(_) => !self.settled,
+            Stage::Answered => false,
+        }
+    }
+
     fn report_acknowledged(&self, cx: &mut Context<'_>) {
         let after = cx.now.since(self.began);
         let outcome = ChangeOutcome::Acknowledged {
@@ -420,7 +477,9 @@ pub(crate) fn addressee(peer: Rloc, purpose: Purpose) -> MappingRecord {
         Purpose::Handover | Purpose::HandoverTold => {
             vec![Locator::unicast(peer, Priority::NEVER, Weight(0))]
         }
-        Purpose::Arrived | Purpose::UpdateCache | Purpose::Acknowledge => Vec::new(),
+        Purpose::Arrived | Purpose::UpdateCache | Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => {
+            Vec::new()
+        }
     };
     MappingRecord {
         ttl: Ttl(1),

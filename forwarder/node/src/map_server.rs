@@ -18,7 +18,7 @@ use lisp_wire::{
 };
 use proto::{Span, Timestamp};
 
-use crate::config::{NonceRule, Site};
+use crate::config::{AnsweredFor, Config, NonceRule, Site};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::Arrival;
@@ -64,6 +64,8 @@ struct Registration {
     record: MappingRecord,
     from: IpAddr,
     proxy_reply: bool,
+    /// Whether it came by a router that helps through a NAT: the xTR itself cannot be asked.
+    behind_nat: bool,
     at: Timestamp,
     /// Decides among registrations of one moment.
     nonce: Nonce,
@@ -84,6 +86,19 @@ pub(crate) struct Query<'a> {
     pub(crate) request: &'a MapRequest,
     pub(crate) envelope: &'a Encapsulated,
     pub(crate) arrival: Arrival,
+}
+
+impl Registration {
+    /// Whether a plain question is answered here.
+    fn is_answered_for(&self, config: &Config) -> bool {
+        let around = config
+            .sites
+            .iter()
+            .filter(|site| site.prefix.covers(&self.record.eid));
+        let site = around.max_by_key(|site| site.prefix.length());
+        let everyone = site.is_none_or(|site| site.answered_for == AnsweredFor::Everyone);
+        self.proxy_reply && (everyone || self.behind_nat)
+    }
 }
 
 impl MapServer {
@@ -159,6 +174,7 @@ impl MapServer {
                 record: record.clone(),
                 from: from.ip(),
                 proxy_reply: register.proxy_reply,
+                behind_nat: through.is_some(),
                 at: cx.now,
                 nonce: register.nonce,
                 standing,

@@ -23,7 +23,7 @@ use crate::config::{Config, Legacy, Right, Scope, ScopedKey};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::datagrams::Datagram;
-use crate::deliveries::{Deliveries, Order, Parcel, addressee_of};
+use crate::deliveries::{Deliveries, Order, Parcel, Shown, addressee_of};
 use crate::input::Effect;
 use crate::prepared::{Luggage, Prepared};
 use crate::preparing::{Preparing, Told};
@@ -98,17 +98,16 @@ impl Mobility {
             Err(refusal) => return cx.count(refusal),
         };
         // Acknowledgements are not acknowledged, and the type-5 form has none.
-        let answered =
-            message.form == ChangePriorityForm::SharedExtension && message.purpose != Purpose::Acknowledge;
+        let answered = message.form == ChangePriorityForm::SharedExtension && !message.purpose.acknowledges();
         match self.take(message, &authentic, xtr, cx) {
-            Ok(()) if answered => acknowledge(message, authentic.key, from, cx),
+            Ok(()) if answered => acknowledge((message, authentic.key), from, xtr, cx),
             Ok(()) => {}
             Err(refusal) => {
                 cx.count(refusal);
                 // The acknowledgement of the last message may have been lost, and its sender repeats it. It is refused
                 // like any replay; to say once more that it was taken tells nobody anything but its own nonce.
                 if answered && self.guard.is_last(authentic.sender, message.nonce) {
-                    acknowledge(message, authentic.key, from, cx);
+                    acknowledge((message, authentic.key), from, xtr, cx);
                 }
             }
         }
@@ -123,7 +122,7 @@ impl Mobility {
         cx: &mut Context<'_>,
     ) -> bool {
         let key = match message.purpose {
-            Purpose::Acknowledge => self.deliveries.key_of(message.nonce),
+            purpose if purpose.acknowledges() => self.deliveries.key_of(message.nonce),
             _ => None,
         };
         let vouched = key.is_some_and(|key| verify(bytes, std::slice::from_ref(&*key)).is_ok());
@@ -144,7 +143,10 @@ impl Mobility {
         if sent_for.is_some_and(|purpose| Right::to(purpose) != Some(right)) {
             return cx.count(Counter::NoRight);
         }
-        if let Some(handed_over) = self.deliveries.acknowledged(message.nonce, scope, cx) {
+        if let Some(handed_over) = self
+            .deliveries
+            .acknowledged((message.nonce, message.purpose), scope, cx)
+        {
             // A registration of the old site may have crossed ours; now it makes none any more.
             xtr.registrations.register(&[handed_over.eid], &xtr.database, cx);
         }
@@ -217,7 +219,7 @@ impl Mobility {
         cx: &mut Context<'_>,
     ) -> Result<(), Counter> {
         let Authentic { sender, records, .. } = *authentic;
-        if message.purpose == Purpose::Acknowledge {
+        if message.purpose.acknowledges() {
             let vouched_for = (&authentic.key.scope, authentic.right);
             self.acknowledged(message, vouched_for, xtr, cx);
             return Ok(());
@@ -229,7 +231,11 @@ impl Mobility {
                 return Err(Counter::Scope);
             }
             Purpose::UpdateCache => check_update(records, xtr, cx)?,
-            Purpose::Arrived | Purpose::Handover | Purpose::HandoverTold | Purpose::Acknowledge => {}
+            Purpose::Arrived
+            | Purpose::Handover
+            | Purpose::HandoverTold
+            | Purpose::Acknowledge
+            | Purpose::AcknowledgeSubscribed => {}
         }
         self.guard.note(sender, message.nonce);
         cx.remember(Memory::Now);
@@ -248,7 +254,7 @@ impl Mobility {
                     self.handed_over(record, Told::ByDestination, xtr, cx);
                 }
                 Purpose::UpdateCache => update(record, xtr, cx),
-                Purpose::Acknowledge => {}
+                Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => {}
             }
         }
         Ok(())
@@ -296,6 +302,7 @@ impl Mobility {
                 theirs: None,
                 change: order,
                 key: None,
+                shown: Shown::Nothing,
             };
             self.deliveries.send(parcel, cx);
         }
@@ -318,6 +325,7 @@ impl Mobility {
                 eid,
                 client: rloc,
                 order: None,
+                shown: Shown::New,
             };
             self.tell(news, client.key, xtr, cx);
         }
@@ -350,6 +358,7 @@ impl Mobility {
                 eid,
                 client: *client,
                 order: None,
+                shown: Shown::Old,
             };
             self.tell_client(news, xtr, cx);
         }
@@ -361,7 +370,12 @@ impl Mobility {
     }
 
     fn tell(&mut self, news: News, key: Option<Arc<Key>>, xtr: &Xtr, cx: &mut Context<'_>) {
-        let News { eid, client, order } = news;
+        let News {
+            eid,
+            client,
+            order,
+            shown,
+        } = news;
         let Some((_, own)) = xtr.database.covering(&eid) else {
             return;
         };
@@ -373,6 +387,12 @@ impl Mobility {
             theirs: own.source_of(&client),
             change: order,
             key,
+            // Of what a single client is told the Map-Server knows nothing.
+            shown: if own.views.contains_key(&client) {
+                Shown::Nothing
+            } else {
+                shown
+            },
         };
         self.deliveries.send(parcel, cx);
     }
@@ -384,6 +404,8 @@ pub(crate) struct News {
     pub(crate) eid: EidPrefix,
     pub(crate) client: Rloc,
     pub(crate) order: Option<Order>,
+    /// What packets of a client that is subscribed to the mapping show.
+    pub(crate) shown: Shown,
 }
 
 /// Whether a site of the group says that EIDs are at a site of the group. Where a datagram came from is under nobody's
@@ -444,14 +466,26 @@ fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
     cx.effects.push(Effect::Release { eid: record.eid });
 }
 
-fn acknowledge(message: &ChangePriority, key: &ScopedKey, to: SocketAddr, cx: &mut Context<'_>) {
+fn acknowledge(
+    (message, key): (&ChangePriority, &ScopedKey),
+    to: SocketAddr,
+    xtr: &Xtr,
+    cx: &mut Context<'_>,
+) {
+    let follows = |record: &MappingRecord| xtr.subscriber.follows(&record.eid);
+    let mut changed = message.records.iter().skip(1);
+    let subscribed = message.purpose == Purpose::UpdateCache && changed.all(follows);
     let bare = |record: &MappingRecord| MappingRecord {
         locators: Vec::new(),
         ..record.clone()
     };
     let acknowledgement = ChangePriority {
         form: ChangePriorityForm::SharedExtension,
-        purpose: Purpose::Acknowledge,
+        purpose: if subscribed {
+            Purpose::AcknowledgeSubscribed
+        } else {
+            Purpose::Acknowledge
+        },
         nonce: message.nonce,
         auth: unsigned(),
         xtr: Some(cx.config.xtr_id),

@@ -297,7 +297,13 @@ impl Machines {
         self.xtr.tick(cx);
         self.server.tick(cx);
         self.referrals.tick(cx);
+        for publication in self.server.take_publications() {
+            self.mobility.deliveries.published(&publication, cx);
+        }
         self.mobility.tick(cx);
+        if self.mobility.deliveries.watches_others() {
+            self.xtr.cache.set_watch(self.mobility.deliveries.watch());
+        }
         self.nat_router.tick(&mut self.xtr.cache, cx);
         let changed = self.xtr.cache.changed_locators();
         if changed {

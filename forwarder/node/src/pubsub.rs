@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lisp_wire::message::{MapNotify, SiteId, XtrId};
-use lisp_wire::{Action, EidPrefix, MappingRecord, Nonce, Ttl};
+use lisp_wire::{Action, EidPrefix, MappingRecord, Nonce, Rloc, Ttl};
 use proto::{Span, Timestamp};
 
 use crate::config::{Config, KeyRing};
@@ -42,6 +42,40 @@ pub(crate) struct Publisher {
     spent: BTreeMap<(EidPrefix, XtrId), Nonce>,
     spent_until: Timers<(EidPrefix, XtrId)>,
     notices: Notices,
+    /// What an xTR at the same node may want to know.
+    news: Vec<Publication>,
+}
+
+/// What is known of a subscriber, who is reached at each of `to`.
+#[derive(Clone, Debug)]
+pub(crate) enum Publication {
+    /// It has proven to want to be told of changes of a mapping.
+    Subscribed {
+        /// Of which.
+        eid: EidPrefix,
+        to: Arc<[SocketAddr]>,
+    },
+    /// It has acknowledged a change.
+    Told {
+        /// Of which mapping.
+        eid: EidPrefix,
+        to: Arc<[SocketAddr]>,
+    },
+    /// It is told no more.
+    Ended {
+        /// Of which mapping.
+        eid: EidPrefix,
+        to: Arc<[SocketAddr]>,
+    },
+}
+
+impl Publication {
+    /// Where the subscriber is reached.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = Rloc> + use<> {
+        let (Self::Subscribed { to, .. } | Self::Told { to, .. } | Self::Ended { to, .. }) = self;
+        let peers: BTreeSet<Rloc> = to.iter().map(|to| Rloc(to.ip())).collect();
+        peers.into_iter()
+    }
 }
 
 #[derive(Debug)]
@@ -192,6 +226,10 @@ impl Publisher {
             Purpose::Publication => {
                 let subscription = self.subscriptions.get_mut(&eid)?.get_mut(&xtr)?;
                 subscription.open.remove(&notice.record.eid);
+                self.news.push(Publication::Told {
+                    eid: notice.record.eid,
+                    to: Arc::clone(&subscription.to),
+                });
                 self.expiries.set((eid, xtr), now + life_of(&notice.record));
                 cx.count(Counter::PubsubDelivered);
                 None
@@ -210,7 +248,7 @@ impl Publisher {
                 if !room || known.is_some_and(|known| notice.wish.nonce <= known.nonce) {
                     return None;
                 }
-                self.end((&eid, &xtr), notice.wish.nonce, now);
+                self.remove((&eid, &xtr), notice.wish.nonce, now);
                 let subscription = Subscription {
                     site: notice.wish.site,
                     asked,
@@ -218,6 +256,10 @@ impl Publisher {
                     nonce: notice.wish.nonce,
                     open: BTreeMap::new(),
                 };
+                self.news.push(Publication::Subscribed {
+                    eid,
+                    to: Arc::clone(&subscription.to),
+                });
                 self.subscriptions
                     .entry(eid)
                     .or_default()
@@ -228,6 +270,11 @@ impl Publisher {
                 Some(Proven { eid, xtr, told })
             }
         }
+    }
+
+    /// What has become known of subscribers since the last call.
+    pub(crate) fn take_news(&mut self) -> Vec<Publication> {
+        std::mem::take(&mut self.news)
     }
 
     /// The prefixes within `block`, itself excepted, that somebody is subscribed to.
@@ -282,15 +329,23 @@ impl Publisher {
         self.subscriptions.get(eid)?.get(xtr)
     }
 
-    /// Ends a subscription, or lets another begin in its place. `nonce` is what it came to an end with, if that said one.
+    /// Ends a subscription. `nonce` is what it came to an end with, if that said one.
     fn end(&mut self, (eid, xtr): (&EidPrefix, &XtrId), nonce: Nonce, now: Timestamp) {
+        if let Some(to) = self.remove((eid, xtr), nonce, now) {
+            self.news.push(Publication::Ended { eid: *eid, to });
+        }
+    }
+
+    /// The same, where another may begin in its place; whoever it told is where this says.
+    fn remove(
+        &mut self,
+        (eid, xtr): (&EidPrefix, &XtrId),
+        nonce: Nonce,
+        now: Timestamp,
+    ) -> Option<Arc<[SocketAddr]>> {
         self.expiries.cancel(&(*eid, *xtr));
-        let Some(subscribers) = self.subscriptions.get_mut(eid) else {
-            return;
-        };
-        let Some(ended) = subscribers.remove(xtr) else {
-            return;
-        };
+        let subscribers = self.subscriptions.get_mut(eid)?;
+        let ended = subscribers.remove(xtr)?;
         if subscribers.is_empty() {
             self.subscriptions.remove(eid);
         }
@@ -307,6 +362,7 @@ impl Publisher {
         }
         self.spent.insert((*eid, *xtr), nonce.max(ended.nonce));
         self.spent_until.set((*eid, *xtr), now + SPENT);
+        Some(ended.to)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::config::Role;
 use crate::context::{Context, Memory};
 use crate::counters::Counter;
+use crate::deliveries::Shown;
 use crate::mobility::News;
 use crate::node::Machines;
 
@@ -51,6 +52,8 @@ pub(crate) fn follow(machines: &mut Machines, cx: &mut Context<'_>) {
                 eid: *eid,
                 client,
                 order: None,
+                // Of several locators only one may have changed.
+                shown: Shown::Nothing,
             };
             mobility.tell_client(news, xtr, cx);
         }

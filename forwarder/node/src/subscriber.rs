@@ -245,6 +245,12 @@ impl Subscriber {
         heard.acknowledge(cx);
     }
 
+    /// Whether a Map-Server tells us of all changes of this mapping.
+    pub(crate) fn follows(&self, eid: &EidPrefix) -> bool {
+        let around = self.concerning(eid);
+        around.is_some_and(|(around, held)| around.covers(eid) && held.mapping == Standing::There)
+    }
+
     /// A plain Map-Reply to a request to subscribe: there is no subscription for this EID.
     pub(crate) fn declined(&mut self, asked: Eid, resolutions: &mut Resolutions) {
         if let Some((eid, _)) = self.concerning(&EidPrefix::host(asked)) {

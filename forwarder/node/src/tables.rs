@@ -115,7 +115,7 @@ fn table(what: Show, window: &Window, machines: &Machines, cx: &Context<'_>) -> 
             (NodeReport::Database { rows }, next)
         }
         Show::Requesters => {
-            let told_by = |client: &Rloc| mobility.deliveries.manner_to(client, cx);
+            let told_by = |eid: &_, client: &_| mobility.deliveries.manner_to((eid, client), cx);
             let Rows { rows, next } = xtr.database.requester_rows(window, now, told_by);
             (NodeReport::Requesters { rows }, next)
         }

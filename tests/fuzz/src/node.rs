@@ -215,6 +215,7 @@ fn config() -> Config {
             accept_more_specifics: true,
             nonces: NonceRule::Growing,
             pubsub: None,
+            answered_for: node::config::AnsweredFor::Everyone,
         }],
         authority: Vec::new(),
         delegations: Vec::new(),

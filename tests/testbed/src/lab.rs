@@ -93,8 +93,10 @@ pub enum UserLocators {
 /// How clients of a lab are told that a mapping changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TellBy {
-    /// Change-Priority with C=1 (thesis section 4.3).
+    /// Each as it has shown to heed: what a forwarder does that is not told otherwise.
     #[default]
+    Best,
+    /// Change-Priority with C=1 (thesis section 4.3), to everybody.
     ChangePriority,
     /// Solicit-Map-Request (RFC 9301 section 6.1).
     Smr,
@@ -103,7 +105,7 @@ pub enum TellBy {
 }
 
 impl LabOptions {
-    /// This program itself, no outsiders, ten seconds of patience, clients told by Change-Priority, nobody roams.
+    /// This program itself, no outsiders, ten seconds of patience, clients told as each has shown to heed, nobody roams.
     pub fn this_program() -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,

@@ -6,7 +6,7 @@
 //!  0                   1                   2                   3
 //!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//! |Type=15|   Sub-type = 3152     |H|C|A|T| Resrvd| Record Count  |
+//! |Type=15|   Sub-type = 3152     |H|C|A|T|S|Resrvd| Record Count  |
 //! |                        Nonce (64 bits)                        |
 //! |    Key ID     | Algorithm ID  |  Authentication Data Length   |
 //! ~                      Authentication Data                      ~
@@ -43,6 +43,8 @@ mod shared {
     pub(super) const C: u32 = 1 << 14;
     pub(super) const A: u32 = 1 << 13;
     pub(super) const T: u32 = 1 << 12;
+    /// Of acknowledgements alone: what was reserved before, and so is passed over by who does not know it.
+    pub(super) const S: u32 = 1 << 11;
 }
 
 /// Bits of the first word, legacy form.
@@ -63,6 +65,7 @@ impl ChangePriority {
             (false, false, false, false) => Purpose::Handover,
             (false, false, false, true) => Purpose::HandoverTold,
             (false, true, false, false) => Purpose::UpdateCache,
+            (false, false, true, false) if word & shared::S != 0 => Purpose::AcknowledgeSubscribed,
             (false, false, true, false) => Purpose::Acknowledge,
             _ => {
                 return Err(WireError::Flags {
@@ -75,7 +78,7 @@ impl ChangePriority {
         let auth = AuthField::read(reader)?;
         let xtr = Some(XtrId(reader.u128(Part::XtrId)?));
         let records = record::read_all(reader, word as u8)?;
-        if records.is_empty() && purpose != Purpose::Acknowledge {
+        if records.is_empty() && !purpose.acknowledges() {
             return Err(WireError::Missing {
                 part: Part::Record(0),
             });
@@ -139,13 +142,14 @@ impl ChangePriority {
                 what: "a Change-Priority of type 15 names the xTR that sends it",
             });
         };
-        let least = u8::from(self.purpose != Purpose::Acknowledge);
+        let least = u8::from(!self.purpose.acknowledges());
         self.check_locators()?;
         let word = word
             | super::sub_type_word(SUB_TYPE)
             | flag(self.purpose == Purpose::Arrived, shared::H)
             | flag(self.purpose == Purpose::UpdateCache, shared::C)
-            | flag(self.purpose == Purpose::Acknowledge, shared::A)
+            | flag(self.purpose.acknowledges(), shared::A)
+            | flag(self.purpose == Purpose::AcknowledgeSubscribed, shared::S)
             | flag(self.purpose == Purpose::HandoverTold, shared::T)
             | u32::from(record::count("records", self.records.len(), least)?);
         register::write_head(word, self.nonce, auth, out)?;
@@ -164,7 +168,7 @@ impl ChangePriority {
                 what: "a Change-Priority of type 5 has no xTR-ID",
             });
         }
-        if matches!(self.purpose, Purpose::Acknowledge | Purpose::HandoverTold) {
+        if self.purpose.acknowledges() || self.purpose == Purpose::HandoverTold {
             return Err(EmitError::Contradiction {
                 what: "a Change-Priority of type 5 has no A bit and no T bit",
             });
@@ -189,7 +193,9 @@ impl ChangePriority {
 
     fn check_locators(&self) -> Result<(), EmitError> {
         let what = match self.purpose {
-            Purpose::Arrived | Purpose::Acknowledge => "this Change-Priority names EIDs only, no locators",
+            Purpose::Arrived | Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => {
+                "this Change-Priority names EIDs only, no locators"
+            }
             Purpose::Handover | Purpose::HandoverTold => "a handover names the locators that take over",
             Purpose::UpdateCache => return Ok(()),
         };
@@ -218,7 +224,7 @@ fn check_locators(purpose: Purpose, record: &MappingRecord, part: Part) -> Resul
 /// may take the last locator away.
 const fn locators_fit(purpose: Purpose, count: usize) -> bool {
     match purpose {
-        Purpose::Arrived | Purpose::Acknowledge => count == 0,
+        Purpose::Arrived | Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => count == 0,
         Purpose::Handover | Purpose::HandoverTold => count > 0,
         Purpose::UpdateCache => true,
     }

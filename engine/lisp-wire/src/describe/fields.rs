@@ -136,6 +136,7 @@ impl Fields {
                         Purpose::HandoverTold => "handover-told",
                         Purpose::UpdateCache => "update-cache",
                         Purpose::Acknowledge => "acknowledge",
+                        Purpose::AcknowledgeSubscribed => "acknowledge-subscribed",
                     },
                 );
                 self.nonce(change.nonce);

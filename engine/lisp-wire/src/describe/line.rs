@@ -148,6 +148,7 @@ fn of_change(change: &ChangePriority, line: &mut String) {
         Purpose::HandoverTold => "handover, clients told: ",
         Purpose::UpdateCache => "update: ",
         Purpose::Acknowledge => "acknowledged: ",
+        Purpose::AcknowledgeSubscribed => "acknowledged, subscribed: ",
     });
     tell_records(&change.records, line);
     tell_flags(

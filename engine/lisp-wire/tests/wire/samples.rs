@@ -170,6 +170,10 @@ pub(crate) fn signed() -> Vec<(&'static str, Message)> {
             "change-priority-acknowledge",
             change(Purpose::Acknowledge, bare.clone()),
         ),
+        (
+            "change-priority-acknowledge-subscribed",
+            change(Purpose::AcknowledgeSubscribed, bare.clone()),
+        ),
         ("change-priority-legacy-arrived", legacy(Purpose::Arrived, bare)),
         (
             "change-priority-legacy-handover",

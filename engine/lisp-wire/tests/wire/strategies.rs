@@ -165,7 +165,7 @@ fn notify() -> impl Strategy<Value = MapNotify> {
 }
 
 fn change() -> impl Strategy<Value = ChangePriority> {
-    (any::<u64>(), auth(), any::<u128>(), purposed(5, 1..5)).prop_map(
+    (any::<u64>(), auth(), any::<u128>(), purposed(6, 1..5)).prop_map(
         |(nonce, auth, xtr, (purpose, records))| ChangePriority {
             form: ChangePriorityForm::SharedExtension,
             purpose,
@@ -230,12 +230,15 @@ fn purposed(
         Purpose::UpdateCache,
         Purpose::Acknowledge,
         Purpose::HandoverTold,
+        Purpose::AcknowledgeSubscribed,
     ];
     let purpose = proptest::sample::select(all[..kinds].to_vec());
     (purpose, records(count), locator()).prop_map(|(purpose, mut records, spare)| {
         for record in &mut records {
             match purpose {
-                Purpose::Arrived | Purpose::Acknowledge => record.locators.clear(),
+                Purpose::Arrived | Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => {
+                    record.locators.clear();
+                }
                 Purpose::Handover | Purpose::HandoverTold if record.locators.is_empty() => {
                     record.locators.push(spare);
                 }

@@ -127,6 +127,7 @@ fn what_a_form_has_no_room_for_is_refused() {
     let contradictions = [
         Message::MapNotifyAck(samples::notify(vec![], Some((XTR, SiteId(1))))),
         samples::legacy(Purpose::Acknowledge, bare()),
+        samples::legacy(Purpose::AcknowledgeSubscribed, bare()),
         with(samples::legacy(Purpose::Arrived, bare()), |change| {
             change.xtr = Some(XTR);
         }),
@@ -135,6 +136,7 @@ fn what_a_form_has_no_room_for_is_refused() {
         }),
         samples::change(Purpose::Arrived, vec![many(1)]),
         samples::change(Purpose::Acknowledge, vec![many(1)]),
+        samples::change(Purpose::AcknowledgeSubscribed, vec![many(1)]),
         samples::change(Purpose::Handover, bare()),
         samples::legacy(Purpose::Handover, bare()),
     ];

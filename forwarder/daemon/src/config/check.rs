@@ -9,16 +9,16 @@ use datapath::{EidSet, Relay};
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
-    ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NatRouters, NonceRule, OwnEid,
-    OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site, TellBy,
+    AnsweredFor, ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NatRouters, NonceRule,
+    OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site, TellBy,
 };
 
 use super::error::Problem;
 use super::keys::Keys;
 use super::move_keys;
 use super::raw::{
-    KeyedRtr, RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator, RawNatRtr, RawNonces,
-    RawPubSub, RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
+    KeyedRtr, RawAnsweredFor, RawChangePriority, RawConfig, RawDdt, RawDelegation, RawEid, RawLocator,
+    RawNatRtr, RawNonces, RawPubSub, RawResolver, RawRole, RawRtr, RawSite, RawTellBy, RawTun, RawTuns,
 };
 use super::{Config, ControlConfig, LEAST_UPLINK_MTU, RoamingRloc, TunConfig};
 
@@ -283,6 +283,10 @@ fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {
             nonces: match raw.nonces {
                 RawNonces::Growing => NonceRule::Growing,
                 RawNonces::Any => NonceRule::Any,
+            },
+            answered_for: match raw.answered_for {
+                RawAnsweredFor::Everyone => AnsweredFor::Everyone,
+                RawAnsweredFor::Subscribers => AnsweredFor::Subscribers,
             },
             pubsub: raw
                 .pubsub

@@ -297,6 +297,16 @@ pub(super) struct RawSite {
     #[serde(default)]
     pub(super) nonces: RawNonces,
     pub(super) pubsub: Option<RawSitePubSub>,
+    #[serde(default)]
+    pub(super) answered_for: RawAnsweredFor,
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawAnsweredFor {
+    #[default]
+    Everyone,
+    Subscribers,
 }
 
 /// The key that publications about a site's mappings are signed with.
@@ -399,8 +409,8 @@ pub(super) struct RawChangePriority {
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum RawTellBy {
-    #[default]
     ChangePriority,
+    #[default]
     Best,
     Smr,
 }

@@ -1,7 +1,7 @@
 use datapath::EidSet;
 use lisp_wire::Rloc;
 use lisp_wire::message::XtrId;
-use node::config::{DelegatedTo, Legacy, NonceRule, Role, Scope, TellBy};
+use node::config::{AnsweredFor, DelegatedTo, Legacy, NonceRule, Role, Scope, TellBy};
 use proto::Span;
 
 use super::*;
@@ -24,7 +24,7 @@ keys:
   sites: { id: 3, algorithm: hmac-sha256, secret: "of the sites" }
 eids:
   - { prefix: 10.1.0.7/32, ttl: 1440, locators: [{ address: 172.16.0.1, priority: 1, weight: 100 }] }
-sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any }]
+sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any, answered_for: subscribers }]
 change_priority: { keys: [change], move_keys: [sites], scopes: { change: [10.1.0.0/16], sites: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, own_eid_peers: [172.16.0.9], tell_by: smr }
 probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
 control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
@@ -51,6 +51,7 @@ fn every_field_reaches_its_part() {
         (Span::secs(2), Span::secs(60))
     );
     assert_eq!(node.sites[0].nonces, NonceRule::Any);
+    assert_eq!(node.sites[0].answered_for, AnsweredFor::Subscribers);
     assert_eq!(node.change_priority.legacy, Legacy::Accepted);
     assert_eq!(node.change_priority.tell_by, TellBy::Solicitation);
     let peer = lisp_wire::Rloc([172, 16, 0, 9].into());

@@ -462,6 +462,38 @@ fn what_comes_for_an_eid_that_has_left_goes_on_to_where_it_is_though_the_node_is
 }
 
 #[test]
+fn a_peer_that_is_watched_is_seen_wherever_its_packet_goes_and_by_no_packet_of_another() {
+    let mut tunnel = Tunnel::new(InstanceId::DEFAULT);
+    let payload = tunnel
+        .enter(&Packet::udp([10, 1, 0, 7].into(), [10, 2, 0, 7].into(), 1).bytes())
+        .remove(0);
+    let new = Locator::unicast(Rloc([198, 51, 100, 1].into()), Priority(1), Weight(1));
+    let redirect = || Forwarding::Redirect(LocatorTable::new([(new, Reach::Up)], None));
+    let prefix: lisp_wire::EidPrefix = "10.2.0.7/32".parse().unwrap();
+    let (peer, other) = (IpAddr::from([192, 0, 2, 7]), IpAddr::from([192, 0, 2, 8]));
+    for forwarding in [redirect(), Forwarding::Local] {
+        tunnel.far.insert(Entry { prefix, forwarding });
+        for (from, seen) in [(peer, true), (other, false)] {
+            let sight = Arc::new(crate::Sight::default());
+            let watch = crate::Watch::new([(peer, prefix, Arc::clone(&sight))]);
+            tunnel.far.set_watch(Some(Arc::new(watch)));
+            let mut batch = PacketBatch::new(1, 2000);
+            batch.spare().unwrap()[..payload.len()].copy_from_slice(&payload);
+            let from = Outer {
+                source: Some(from),
+                ..Outer::default()
+            };
+            batch.commit(payload.len(), from).unwrap();
+            tunnel.ingress.clear();
+            tunnel
+                .decapsulator
+                .decapsulate_batch(&tunnel.far, &mut batch, &mut tunnel.ingress);
+            assert_eq!((sight.take(), sight.take()), (seen, false));
+        }
+    }
+}
+
+#[test]
 fn what_comes_for_an_eid_before_it_runs_waits_and_what_comes_after_goes_not_past_it() {
     let mut tunnel = Tunnel::new(InstanceId::DEFAULT);
     let gate = Arc::new(crate::Gate::default());

@@ -91,7 +91,7 @@ impl Right {
         match purpose {
             Purpose::UpdateCache => Some(Self::Tell),
             Purpose::Arrived | Purpose::Handover | Purpose::HandoverTold => Some(Self::Move),
-            Purpose::Acknowledge => None,
+            Purpose::Acknowledge | Purpose::AcknowledgeSubscribed => None,
         }
     }
 }
@@ -100,10 +100,11 @@ impl Right {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TellBy {
     /// Change-Priority with C=1, and a solicitation where it is not acknowledged.
-    #[default]
     ChangePriority,
-    /// As each peer has shown to heed: Change-Priority where it acknowledges that, solicitation at once where it does not,
-    /// both to one that has shown nothing yet and does not acknowledge within a tenth of a second.
+    /// As each peer has shown to heed: not at all where a Map-Server tells it (RFC 9437), Change-Priority where it acknowledges
+    /// that, solicitation at once where it does not, both to one that has shown nothing yet and does not acknowledge within
+    /// a tenth of a second.
+    #[default]
     Best,
     /// Solicitation alone (SMR, RFC 9301 section 6.1): each client asks the mapping system anew.
     Solicitation,

@@ -39,7 +39,7 @@ impl Database {
         &self,
         window: &Window,
         now: Timestamp,
-        told_by: impl Fn(&Rloc) -> &'static str,
+        told_by: impl Fn(&EidPrefix, &Rloc) -> &'static str,
     ) -> Rows<RequesterRow> {
         let told_by = &told_by;
         let askers = window.of(&self.own).flat_map(|(eid, own)| {
@@ -50,7 +50,7 @@ impl Database {
                 source_eid: asker.source,
                 ago: now.since(asker.at),
                 expires_in: (asker.at + life).since(now),
-                told_by: told_by(&client).to_owned(),
+                told_by: told_by(&eid, &client).to_owned(),
             };
             own.requesters
                 .range(beyond(window.key_after(Some(eid), read_rloc)))

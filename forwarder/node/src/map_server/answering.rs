@@ -9,6 +9,7 @@ use proto::{Span, Timestamp};
 
 use super::merging::spoken;
 use super::{Asker, MapServer, Query, Registration};
+use crate::config::Config;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::database::in_order;
@@ -49,9 +50,9 @@ impl MapServer {
                 cx.count(counter);
                 continue;
             };
-            if registration.proxy_reply && !request.authoritative {
+            if registration.is_answered_for(cx.config) && !request.authoritative {
                 cx.count(Counter::ServerProxied);
-                let told = self.told_whole(&registration, asked);
+                let told = self.told_whole(&registration, asked, cx.config);
                 records.extend(told.into_iter().map(|record| (record.eid, record)));
             } else {
                 onward.extend(self.etr_for(&registration, (asked, to), query, cx));
@@ -69,11 +70,20 @@ impl MapServer {
     /// A registered mapping as we tell it in the name of its owner, with the longer ones within it, which it would hide
     /// otherwise (RFC 9301 section 5.5). Where those are too many, or want to answer for themselves, only the largest part
     /// around `asked` without them is told of.
-    fn told_whole(&self, registration: &Registration, asked: EidPrefix) -> Vec<MappingRecord> {
+    fn told_whole(
+        &self,
+        registration: &Registration,
+        asked: EidPrefix,
+        config: &Config,
+    ) -> Vec<MappingRecord> {
         let eid = registration.record.eid;
         let is_whole = |block: &EidPrefix| {
             let mut within = self.within(*block);
-            within.by_ref().take(MOST_WITHIN).all(|other| other.proxy_reply) && within.next().is_none()
+            within
+                .by_ref()
+                .take(MOST_WITHIN)
+                .all(|other| other.is_answered_for(config))
+                && within.next().is_none()
         };
         let block = (eid.length()..asked.length())
             .filter_map(|length| EidPrefix::new(asked.iid(), asked.address(), length).ok())
@@ -85,7 +95,7 @@ impl MapServer {
         };
         let within = self
             .within(block)
-            .filter(|other| other.proxy_reply)
+            .filter(|other| other.is_answered_for(config))
             .take(MOST_WITHIN);
         std::iter::once(main)
             .chain(within.map(|other| proxied(&other.record)))

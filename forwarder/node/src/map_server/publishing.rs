@@ -8,11 +8,11 @@ use lisp_wire::{Action, EidPrefix, MappingRecord};
 
 use super::answering::{proxied, send_reply};
 use super::merging::spoken;
-use super::{MapServer, UNREGISTERED, notified_at};
+use super::{MapServer, Query, UNREGISTERED, notified_at};
 use crate::context::Context;
 use crate::counters::Counter;
-use crate::etr::Arrival;
-use crate::pubsub::{Wish, keys_of, withdrawn};
+use crate::etr::{Arrival, reply_address};
+use crate::pubsub::{Publication, Wish, keys_of, withdrawn};
 
 /// At most so many longer mappings are told at once to who was told that there was none.
 const MOST_WITHIN: usize = 64;
@@ -66,6 +66,25 @@ impl MapServer {
             }
             None => self.publisher.publish_to(subscriber, withdrawn(proven.eid), cx),
         }
+    }
+
+    /// What an xTR at this node may want to know of subscribers.
+    pub(crate) fn take_publications(&mut self) -> Vec<Publication> {
+        self.publisher.take_news()
+    }
+
+    /// Whether a Map-Request about an EID of this node begins or ends a subscription; if not, the node answers it as an ETR.
+    pub(crate) fn takes_up(&mut self, query: &Query<'_>, cx: &mut Context<'_>) -> bool {
+        let Query { request, arrival, .. } = *query;
+        if request.unsubscribes() {
+            self.unsubscribe(request, arrival, cx);
+            return true;
+        }
+        let to = reply_address(request, arrival, cx);
+        let asked = request.eids.first().copied();
+        asked
+            .zip(to)
+            .is_some_and(|(asked, to)| self.subscribed(request, (0, asked), to, cx))
     }
 
     /// Whether a Map-Request has been answered as the subscription it asks for: by a Map-Notify, or a denial. Where it

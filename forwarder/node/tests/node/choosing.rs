@@ -1,7 +1,8 @@
-//! `tell_by: best`: each peer is told as it has shown to heed, and what it has shown may change.
+//! `tell_by: best`, which is the default: each peer is told as it has shown to heed, and what it has shown may change.
+
+mod subscribed;
 
 use lisp_wire::{Message, Rloc};
-use node::config::TellBy;
 use proto::Span;
 
 use crate::fabric::{Fabric, VM, fabric_with, marilyn, paris, switch, telco};
@@ -19,7 +20,6 @@ enum Paris {
 /// All choose; Paris speaks to the VM.
 fn choosing_fabric(paris: Paris) -> (Network, Fabric) {
     let (mut net, at) = fabric_with(|mut config| {
-        config.change_priority.tell_by = TellBy::Best;
         if paris == Paris::IsDeaf && config.name.as_str() == "paris" {
             config.change_priority.keys.clear();
         }
@@ -30,7 +30,7 @@ fn choosing_fabric(paris: Paris) -> (Network, Fabric) {
     (net, at)
 }
 
-fn is_solicitation(packet: &Packet) -> bool {
+pub(crate) fn is_solicitation(packet: &Packet) -> bool {
     matches!(packet.message(), Some(Message::MapRequest(request)) if request.solicit)
 }
 

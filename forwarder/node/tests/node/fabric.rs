@@ -7,8 +7,8 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use node::Config;
 use node::config::{
-    ChangePriority, DataHeader, MapServer, NatRouters, NonceRule, OwnEid, OwnRloc, Probing, PubSub, Role,
-    Scope, ScopedKey, Site,
+    AnsweredFor, ChangePriority, DataHeader, MapServer, NatRouters, NonceRule, OwnEid, OwnRloc, Probing,
+    PubSub, Role, Scope, ScopedKey, Site,
 };
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
@@ -123,6 +123,7 @@ pub(crate) fn map_server() -> Config {
         accept_more_specifics: true,
         nonces: NonceRule::Growing,
         pubsub: None,
+        answered_for: AnsweredFor::Everyone,
     };
     Config {
         roles: [Role::MapServer, Role::MapResolver].into(),

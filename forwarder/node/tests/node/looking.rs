@@ -353,7 +353,7 @@ fn registrations_and_requesters_say_when_they_are_due_and_when_they_end() {
         panic!("requesters were asked for")
     };
     let row = rows.iter().find(|row| row.client == paris()).unwrap();
-    assert_eq!(row.told_by, "change-priority");
+    assert_eq!(row.told_by, "change-priority-or-smr");
     assert!(row.expires_in > Span::ZERO, "{row:?}");
     let show = NodeCommand::Show {
         what: Show::OwnRegistrations,

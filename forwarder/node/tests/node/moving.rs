@@ -81,6 +81,21 @@ pub(crate) fn busy_fabric() -> (Network, Fabric) {
     (net, at)
 }
 
+/// The same, where clients are told by Change-Priority, whatever they have shown.
+fn insisting_fabric() -> (Network, Fabric) {
+    let (mut net, at) = fabric_with(insisting);
+    net.miss(at.paris, VM);
+    net.miss(at.lyon, VM);
+    net.run_for(Span::secs(3));
+    net.forget_reports();
+    (net, at)
+}
+
+fn insisting(mut config: node::Config) -> node::Config {
+    config.change_priority.tell_by = TellBy::ChangePriority;
+    config
+}
+
 #[test]
 fn a_switch_moves_one_client_after_one_way_and_is_acknowledged_after_a_round_trip() {
     let (mut net, at) = busy_fabric();
@@ -117,7 +132,7 @@ fn a_switch_from_another_data_centre_than_the_vms_own_works_too() {
 
 #[test]
 fn a_lost_update_is_repeated_and_a_lost_acknowledgement_does_not_apply_it_twice() {
-    let (mut net, at) = busy_fabric();
+    let (mut net, at) = insisting_fabric();
     let mut seen = 0;
     // The first update, and the acknowledgement of the second.
     net.lose(move |packet| {
@@ -215,7 +230,7 @@ fn a_client_without_traffic_acknowledges_and_finds_its_view_later() {
 
 #[test]
 fn an_update_that_races_an_older_answer_comes_again_after_it() {
-    let (mut net, at) = fabric();
+    let (mut net, at) = fabric_with(insisting);
     net.miss(at.paris, VM);
     // The ETR answers at 20 ms by the old view; the update is sent right after, and arrives with it.
     net.delay(telco().0, paris().0, Span::millis(30));
@@ -233,7 +248,7 @@ fn an_update_that_races_an_older_answer_comes_again_after_it() {
 
 #[test]
 fn a_client_that_speaks_no_change_priority_is_solicited_instead() {
-    let (mut net, at) = busy_fabric();
+    let (mut net, at) = insisting_fabric();
     net.lose(is_change_priority);
     net.command(at.telco, switch(1, paris(), &[marilyn(), telco()]));
     net.run_for(Span::millis(6_299));
@@ -474,7 +489,7 @@ fn whoever_orders_a_change_hears_of_it_without_subscribing() {
 
 #[test]
 fn a_client_that_acknowledges_again_is_solicited_no_more() {
-    let (mut net, at) = busy_fabric();
+    let (mut net, at) = insisting_fabric();
     net.lose(is_change_priority);
     net.command(at.telco, switch(1, paris(), &[marilyn(), telco()]));
     net.run_for(Span::secs(10));
@@ -490,6 +505,7 @@ fn a_client_that_acknowledges_again_is_solicited_no_more() {
 #[test]
 fn a_lost_message_does_not_hold_up_another_about_another_eid_nor_is_it_held_up() {
     let (mut net, at) = fabric_with(|mut config| {
+        config.change_priority.tell_by = TellBy::ChangePriority;
         let second = |own: &node::config::OwnEid| node::config::OwnEid {
             prefix: prefix("10.1.0.8/32"),
             ..own.clone()

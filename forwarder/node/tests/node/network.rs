@@ -410,6 +410,13 @@ impl Member {
         }
     }
 
+    /// A packet of a peer for `eid` has come by the network.
+    pub(crate) fn hear(&self, from: Rloc, eid: &str) {
+        if let Some(watch) = self.published.watch() {
+            watch.heard(from.0, &Eid::of(eid.parse().unwrap()));
+        }
+    }
+
     /// Sends packets, as far as the counters are concerned.
     pub(crate) fn carry(&self, eid: &str, packets: usize) {
         let eid = Eid::of(eid.parse().unwrap());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lisp_wire::message::{MapNotify, NotifyBits, XtrId};
 use lisp_wire::{Action, Message, Nonce, Rloc, Ttl};
-use node::config::{NonceRule, PubSub, Site};
+use node::config::{AnsweredFor, NonceRule, PubSub, Site};
 use node::{Config, Input};
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, Span};
@@ -19,7 +19,7 @@ use crate::network::{Network, Packet, Way};
 
 const PUBSUB_SECRET: &[u8] = b"the Map-Server's and its subscribers'";
 
-fn pubsub_key() -> lisp_wire::Key {
+pub(crate) fn pubsub_key() -> lisp_wire::Key {
     lisp_wire::Key::new(9, lisp_wire::Algorithm::HmacSha256, PUBSUB_SECRET).unwrap()
 }
 
@@ -559,6 +559,7 @@ fn the_closest_sites_key_comes_before_the_servers() {
                 accept_more_specifics: true,
                 nonces: NonceRule::Growing,
                 pubsub: Some(closer.clone().into()),
+                answered_for: AnsweredFor::Everyone,
             });
             config.pubsub = PubSub {
                 key: Some(pubsub_key().into()),

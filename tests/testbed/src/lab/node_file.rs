@@ -289,6 +289,7 @@ fn change_priority(file: &mut NodeFile, fabric: &Fabric, keys: &Keys, node: &Nod
         keys: vec![CHANGE.to_owned()],
         scopes: BTreeMap::from([(CHANGE.to_owned(), vms.clone())]),
         tell_by: match keys.conduct.tell_by {
+            TellBy::Best => "",
             // Where the Map-Server answers for an xTR nobody asks the xTR itself, and it knows nobody to tell.
             TellBy::ChangePriority | TellBy::PubSub => "change-priority",
             TellBy::Smr => "smr",
