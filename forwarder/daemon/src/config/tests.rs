@@ -24,7 +24,7 @@ keys:
   sites: { id: 3, algorithm: hmac-sha256, secret: "of the sites" }
 eids:
   - { prefix: 10.1.0.7/32, ttl: 1440, locators: [{ address: 172.16.0.1, priority: 1, weight: 100 }] }
-sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, nonces: any, answered_for: subscribers }]
+sites: [{ prefix: 10.1.0.0/16, keys: [main], accept_more_specifics: true, answered_for: subscribers, nonces: any }]
 change_priority: { keys: [change], move_keys: [sites], scopes: { change: [10.1.0.0/16], sites: [10.1.0.0/16] }, group: [172.16.0.2, 172.16.0.3], legacy: true, own_eid_peers: [172.16.0.9], tell_by: smr }
 probing: { cache_interval: 1s, timeout: 2s, down_after: 3 }
 control: { socket: /run/pacao/telco.sock, allow_uids: [0] }
