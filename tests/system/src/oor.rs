@@ -314,7 +314,8 @@ impl Internet {
         Ok(())
     }
 
-    fn space(&self, place: Place) -> anyhow::Result<&Namespace> {
+    /// Where something runs.
+    pub fn space(&self, place: Place) -> anyhow::Result<&Namespace> {
         Ok(match place {
             Place::A => &self.a.router,
             Place::B => &self.b.router,
