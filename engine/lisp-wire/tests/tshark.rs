@@ -79,6 +79,10 @@ const INFO: [(&str, &str); 43] = [
     ("change-priority-update", "Unknown LISP Control Packet (15)"),
     ("change-priority-acknowledge", "Unknown LISP Control Packet (15)"),
     (
+        "change-priority-acknowledge-subscribed",
+        "Unknown LISP Control Packet (15)",
+    ),
+    (
         "change-priority-legacy-arrived",
         "Unknown LISP Control Packet (5)",
     ),
