@@ -22,7 +22,7 @@ use lisp_wire::{
 
 /// What tshark must call the samples. It names no EID where there are several records, and knows neither type 5 nor
 /// type 15.
-const INFO: [(&str, &str); 43] = [
+const INFO: [(&str, &str); 44] = [
     ("map-request", "Map-Request for 10.2.0.9/32"),
     ("map-request-probe", "Map-Request (RLOC-probe) for 10.2.0.9/32"),
     ("map-request-smr", "Map-Request (SMR) for 10.2.0.9/32"),
