@@ -7,6 +7,7 @@ use proto::{LinkState, ProbeOutcome, ProbeSample, Span, Timestamp};
 use crate::config::{Backoff, Policy, Sla, Slots};
 use crate::monitor::{Limits, Link};
 use crate::optimizer::criteria;
+use crate::policy::leaving::Leaving;
 use crate::policy::{Gain, Gates, Need};
 
 /// No probe here has a locator of its own.
@@ -17,11 +18,13 @@ const NOWHERE: Rloc = Rloc(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
 pub struct Level {
     link: Link,
     limits: Limits,
+    hold: u32,
 }
 
 impl Level {
-    /// Nothing measured yet. `decide` is S'; a class with slots of its own goes by those.
-    pub fn new(sla: &Sla, policy: &Policy, decide: Span) -> Self {
+    /// Nothing measured yet. `decide` is S'; a class with slots of its own goes by those. `hold` is for how many of
+    /// them a level must be broken.
+    pub fn new(sla: &Sla, policy: &Policy, (decide, hold): (Span, u32)) -> Self {
         let slots = Slots {
             decide,
             settle: decide,
@@ -30,6 +33,7 @@ impl Level {
         Self {
             link: Link::default(),
             limits: Limits::of((slots, policy), sla, &criteria::class_of(sla)),
+            hold,
         }
     }
 
@@ -70,12 +74,28 @@ pub struct Calm {
 }
 
 impl Calm {
-    /// Whether a move from `measured_ms` to `expected_ms` passes.
-    pub fn lets_pass(&self, (measured_ms, expected_ms): (f64, f64), policy: &Policy, now: Timestamp) -> bool {
-        let gain = Gain {
-            measured: measured_ms,
-            expected: expected_ms,
+    /// Whether an entry at `level` may be left for one expected at `expected_ms` in place of `measured_ms`.
+    pub fn lets_leave(
+        &self,
+        level: &Level,
+        (measured_ms, expected_ms): (f64, f64),
+        policy: &Policy,
+        now: Timestamp,
+    ) -> bool {
+        let leaving = Leaving {
+            link: (&level.link, &level.limits),
+            hold: level.hold,
+            gates: &self.gates,
+            policy,
         };
+        leaving
+            .pass(Need::Soft, gain(measured_ms, expected_ms), now)
+            .is_ok()
+    }
+
+    /// Whether a move from `measured_ms` to `expected_ms` passes where no level is followed probe by probe.
+    pub fn lets_pass(&self, (measured_ms, expected_ms): (f64, f64), policy: &Policy, now: Timestamp) -> bool {
+        let gain = gain(measured_ms, expected_ms);
         self.gates.pass(Need::Soft, gain, policy, now).is_ok()
     }
 
@@ -83,4 +103,8 @@ impl Calm {
     pub fn moved(&mut self, policy: &Policy, now: Timestamp) {
         self.gates.moved(Need::Soft, (policy, &Backoff::default()), now);
     }
+}
+
+const fn gain(measured: f64, expected: f64) -> Gain {
+    Gain { measured, expected }
 }

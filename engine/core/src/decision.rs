@@ -108,12 +108,9 @@ impl Engine {
         let actor = self.actor_for(ix, plan.to, now);
         let gates = &self.pairs[ix.at()].gates;
         let quiet = actor.is_none() && open.is_none() && gates.is_quiet(now);
-        let pass = gates.pass(plan.need, plan.gain, &self.policy(), now);
-        let pass = pass.and(self.held_long_enough(ix, plan.need, now)).and(if quiet {
-            Err(Withheld::Quiet)
-        } else {
-            Ok(())
-        });
+        let leaving = self.leaving(ix);
+        let pass = leaving.map_or(Ok(()), |leaving| leaving.pass(plan.need, plan.gain, now));
+        let pass = pass.and(if quiet { Err(Withheld::Quiet) } else { Ok(()) });
         if let (None, Err(withheld)) = (open, pass) {
             self.withhold(ix, withheld, out);
             return;

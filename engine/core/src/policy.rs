@@ -9,6 +9,7 @@
 //! | `conduct` | policy in the engine's course: who acts, who waits, what is spent and counted |
 //! | [`contradiction`] | rules that cannot all be kept, for the session reader |
 //! | `damping` | flap penalties (RFC 2439) |
+//! | `leaving` | when an entry may be left: one rule for the live engine and for simulations |
 //! | `spending` | what of the budgets is used |
 //! | `scope` | selectors and rules of the session, resolved to numbers |
 //! | `rules` | where rules let an entry be |
@@ -19,6 +20,7 @@ pub(crate) mod admit;
 pub(crate) mod conduct;
 pub mod contradiction;
 pub(crate) mod damping;
+pub(crate) mod leaving;
 mod rules;
 pub(crate) mod scope;
 pub(crate) mod spending;

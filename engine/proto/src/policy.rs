@@ -363,6 +363,13 @@ pub struct Damping {
     pub reuse: u32,
 }
 
+impl PolicyRow {
+    /// What empties a data centre: the session, staff, both or none.
+    pub fn drains_of(&self, dc: &SiteName) -> impl Iterator<Item = &DrainRow> {
+        self.drains.iter().filter(move |row| row.dc == *dc)
+    }
+}
+
 impl FlapRow {
     /// The penalty at `now`, in points.
     pub fn penalty_at(&self, damping: &Damping, now: Timestamp) -> f64 {
@@ -394,8 +401,11 @@ pub struct FlapRow {
 pub struct DrainRow {
     /// Which.
     pub dc: SiteName,
-    /// Who asked for it; `None` is the session.
+    /// Who asked for it; `None` is the session. A data centre that both empty has a row of each.
     pub by: Option<Actor>,
+    /// The session's rule, by name.
+    #[serde(default)]
+    pub rule: Option<String>,
     /// Entries still by it.
     pub left: u32,
 }

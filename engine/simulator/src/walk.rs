@@ -12,7 +12,7 @@ mod by_stay;
 
 use std::ops::AddAssign;
 
-use pacao_core::config::{Policy, Sla, Statistic, Terms, Watch, Weights};
+use pacao_core::config::{Calm, Policy, Sla, Statistic, Terms, Watch, Weights};
 use pacao_core::optimizer::criteria::{self, K};
 use pacao_core::optimizer::{self, Class};
 use proto::{Span, Timestamp};
@@ -85,6 +85,7 @@ pub struct Rules {
     sla: Sla,
     class: Class<K>,
     policy: Policy,
+    hold: u32,
 }
 
 impl Rules {
@@ -108,7 +109,19 @@ impl Rules {
             class: criteria::class_of(&sla),
             sla,
             policy,
+            hold: Calm::default().hold,
         }
+    }
+
+    /// The same, but a level must be broken for `slots` slots S' before anything is moved.
+    #[must_use]
+    pub fn holding(self, slots: u32) -> Self {
+        Self { hold: slots, ..self }
+    }
+
+    /// For how many slots S' a level must be broken.
+    pub fn hold(&self) -> u32 {
+        self.hold
     }
 
     /// The SLA class.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use chrono::{DateTime, FixedOffset};
 use proto::policy::{Arming, BudgetRow, FlapRow, Gauge, ModeRow, Source};
-use proto::{Command, FlapKey, Scope, SiteName, Snapshot, Timestamp, UserName, VmName};
+use proto::{Actor, Command, FlapKey, Scope, SiteName, Snapshot, Timestamp, UserName, VmName};
 
 use crate::cli::{ModeWord, PartArgs};
 
@@ -32,7 +32,14 @@ pub(super) fn text(snapshot: &Snapshot, zone: FixedOffset) -> String {
         text += &flap(row, clock);
     }
     for row in &policy.drains {
-        let by = row.by.as_ref().map_or("by the session", |_| "by command");
+        let by = match (&row.by, &row.rule) {
+            (Some(Actor::Operator { name }), _) => format!("by {name}"),
+            (Some(Actor::Engine), _) => "by the engine".to_owned(),
+            (None, rule) => rule.as_ref().map_or_else(
+                || "by the session".to_owned(),
+                |rule| format!("by rule '{rule}' of the session"),
+            ),
+        };
         let _ = writeln!(text, "drain   {} {by}: {} left", row.dc, row.left);
     }
     for row in &policy.windows {

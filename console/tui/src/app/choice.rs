@@ -227,7 +227,11 @@ impl App {
         // By name, not by penalty: penalties fall by themselves, and nothing may jump.
         flaps.sort();
         let flaps = flaps.into_iter().map(|key| PolicyItem::Flap(key.clone()));
-        let drains = policy.drains.iter().map(|row| PolicyItem::Drain(row.dc.clone()));
+        let mut drained: Vec<&SiteName> = policy.drains.iter().map(|row| &row.dc).collect();
+        drained.sort();
+        // One that the session and staff both drain is one line.
+        drained.dedup();
+        let drains = drained.into_iter().map(|dc| PolicyItem::Drain(dc.clone()));
         modes.chain(flaps).chain(drains).collect()
     }
 

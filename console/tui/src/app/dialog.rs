@@ -3,7 +3,7 @@
 
 mod policy;
 
-pub(crate) use policy::{Clocks, curve, meaning, part, source, standing, subject};
+pub(crate) use policy::{Clocks, curve, drainer, meaning, part, source, standing, subject};
 
 use proto::{Command, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict};
 

@@ -9,7 +9,7 @@ use super::line;
 use super::row::Row;
 use crate::app::App;
 use crate::app::choice::PolicyItem;
-use crate::app::dialog::{Clocks, curve, meaning, part, source, standing, subject};
+use crate::app::dialog::{Clocks, curve, drainer, meaning, part, source, standing, subject};
 use crate::app::world::World;
 use crate::charts;
 use crate::figures;
@@ -196,19 +196,13 @@ fn item_row(item: &PolicyItem, world: &World, clocks: Clocks, width: usize) -> (
             ("FLAPS", Role::Heading, row)
         }
         PolicyItem::Drain(dc) => {
-            let drain = world.policy.drains.iter().find(|row| row.dc == *dc);
-            let text = drain.map_or_else(String::new, |drain| {
-                let by = match &drain.by {
-                    Some(proto::Actor::Operator { name }) => name.as_str(),
-                    Some(proto::Actor::Engine) => "the engine",
-                    None => "the session file",
-                };
-                let left = match drain.left {
-                    0 => "nobody enters by it".to_owned(),
-                    left => format!("{} left", figures::entries(left as usize)),
-                };
-                format!("for {by}: {left}")
-            });
+            let rows: Vec<_> = world.policy.drains_of(dc).collect();
+            let by: Vec<String> = rows.iter().map(|row| drainer(row)).collect();
+            let left = match rows.first().map_or(0, |row| row.left) {
+                0 => "nobody enters by it".to_owned(),
+                left => format!("{} left", figures::entries(left as usize)),
+            };
+            let text = format!("for {}: {left}", by.join(" and "));
             ("DRAINS", Role::Heading, named(world.label(dc), &text))
         }
     }

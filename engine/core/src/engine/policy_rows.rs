@@ -6,7 +6,7 @@ use proto::{Notice, Span, Timestamp};
 use super::Engine;
 use crate::Effect;
 use crate::config::WindowKind;
-use crate::fabric::{LinkIx, PairIx};
+use crate::fabric::{Dc, LinkIx, PairIx};
 use crate::outbox::Outbox;
 use crate::policy::damping::Flap;
 use crate::policy::windows;
@@ -150,17 +150,21 @@ impl Engine {
     }
 
     fn drain_rows(&self) -> Vec<DrainRow> {
-        let row = |dc, by| DrainRow {
-            dc: self.fabric.sites[crate::fabric::Dc::at(dc)].name.clone(),
+        let row = |dc: Dc, by, rule| DrainRow {
+            dc: self.fabric.sites[dc.at()].name.clone(),
             by,
+            rule,
             left: self.entering(dc),
         };
-        let session = self.fabric.scopes.drained.keys().map(|&dc| row(dc, None));
+        let drained = &self.fabric.scopes.drained;
+        let session = drained
+            .keys()
+            .map(|&dc| row(dc, None, self.drained_by_session(dc)));
         let asked = self
             .calm
             .drains
             .iter()
-            .map(|drain| row(drain.dc, Some(drain.by.clone())));
+            .map(|drain| row(drain.dc, Some(drain.by.clone()), None));
         session.chain(asked).collect()
     }
 

@@ -76,6 +76,7 @@ impl Engine {
         "the engine is armed: it moves what its modes let it".to_owned()
     }
 
+    /// A drain of staff's own, beside one by the session: it acts whatever the mode is.
     pub(super) fn ask_drain(
         &mut self,
         site: &SiteName,
@@ -84,7 +85,7 @@ impl Engine {
     ) -> Result<String, Refusal> {
         let dc = self.known_dc(site)?;
         let label = self.fabric.label(dc).to_owned();
-        if self.drained(dc).is_some() {
+        if self.is_drained_by_staff(dc) {
             return Ok(format!("{label} is being drained already"));
         }
         // Whoever is there must have somewhere to go by the rules; whether it can be used now is another matter.
@@ -111,11 +112,15 @@ impl Engine {
         self.policy_changed();
         self.log(Severity::Warning, text, out);
         self.look_again("the data centre is being drained", out);
+        let beside = self.drained_by_session(dc).map_or_else(String::new, |rule| {
+            format!("; so does rule '{rule}' of the session")
+        });
         Ok(format!(
-            "{label} is being drained: {left} to move, within the budgets"
+            "{label} is being drained: {left} to move, within the budgets{beside}"
         ))
     }
 
+    /// Takes back what staff asked for; what the session says stays.
     pub(super) fn ask_undrain(
         &mut self,
         site: &SiteName,
@@ -124,23 +129,28 @@ impl Engine {
     ) -> Result<String, Refusal> {
         let dc = self.known_dc(site)?;
         let label = self.fabric.label(dc).to_owned();
-        let before = self.calm.drains.len();
+        let rule = self.drained_by_session(dc);
+        if !self.is_drained_by_staff(dc) {
+            return match rule {
+                None => Ok(format!("{label} is not being drained")),
+                Some(rule) => Err(Refusal::NotSo {
+                    why: format!("{label} is drained by rule '{rule}' of the session: change it there"),
+                }),
+            };
+        }
         self.calm.drains.retain(|drain| drain.dc != dc);
-        if let Some(rule) = self.drained(dc) {
-            let why = format!("{label} is drained by rule '{rule}' of the session: change it there");
-            return Err(Refusal::NotSo { why });
-        }
-        if self.calm.drains.len() == before {
-            return Ok(format!("{label} is not being drained"));
-        }
+        let what = match rule {
+            None => format!("{label} may be entered again"),
+            Some(rule) => {
+                format!(
+                    "staff no longer drain {label}, but rule '{rule}' of the session does: change it there"
+                )
+            }
+        };
         self.policy_changed();
-        self.log(
-            Severity::Info,
-            format!("{label} may be entered again, says {}", name_of(by)),
-            out,
-        );
+        self.log(Severity::Info, format!("{what}; by {}", name_of(by)), out);
         self.look_again("the drain was taken back", out);
-        Ok(format!("{label} may be entered again"))
+        Ok(what)
     }
 
     pub(super) fn ask_forgive(

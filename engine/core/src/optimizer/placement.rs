@@ -33,8 +33,9 @@ pub fn score<const N: usize>(members: &[Member<'_, N>], at: usize, shared: Share
     joined(scores?, shared)
 }
 
-/// The best place and its score. Ties go to the least excess, then to `home`, then to the first in order. `None` if
-/// there is no candidate, as for a VM without users.
+/// The best place and its score. Ties go to the least excess, then to `home` (staying costs nothing), then to the least
+/// first criterion, joined as scores are and then summed over the users, then to the first in order. `None` if there is
+/// no candidate, as for a VM without users.
 pub fn choose<const N: usize>(
     members: &[Member<'_, N>],
     home: Option<usize>,
@@ -42,22 +43,45 @@ pub fn choose<const N: usize>(
 ) -> Option<(usize, Score)> {
     let places = members.iter().map(|member| member.measured.len()).max()?;
     (0..places)
-        .filter_map(|at| Some((score(members, at, shared)?, home != Some(at), at)))
+        .filter_map(|at| {
+            let score = score(members, at, shared)?;
+            Some((score, home != Some(at), first_criterion(members, at, shared), at))
+        })
         .min()
-        .map(|(score, _, at)| (at, score))
+        .map(|(score, _, _, at)| (at, score))
 }
 
-fn joined(mut scores: Vec<Score>, shared: Shared) -> Option<Score> {
+/// The first criterion at a place: as [`Shared`] joins it, and the sum over all users.
+fn first_criterion<const N: usize>(members: &[Member<'_, N>], at: usize, shared: Shared) -> (u64, u64) {
+    let measured = members
+        .iter()
+        .filter_map(|member| member.measured.get(at)?.as_ref());
+    let values: Vec<u64> = measured
+        .filter_map(|m| m.first().copied().map(u64::from))
+        .collect();
+    let sum = values.iter().sum();
+    let joined = match shared {
+        Shared::Sum => Some(sum),
+        Shared::Worst => values.into_iter().max(),
+        Shared::Quantile(q) => quantile(values, q),
+    };
+    (joined.unwrap_or(0), sum)
+}
+
+fn joined(scores: Vec<Score>, shared: Shared) -> Option<Score> {
     match shared {
         Shared::Sum => scores.into_iter().reduce(|sum, score| Score {
             penalty: sum.penalty.saturating_add(score.penalty),
             excess: sum.excess.saturating_add(score.excess),
         }),
         Shared::Worst => scores.into_iter().max(),
-        Shared::Quantile(q) => {
-            scores.sort_unstable();
-            let rank = (q.clamp(0.0, 1.0) * scores.len() as f64).ceil() as usize;
-            scores.get(rank.max(1) - 1).copied()
-        }
+        Shared::Quantile(q) => quantile(scores, q),
     }
+}
+
+/// The least that at least a share `q` of the values does not exceed.
+fn quantile<T: Copy + Ord>(mut values: Vec<T>, q: f64) -> Option<T> {
+    values.sort_unstable();
+    let rank = (q.clamp(0.0, 1.0) * values.len() as f64).ceil() as usize;
+    values.get(rank.max(1) - 1).copied()
 }

@@ -148,7 +148,7 @@ proptest! {
             .collect();
         let q = f64::from(share) / 100.0;
         for shared in [Shared::Sum, Shared::Worst, Shared::Quantile(q)] {
-            let mut best: Option<(Score, usize)> = None;
+            let mut best: Option<(Score, bool, (u64, u64), usize)> = None;
             for at in 0..5 {
                 let scores: Vec<Score> = users
                     .iter()
@@ -174,14 +174,23 @@ proptest! {
                         })
                         .unwrap(),
                 };
-                let at_home = |at| home == Some(at);
-                if best.is_none_or(|(score, old)| joined < score || (joined == score && at_home(at) && !at_home(old))) {
-                    best = Some((joined, at));
+                let mut rtts: Vec<u64> = users.iter().map(|user| user[at].unwrap()[0].into()).collect();
+                rtts.sort_unstable();
+                let sum = rtts.iter().sum();
+                let rtt = match shared {
+                    Shared::Sum => sum,
+                    Shared::Worst => rtts[rtts.len() - 1],
+                    Shared::Quantile(q) => rtts[((q * rtts.len() as f64).ceil() as usize).max(1) - 1],
+                };
+                // Staying costs nothing, so home wins every tie of scores; then the least RTT, then the first.
+                let key = (joined, home != Some(at), (rtt, sum), at);
+                if best.is_none_or(|best| key < best) {
+                    best = Some(key);
                 }
             }
             prop_assert_eq!(
                 placement::choose(&members, home, shared),
-                best.map(|(score, at)| (at, score)),
+                best.map(|(score, _, _, at)| (at, score)),
                 "{:?}", shared
             );
         }
@@ -211,4 +220,42 @@ fn a_demand_that_does_not_fit_is_dear_or_ruled_out_and_ties_stay_at_home() {
     assert_eq!(place(&soft, &[measured[0]; 3], None), Some(0));
     assert_eq!(criteria::share(0, 0), 0);
     assert_eq!(criteria::share(u64::MAX, 1), u32::MAX);
+}
+
+/// Two users, both within their bounds at every place: all scores are alike.
+#[test]
+fn places_of_equal_score_are_told_apart_by_home_then_by_the_round_trip_and_only_then_by_order() {
+    let class = Class::new([1.0], [60_000]);
+    let place = |rtts: [[u32; 3]; 2], home, shared| {
+        let members = rtts.map(|rtts| placement::Member {
+            class: &class,
+            measured: rtts.map(|rtt| Some([rtt])).to_vec(),
+        });
+        placement::choose(&members, home, shared).map(|(at, _)| at)
+    };
+    let rtts = [[40_000, 10_000, 28_000], [41_000, 50_000, 33_000]];
+    assert_eq!(place(rtts, None, Shared::Sum), Some(1), "60 ms together");
+    assert_eq!(
+        place(rtts, None, Shared::Worst),
+        Some(2),
+        "33 ms for the worst off"
+    );
+    assert_eq!(
+        place(rtts, None, Shared::Quantile(0.5)),
+        Some(1),
+        "10 ms for half of them"
+    );
+    assert_eq!(
+        place(rtts, Some(0), Shared::Sum),
+        Some(0),
+        "nothing is gained by moving"
+    );
+    let level = [[20_000; 3], [30_000; 3]];
+    assert_eq!(place(level, None, Shared::Sum), Some(0), "the first of equals");
+    // The worst off is alike everywhere: the others count.
+    let others = [[50_000; 3], [30_000, 20_000, 40_000]];
+    assert_eq!(place(others, None, Shared::Worst), Some(1));
+    // Out of bounds by different amounts, but equal whole penalties: the least excess, wherever home is.
+    let over = [[90_000, 80_000, 70_000], [10_000; 3]];
+    assert_eq!(place(over, Some(0), Shared::Sum), Some(2));
 }

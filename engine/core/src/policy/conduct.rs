@@ -5,6 +5,7 @@ use proto::proposal::{Criterion, Reason};
 use proto::{Actor, Mode, Severity, Timestamp};
 
 use super::admit::Pass;
+use super::leaving::Leaving;
 use super::spending::Spending;
 use super::{GateKind, Need, Withheld};
 use crate::Engine;
@@ -23,22 +24,20 @@ impl Engine {
             .or_else(|| (self.mode_of_move(ix, to, now).0 == Mode::Auto).then_some(Actor::Engine))
     }
 
-    /// A level must be broken for the hold, and still be; who is cut off or ordered away does not wait.
-    pub(crate) fn held_long_enough(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Withheld> {
-        let link = self.link(ix, self.pairs[ix.at()].entry());
-        match self.hold_ends(ix, need) {
-            Some(at) if now < at => Err(Withheld::Brief),
-            Some(_) if self.monitor.is_recovering(&self.fabric, link, now) => Err(Withheld::Recovering),
-            _ => Ok(()),
-        }
+    /// What decides whether an entry may be left; `None` for a link nobody watches.
+    pub(crate) fn leaving(&self, ix: PairIx) -> Option<Leaving<'_>> {
+        let pair = &self.pairs[ix.at()];
+        Some(Leaving {
+            link: (self.monitor.link(self.link(ix, pair.entry()))?, self.limits(ix)),
+            hold: self.fabric.config.calm.hold,
+            gates: &pair.gates,
+            policy: &self.fabric.config.policy,
+        })
     }
 
     /// When the level of an entry will have been broken for the hold.
     pub(crate) fn hold_ends(&self, ix: PairIx, need: Need) -> Option<Timestamp> {
-        let slots = u64::from(self.fabric.config.calm.hold);
-        let hold = proto::Span(self.limits(ix).decide.micros().saturating_mul(slots));
-        let since = self.broken_since(ix).filter(|_| need == Need::Soft)?;
-        Some(since + hold)
+        self.leaving(ix).filter(|_| need == Need::Soft)?.hold_ends()
     }
 
     /// What the optimizer may choose from: where rules, damping and doubt leave something. Who is cut off goes to a

@@ -52,14 +52,19 @@ impl Engine {
 
     /// The rule or command that drains a data centre.
     pub(crate) fn drained(&self, dc: Dc) -> Option<String> {
-        if let Some(&rule) = self.fabric.scopes.drained.get(&dc) {
-            return Some(self.rule_name(rule));
-        }
-        self.calm
-            .drains
-            .iter()
-            .any(|drain| drain.dc == dc)
-            .then(|| DRAIN.to_owned())
+        self.drained_by_session(dc)
+            .or_else(|| self.is_drained_by_staff(dc).then(|| DRAIN.to_owned()))
+    }
+
+    /// The session's rule that drains a data centre. Only a changed session lifts it.
+    pub(crate) fn drained_by_session(&self, dc: Dc) -> Option<String> {
+        let rule = self.fabric.scopes.drained.get(&dc)?;
+        Some(self.rule_name(*rule))
+    }
+
+    /// Whether staff drain a data centre, beside what the session says of it.
+    pub(crate) fn is_drained_by_staff(&self, dc: Dc) -> bool {
+        self.calm.drains.iter().any(|drain| drain.dc == dc)
     }
 
     /// Pins, exclusions and drains alone: what is left when nobody else is in the way.

@@ -13,6 +13,8 @@ mod climbing;
 #[cfg(test)]
 mod disorder;
 #[cfg(test)]
+mod draining;
+#[cfg(test)]
 mod explaining;
 #[cfg(test)]
 mod failing;

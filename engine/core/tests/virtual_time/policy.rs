@@ -38,7 +38,7 @@ fn users(text: &str) -> Selector {
     }
 }
 
-fn with(rules: Vec<(&str, RuleKind)>) -> Config {
+pub(crate) fn with(rules: Vec<(&str, RuleKind)>) -> Config {
     let rules = rules.into_iter().map(|(name, kind)| Rule {
         name: name.to_owned(),
         kind,
@@ -57,7 +57,7 @@ fn sites<const N: usize>(names: [&str; N]) -> std::collections::BTreeSet<proto::
 }
 
 /// Many users behind one data centre that goes bad for all of them at once.
-fn crowd(count: u8, calm: Calm) -> Config {
+pub(crate) fn crowd(count: u8, calm: Calm) -> Config {
     let mut config = Config { calm, ..config() };
     let paris = config.users["paris"].clone();
     config.users.clear();
@@ -72,7 +72,7 @@ fn crowd(count: u8, calm: Calm) -> Config {
     config
 }
 
-fn held(reply: &Reply) -> &Hold {
+pub(crate) fn held(reply: &Reply) -> &Hold {
     match reply {
         Reply::Refused {
             refusal: Refusal::Held { hold },
@@ -176,7 +176,7 @@ proptest! {
 }
 
 /// From what left the engine alone.
-fn check_budget(world: &World, budget: &Budget, size: u32) {
+pub(crate) fn check_budget(world: &World, budget: &Budget, size: u32) {
     let mut flying: BTreeMap<u64, (Timestamp, String, String)> = BTreeMap::new();
     let (mut begun, mut exposure) = (0_u64, 0_u64);
     for (at, effect) in &world.effects {
@@ -451,59 +451,6 @@ fn a_restart_is_not_a_trigger_even_for_a_dead_entry() {
     assert!(
         World::seconds(moves[0].0) >= back + 10.0,
         "one whole window later"
-    );
-}
-
-#[test]
-fn a_drained_data_centre_empties_within_the_budgets_and_takes_nobody_in() {
-    let budget = Budget {
-        per_hour: 40,
-        ..Budget::default()
-    };
-    let mut world = World::of(Config {
-        mode: Mode::Recommend,
-        ..crowd(
-            9,
-            Calm {
-                budget,
-                ..Calm::default()
-            },
-        )
-    });
-    world.run_to(20.0);
-    let drain = |dc: &str| Command::Drain {
-        dc: dc.parse().unwrap(),
-    };
-    assert!(matches!(world.ask(drain("telco")), Reply::Accepted { .. }));
-    world.run_to(40.0);
-    check_budget(&world, &budget, 1);
-    let left = |world: &World| world.engine.snapshot(world.now).policy.drains[0].left;
-    assert_eq!(left(&world), 0);
-    assert!(
-        world
-            .log()
-            .iter()
-            .any(|line| line == "TelcoCenter is drained: nobody enters by it")
-    );
-    let refused = world.switch("u000", "telco");
-    assert!(matches!(held(&refused), Hold::Rule { .. }), "{refused:?}");
-    assert!(matches!(world.ask(drain("marilyn")), Reply::Accepted { .. }));
-    let last = world.ask(drain("lip6"));
-    assert!(
-        matches!(&last, Reply::Refused { refusal } if refusal.to_string().contains("no data centre")),
-        "{last:?}"
-    );
-    assert!(matches!(
-        world.ask(Command::Undrain {
-            dc: "telco".parse().unwrap()
-        }),
-        Reply::Accepted { .. }
-    ));
-    world.run_to(60.0);
-    let entries: Vec<String> = (0..9).map(|n| world.entry(&format!("u{n:03}"))).collect();
-    assert!(
-        entries.iter().any(|at| at == "telco") && entries.iter().all(|at| at != "marilyn"),
-        "{entries:?}"
     );
 }
 

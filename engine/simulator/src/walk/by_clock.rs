@@ -49,7 +49,6 @@ impl Walk<'_> {
     ) -> Moves {
         // Enough probes over S'' to be judged by (section 5.2.4).
         let probe = Span((settle.0 / 3).clamp(1_000_000, 60_000_000));
-        let level = || Level::new(self.rules.sla(), self.rules.policy(), decide);
         let mut present = Present {
             walk: self,
             stays: trace.stays(),
@@ -57,8 +56,8 @@ impl Walk<'_> {
             probe,
             entry,
             vm,
-            leg: level(),
-            way: level(),
+            leg: self.level(decide),
+            way: self.level(decide),
             watch: None,
             copying: None,
             content: false,
@@ -76,6 +75,11 @@ impl Walk<'_> {
             present.stay(at, *stay, (settle, rtt), &mut count);
         }
         moves
+    }
+
+    fn level(&self, decide: Span) -> Level {
+        let rules = self.rules;
+        Level::new(rules.sla(), rules.policy(), (decide, rules.hold()))
     }
 }
 
@@ -127,7 +131,9 @@ impl Present<'_> {
             && self.copying.is_none()
             && let Some((to, gain)) = self.better(number, now)
         {
-            looked = self.calm.lets_pass(gain, self.walk.rules.policy(), at);
+            looked = self
+                .calm
+                .lets_leave(&self.leg, gain, self.walk.rules.policy(), at);
             if looked {
                 self.calm.moved(self.walk.rules.policy(), at);
                 self.entry = to;
@@ -236,9 +242,10 @@ impl Present<'_> {
     /// Entry or VM is another: its link was probed all the time, so its level is made of what was measured lately.
     fn relive(&mut self, number: usize, now: Span) {
         let walk = self.walk;
-        let level = || Level::new(walk.rules.sla(), walk.rules.policy(), self.window);
-        let (mut leg, mut way) = (level(), level());
-        let first = now.0.saturating_sub(3 * self.window.0).div_ceil(self.probe.0);
+        let (mut leg, mut way) = (walk.level(self.window), walk.level(self.window));
+        // A slot, the hold, and what the statistics of either look back on.
+        let reach = 2 + u64::from(walk.rules.hold());
+        let first = now.0.saturating_sub(reach * self.window.0).div_ceil(self.probe.0);
         let start = self
             .stays
             .first()

@@ -62,9 +62,9 @@ impl Dialog {
     /// Let nobody enter by a data centre, or let them again.
     pub(crate) fn drain(dc: &SiteName, world: &World, clocks: Clocks) -> Self {
         let label = world.label(dc);
-        let drain = world.policy.drains.iter().find(|drain| drain.dc == *dc);
-        if let Some(drain) = drain {
-            return Self::undrain(drain, label, clocks);
+        let rows: Vec<_> = world.policy.drains_of(dc).collect();
+        if !rows.is_empty() {
+            return Self::undrain(&rows, label, clocks);
         }
         let mut dialog = Self::new(format!("Drain {label}"), clocks.ours);
         let entries: usize = world
@@ -94,33 +94,43 @@ impl Dialog {
         dialog
     }
 
-    fn undrain(drain: &DrainRow, label: &str, clocks: Clocks) -> Self {
-        let mut dialog = Self::new(format!("Undrain {label}"), clocks.ours);
-        let by = drain.by.as_ref().map_or("the session file", who);
+    /// `rows` are those of one data centre.
+    fn undrain(rows: &[&DrainRow], label: &str, clocks: Clocks) -> Self {
+        let staff = rows.iter().any(|row| row.by.is_some());
+        let title = if staff { "Undrain" } else { "Drain of" };
+        let mut dialog = Self::new(format!("{title} {label}"), clocks.ours);
+        let by: Vec<String> = rows.iter().map(|row| drainer(row)).collect();
+        let left = figures::entries(rows.first().map_or(0, |row| row.left as usize));
+        let session = rows.iter().find(|row| row.by.is_none()).map(|row| drainer(row));
+        let then = session.as_ref().map_or_else(
+            || format!("users may enter by {label} again; nobody is moved back"),
+            |rule| format!("it stays drained for {rule}: change it there"),
+        );
         dialog.facts = vec![
             (
                 "now",
-                format!(
-                    "being drained for {by}: {} left",
-                    figures::entries(drain.left as usize)
-                ),
+                format!("being drained for {}: {left} left", by.join(" and ")),
             ),
-            (
-                "then",
-                format!("users may enter by {label} again; nobody is moved back"),
-            ),
+            ("then", then),
         ];
+        let Some(dc) = rows.first().map(|row| row.dc.clone()) else {
+            return dialog;
+        };
         dialog.choices.push(Choice {
             label: "Undrain".to_owned(),
             deed: Deed::Ask(
-                Command::Undrain { dc: drain.dc.clone() },
+                Command::Undrain { dc: dc.clone() },
                 format!("taking back the drain of {label}"),
             ),
-            hindrance: drain
-                .by
-                .is_none()
-                .then(|| "a rule of the session drains it: change it there".to_owned()),
+            hindrance: (!staff).then(|| "a rule of the session drains it: change it there".to_owned()),
         });
+        if !staff {
+            dialog.choices.push(Choice {
+                label: "Drain for staff too".to_owned(),
+                deed: Deed::Ask(Command::Drain { dc }, format!("draining {label}")),
+                hindrance: None,
+            });
+        }
         dialog
     }
 
@@ -370,5 +380,14 @@ fn who(by: &Actor) -> &str {
     match by {
         Actor::Operator { name } => name,
         Actor::Engine => "the engine",
+    }
+}
+
+/// Who drains a data centre.
+pub(crate) fn drainer(row: &DrainRow) -> String {
+    match (&row.by, &row.rule) {
+        (Some(by), _) => who(by).to_owned(),
+        (None, Some(rule)) => format!("rule '{rule}' of the session"),
+        (None, None) => "the session file".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Policy by keys: each asks once, with Cancel first; the card that says why.
 
-use proto::policy::Hold;
+use proto::policy::{DrainRow, Hold};
 use proto::{
     Arming, Command, Disarmed, EngineFrame, FlapKey, Mode, Notice, PolicyRow, Refusal, Reply, Scope,
 };
@@ -92,6 +92,51 @@ fn a_drain_names_the_rows_data_centre_and_the_second_press_takes_it_back() {
     press(&mut console, "/ l i p 6 Enter", later(2_000));
     let undrain = Command::Undrain { dc: site("lip6") };
     assert_eq!(asked(&press(&mut console, "D y", later(9_000))), [&undrain]);
+}
+
+#[test]
+fn a_drain_by_the_session_is_one_line_with_its_rule_and_only_staffs_own_is_taken_back() {
+    let row = |by| DrainRow {
+        dc: site("lip6"),
+        rule: Option::is_none(&by).then(|| "hall-floods".to_owned()),
+        by,
+        left: 2,
+    };
+    let drained = |rows: Vec<DrainRow>| {
+        let mut snapshot = snapshot();
+        snapshot.policy = policy();
+        snapshot.policy.drains = rows;
+        let mut console = console_with(snapshot, "noc", SIZE);
+        press(&mut console, "/ l i p 6 Enter", NOW);
+        console
+    };
+    let (drain, undrain) = (
+        Command::Drain { dc: site("lip6") },
+        Command::Undrain { dc: site("lip6") },
+    );
+    let mut console = drained(vec![row(None)]);
+    let effects = press(&mut console, "D y", later(3_000));
+    assert!(
+        asked(&effects).is_empty(),
+        "there is nothing of staff's to take back"
+    );
+    let text = console.text();
+    assert!(text.contains("rule 'hall-floods' of the session"), "{text}");
+    // Staff may drain it beside.
+    press(&mut console, "Esc", later(6_000));
+    let effects = press(&mut console, "D Down Down Enter", later(7_000));
+    assert_eq!(asked(&effects), [&drain], "{}", console.text());
+
+    let mut console = drained(vec![row(None), row(Some(ana()))]);
+    press(&mut console, "D", later(3_000));
+    let text = console.text();
+    assert!(text.contains("it stays drained for rule 'hall-floods'"), "{text}");
+    assert_eq!(asked(&press(&mut console, "y", later(6_000))), [&undrain]);
+    press(&mut console, "p", later(9_000));
+    let text = console.text();
+    let lines = text.lines().filter(|line| line.contains("hall-floods")).count();
+    assert_eq!(lines, 1, "{text}");
+    assert!(text.contains("of the session and ana: 2 entries left"), "{text}");
 }
 
 #[test]

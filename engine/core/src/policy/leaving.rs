@@ -1,0 +1,48 @@
+//! When a user's entry may be left. The live engine and `alone` both ask here, so that what is simulated is what
+//! would be done.
+
+use proto::{Span, Timestamp};
+
+use super::{Gain, Gates, Need, Withheld};
+use crate::config::Policy;
+use crate::monitor::{Limits, Link};
+
+/// What of one user's entry decides whether it may be left now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving<'a> {
+    /// The link entered by, and what it is held against.
+    pub(crate) link: (&'a Link, &'a Limits),
+    /// For how many slots S' a level must be broken.
+    pub(crate) hold: u32,
+    pub(crate) gates: &'a Gates,
+    pub(crate) policy: &'a Policy,
+}
+
+impl Leaving<'_> {
+    /// Whether a move that gains `gain` may be made.
+    pub(crate) fn pass(&self, need: Need, gain: Gain, now: Timestamp) -> Result<(), Withheld> {
+        self.gates.pass(need, gain, self.policy, now)?;
+        match need {
+            Need::Soft => self.held(now),
+            // Who is cut off or ordered away does not wait.
+            Need::Hard | Need::Ordered => Ok(()),
+        }
+    }
+
+    /// A level must be broken for the hold, and still be.
+    fn held(&self, now: Timestamp) -> Result<(), Withheld> {
+        let (link, limits) = self.link;
+        match self.hold_ends() {
+            Some(at) if now < at => Err(Withheld::Brief),
+            Some(_) if link.is_recovering(now, limits) => Err(Withheld::Recovering),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the level will have been broken for the hold; `None` while it is kept.
+    pub(crate) fn hold_ends(&self) -> Option<Timestamp> {
+        let (link, limits) = self.link;
+        let hold = Span(limits.decide.micros().saturating_mul(self.hold.into()));
+        Some(link.broken_since()? + hold)
+    }
+}
