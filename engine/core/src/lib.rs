@@ -7,6 +7,7 @@
 //! | [`engine`] | the root: [`Engine`] routes inputs, keeps nodes, answers commands, tells rows |
 //! | `monitor` | link windows, and when a level counts as broken (S') |
 //! | [`optimizer`] | the per-user program (5.1)-(5.3) |
+//! | [`assignment`] | all users at once, (5.4)-(5.9), as advice |
 //! | `decision` | what is to become of one user's entry, given the links |
 //! | [`policy`] | least gain, hold, cool-down, damping, budgets, rules, windows, modes: the gates of the executor |
 //! | [`autonomy`] | a shadow held to people and reality: what the engine may do by itself |
@@ -23,6 +24,7 @@
 
 pub mod alone;
 mod approval;
+pub mod assignment;
 pub mod autonomy;
 mod availability;
 mod books;

@@ -12,6 +12,7 @@
 mod consoles;
 mod journal;
 mod looks;
+mod plans;
 mod run;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pacao_core::{Config, Engine, Input};
+use proto::plan::Plan;
 use proto::{EngineFrame, NodeReport, SiteName, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -93,6 +95,11 @@ pub(crate) enum Arrival {
     },
     /// What a person looked at.
     Seen { number: u64, report: Box<NodeReport> },
+    /// A plan for all users was made, or could not be.
+    Planned {
+        number: u64,
+        plan: Result<Box<Plan>, String>,
+    },
     /// A console wants in.
     Attach {
         frames: mpsc::Sender<EngineFrame>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspect::{Cursor, LogQuery};
 use crate::node::Show;
+use crate::plan::Plan;
 use crate::policy::Hold;
 use crate::qoe::{Score, Session};
 use crate::why::Why;
@@ -123,6 +124,16 @@ pub enum Command {
         /// At what.
         what: Look,
     },
+    /// Ask what would be best for all users at once, (5.4)-(5.9), as advice: nothing moves by it, nothing is recorded, and
+    /// it is answered anew each time.
+    Plan {
+        /// What each person moved costs; the session's least gain by default.
+        #[serde(default)]
+        price: Option<Span>,
+        /// How long to look for it and to prove it; two seconds by default.
+        #[serde(default)]
+        budget: Option<Span>,
+    },
     /// Carry out a switch or an approval in spite of rules, windows and budgets. The reason goes on the record.
     BreakGlass {
         /// Why; not empty.
@@ -181,6 +192,11 @@ pub enum Reply {
     Looked {
         /// As the forwarder said it.
         report: Box<NodeReport>,
+    },
+    /// The answer to [`Command::Plan`].
+    Planned {
+        /// Moves wanted, and how good that is.
+        plan: Box<Plan>,
     },
     /// Refused; nothing changed.
     Refused {

@@ -9,6 +9,7 @@
 //! | [`snapshot`] | engine -> console: [`Snapshot`] (all there is), and its rows |
 //! | [`proposal`] | a proposed change and its life |
 //! | [`autonomy`] | earned autonomy: records and standing of classes of actions |
+//! | [`plan`] | a plan for all users at once, as advice, with its proof |
 //! | [`policy`] | scopes, disarming, budgets, damping: what staff set and consoles show |
 //! | [`availability`] | how long things could be reached, nines, budgets, penalties |
 //! | [`qoe`] | what users say of a session, and what is learnt from it |
@@ -24,6 +25,7 @@ pub mod inspect;
 pub mod name;
 pub mod node;
 pub mod notice;
+pub mod plan;
 pub mod policy;
 pub mod proposal;
 pub mod qoe;

@@ -88,6 +88,9 @@ impl Engine {
             Command::Why { .. } => Err(Refusal::NotSo {
                 why: "a question is asked by itself".to_owned(),
             }),
+            Command::Plan { .. } => Err(Refusal::NotSo {
+                why: "a plan is made beside the engine, which decides meanwhile".to_owned(),
+            }),
             Command::Look { .. } => Err(Refusal::NotSo {
                 why: "only the forwarder itself can be looked into".to_owned(),
             }),

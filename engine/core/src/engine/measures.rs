@@ -14,13 +14,25 @@ const PRICE: usize = 8;
 impl Engine {
     /// A pair's user entering by `dc`; `None` if there is nothing usable.
     pub(crate) fn measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<Measures> {
+        let mut all = self.measured_apart_from_crowding(ix, dc, now)?;
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        if class.counts(6) {
+            all[6] = self.crowding(ix, dc);
+        }
+        Some(all)
+    }
+
+    /// The same without the users there, for whoever places all users at once.
+    pub(crate) fn measured_apart_from_crowding(
+        &self,
+        ix: PairIx,
+        dc: Dc,
+        now: Timestamp,
+    ) -> Option<Measures> {
         let link = self.link_measured(ix, dc, now)?;
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let mut all = [0; K];
         all[..LINK].copy_from_slice(&link);
-        if class.counts(6) {
-            all[6] = self.crowding(ix, dc);
-        }
         if class.counts(ISIS_COST) {
             // No path to the VM: as dear as can be.
             let cost = self.isis_cost(dc, self.fabric.pairs[ix.at()].vm);

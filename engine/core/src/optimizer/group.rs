@@ -38,7 +38,7 @@ mod solver;
 mod tree;
 
 pub use plan::{Badge, LeftOut, Plan};
-pub use problem::{Area, LoadLatency, Problem, ProblemError, Site, UNREACHABLE};
+pub use problem::{Area, Crowding, LoadLatency, Problem, ProblemError, Site, UNREACHABLE};
 pub use shared::{HUNDRED, Shares, share};
 pub use solver::Solver;
 

@@ -209,7 +209,10 @@ fn approval_goes_by_the_facts_of_its_own_moment() {
                     assert!(mean(open.to.as_str()) > 300.0);
                     refused += 1;
                 }
-                Reply::Refused { .. } | Reply::Explained { .. } | Reply::Looked { .. } => {}
+                Reply::Refused { .. }
+                | Reply::Explained { .. }
+                | Reply::Looked { .. }
+                | Reply::Planned { .. } => {}
             }
         }
     }

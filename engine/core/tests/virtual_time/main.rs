@@ -21,6 +21,8 @@ mod failing;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod proving;

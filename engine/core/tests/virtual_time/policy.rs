@@ -52,7 +52,7 @@ pub(crate) fn with(rules: Vec<(&str, RuleKind)>) -> Config {
     }
 }
 
-fn sites<const N: usize>(names: [&str; N]) -> std::collections::BTreeSet<proto::SiteName> {
+pub(crate) fn sites<const N: usize>(names: [&str; N]) -> std::collections::BTreeSet<proto::SiteName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::consoles::{ConsoleId, Consoles};
 use super::journal::Journal;
 use super::looks::{self, Looks};
+use super::plans::{Plans, Terms};
 use super::{Arrival, EngineError, Opened};
 use crate::attachment::Ask;
 use crate::clock::Clock;
@@ -47,6 +48,7 @@ pub(super) struct Shell {
     askers: BTreeMap<RequestId, Vec<ConsoleId>>,
     nodes: BTreeMap<SiteName, mpsc::Sender<Order>>,
     looks: Looks,
+    plans: Plans,
     remarks: VecDeque<LogEntry>,
     ticked_at: Instant,
     tasks: JoinSet<&'static str>,
@@ -84,6 +86,7 @@ impl Shell {
             askers: BTreeMap::new(),
             nodes: BTreeMap::new(),
             looks: Looks::default(),
+            plans: Plans::default(),
             remarks,
             ticked_at: Instant::now(),
             tasks,
@@ -150,6 +153,14 @@ impl Shell {
                 let seen = self.looks.seen(number, *report);
                 self.answer(seen);
             }
+            Arrival::Planned { number, plan } => {
+                let made = self.plans.made(number, plan);
+                self.answer(made);
+            }
+            Arrival::Ask {
+                console,
+                ask: (request, command @ Command::Plan { .. }, _),
+            } => self.make_plan((console, request), &command),
             Arrival::Ask {
                 console,
                 ask: (request, command @ Command::Look { .. }, _),
@@ -162,6 +173,16 @@ impl Shell {
                 ask: (request, command, by),
             } => self.ask(console, request, command, by).await,
         }
+    }
+
+    /// Takes the figures of now and lets a thread go on from there.
+    fn make_plan(&mut self, asker: (ConsoleId, RequestId), command: &Command) {
+        let Some(terms) = Terms::of(command) else { return };
+        let (engine, now) = (&self.engine, self.clock.now());
+        let tasks = (&mut self.guests, self.arrivals.clone());
+        let begin = || engine.assignment(terms.price, now);
+        let refused = self.plans.ask(asker, terms, begin, tasks);
+        self.answer(refused);
     }
 
     /// What people looked at, to them.

@@ -45,6 +45,18 @@ impl Site {
     }
 }
 
+/// Which load the latency of a site goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crowding {
+    /// That of its own capacity, as (5.7) has it.
+    #[default]
+    Own,
+    /// That of so many users, which its capacity need not reach.
+    Of(u32),
+    /// None: nothing is known of how it fares under load.
+    Never,
+}
+
 /// f of (5.7): latency of load, piece-wise linear and convex.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadLatency {
@@ -205,6 +217,7 @@ pub struct Problem {
     by_site: Vec<i32>,
     /// f_d(k) by users placed, 0..=room.
     delay: Vec<Vec<i32>>,
+    crowding: Vec<Crowding>,
     curve: LoadLatency,
     bound_us: u32,
 }
@@ -234,7 +247,11 @@ impl Problem {
         let mut problem = Self {
             lateness: Vec::with_capacity(areas.len() * (sites.len() + 1)),
             by_site: Vec::new(),
-            delay: sites.iter().map(|site| delays(&curve, site)).collect(),
+            delay: sites
+                .iter()
+                .map(|site| delays(&curve, site, Crowding::Own))
+                .collect(),
+            crowding: vec![Crowding::Own; sites.len()],
             areas,
             sites,
             curve,
@@ -279,6 +296,20 @@ impl Problem {
             .then(|| self.late(area, site))
             .filter(|&late| late != FORBIDDEN)?;
         Some((late + self.bound_us.cast_signed()) as u32)
+    }
+
+    /// Lets a site's latency of load go by something else than its capacity, which still limits it. A site that is
+    /// not there is passed over.
+    pub fn crowd(&mut self, site: usize, crowding: Crowding) {
+        if let Some(at) = self.sites.get(site) {
+            self.delay[site] = delays(&self.curve, at, crowding);
+            self.crowding[site] = crowding;
+        }
+    }
+
+    /// f_d, microseconds, of a site that holds `placed` of ours beside the load it has.
+    pub fn load_latency_us(&self, site: usize, placed: u32) -> u32 {
+        self.delay(site, placed).max(0).cast_unsigned()
     }
 
     /// |U|.
@@ -339,6 +370,7 @@ impl Problem {
             by_site: Vec::new(),
             sites: self.sites.clone(),
             delay: self.delay.clone(),
+            crowding: self.crowding.clone(),
             curve: self.curve.clone(),
             bound_us: self.bound_us,
         };
@@ -391,7 +423,7 @@ impl Problem {
         know("site", site, self.sites.len())?;
         self.sites[site].capacity = capacity;
         self.sites[site].load = load;
-        self.delay[site] = delays(&self.curve, &self.sites[site]);
+        self.delay[site] = delays(&self.curve, &self.sites[site], self.crowding[site]);
         Ok(())
     }
 
@@ -432,13 +464,14 @@ pub(super) fn know(what: &'static str, index: usize, count: usize) -> Result<(),
 }
 
 /// More room than users of any problem needs no entries of its own.
-fn delays(curve: &LoadLatency, site: &Site) -> Vec<i32> {
+fn delays(curve: &LoadLatency, site: &Site, crowding: Crowding) -> Vec<i32> {
     let room = site.room().min(MOST_USERS as u32);
+    let capacity = match crowding {
+        Crowding::Own => site.capacity,
+        Crowding::Of(users) => users,
+        Crowding::Never => return vec![0; room as usize + 1],
+    };
     (0..=room)
-        .map(|placed| {
-            curve
-                .at(site.load.saturating_add(placed), site.capacity)
-                .cast_signed()
-        })
+        .map(|placed| curve.at(site.load.saturating_add(placed), capacity).cast_signed())
         .collect()
 }

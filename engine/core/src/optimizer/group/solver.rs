@@ -41,6 +41,21 @@ impl Solver {
         }
     }
 
+    /// With users where `counts` has them, a row an area and a column a site, as far as there is a way and room.
+    pub fn starting_at(problem: Problem, counts: &[u32]) -> Self {
+        let sites = problem.sites().len();
+        let mut whole = vec![0; problem.areas().len() * problem.columns()];
+        for (area, row) in counts.chunks_exact(sites).enumerate().take(problem.areas().len()) {
+            for (site, &users) in row.iter().enumerate() {
+                if problem.late(area, site) < LEFT_OUT {
+                    whole[area * problem.columns() + site] = users;
+                }
+            }
+        }
+        let placement = Placement::like(&problem, &whole);
+        Self::of(problem, placement)
+    }
+
     /// With everybody placed already.
     pub(super) fn of(problem: Problem, placement: Placement) -> Self {
         Self {
