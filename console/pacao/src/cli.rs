@@ -247,6 +247,8 @@ pub(crate) enum Ask {
         #[arg(long)]
         to: Option<SiteName>,
     },
+    /// What would be best for all users at once, by congestion and capacities, with a proof. Nothing moves by it.
+    Plan(PlanArgs),
     /// How long VMs, locators and users' entries could be reached: downtime, nines, budgets, penalties.
     Availability {
         /// The calendar's week and year (UTC) instead of the last 7 and 365 days.
@@ -414,6 +416,17 @@ pub(crate) struct LabArgs {
     pub session: PathBuf,
 }
 
+/// `pacao ctl plan`
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// What each person moved costs, such as 5ms: a move must gain more. The session's least gain by default.
+    #[arg(long, value_name = "LENGTH", value_parser = proto::Span::parse)]
+    pub price: Option<proto::Span>,
+    /// How long to look for it and to prove it, 30s at most.
+    #[arg(long, default_value = "2s", value_name = "LENGTH", value_parser = within)]
+    pub within: proto::Span,
+}
+
 /// `pacao replay`
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
@@ -434,6 +447,15 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+fn within(text: &str) -> Result<proto::Span, String> {
+    let span = proto::Span::parse(text).map_err(|error| error.to_string())?;
+    if span > proto::Span::secs(30) {
+        return Err("at most 30s: it shares the machine with the engine".to_owned());
+    }
+    Ok(span)
+}
+
 fn mode_or_inherit(text: &str) -> Result<ModeWord, String> {
     if text == "inherit" {
         return Ok(ModeWord::Inherit);

@@ -33,12 +33,20 @@ pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<bool> {
         .build()?;
     runtime.block_on(async {
         let (mut attachment, connection) = Door::find(&args.engine)?.enter().await?;
-        let asked = tokio::time::timeout(PATIENCE, ask(&mut attachment, args));
+        let asked = tokio::time::timeout(patience(&args.ask), ask(&mut attachment, args));
         let answered = asked.await.context("the engine does not answer")?;
         drop(attachment);
         connection.hang_up().await;
         answered
     })
+}
+
+/// A plan takes as long as it was given.
+fn patience(ask: &Ask) -> Duration {
+    match ask {
+        Ask::Plan(wanted) => PATIENCE + Duration::from_micros(wanted.within.micros()),
+        _ => PATIENCE,
+    }
 }
 
 async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
@@ -115,6 +123,10 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             vm: vm.clone(),
             to: to.clone(),
         },
+        Ask::Plan(wanted) => Command::Plan {
+            price: wanted.price,
+            budget: Some(wanted.within),
+        },
         Ask::Qoe(which) => {
             let (command, id) = qoe::command(which)?;
             request = id;
@@ -129,6 +141,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
         match &reply {
             Reply::Accepted { what } => println!("o {what}"),
             Reply::Explained { why } => print!("{}", tui::plain::why(why)),
+            Reply::Planned { plan } => print!("{}", tui::plain::plan(plan)),
             Reply::Looked { .. } => println!("o seen"),
             Reply::Refused { refusal } => {
                 println!("x {}", tui::plain::refusal(refusal, crate::traffic::now()));

@@ -3,6 +3,7 @@
 mod accounts;
 mod driving;
 mod looks;
+mod plan;
 mod policy;
 mod why;
 
@@ -17,6 +18,7 @@ use proto::{
 
 pub(crate) use driving::{asked, blank, console, console_with, notice, options, press, typed};
 pub(crate) use looks::{answer_looks, messages};
+pub(crate) use plan::{answer_plan, plan};
 pub(crate) use policy::policy;
 pub(crate) use why::{answer_why, why};
 

@@ -24,6 +24,10 @@ pub(crate) enum Intent {
     Glass,
     /// What policy allows now.
     Policy,
+    /// What would be best for all users at once.
+    Plan,
+    /// What the engine has earned to do by itself.
+    Autonomy,
     /// A forwarder from inside.
     Node,
     NextNode,
@@ -81,7 +85,7 @@ pub(crate) enum Context {
     Screen,
     /// In a dialog.
     Dialog,
-    /// On the card that says why.
+    /// On a card over the panes.
     Card,
     /// On the help page.
     Help,
@@ -141,6 +145,8 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [letter('F')] Forgive "" "forgive flaps of the row's user, so that it may be moved again";
     Screen [letter('B')] Glass "" "break the glass: approve or switch in spite of policy, with a reason";
     Screen [letter('p')] Policy "policy" "what policy allows now: budgets, flaps, drains, modes; once more: back";
+    Screen [letter('P')] Plan "" "what would be best for all users at once, with a proof; nothing moves by it";
+    Screen [letter('A')] Autonomy "" "what the engine has earned to do by itself, and why it rose or fell";
     Screen [letter('n')] Node "node" "a forwarder's messages and map cache; once more: back";
     Screen [key(KeyCode::Right)] NextNode "" "there: the next forwarder";
     Screen [key(KeyCode::Left)] PreviousNode "" "there: the forwarder before";
@@ -203,6 +209,8 @@ pub(crate) const SCREEN_VERBS: &[(&str, Intent)] = &[
     ("forgive", Intent::Forgive),
     ("glass", Intent::Glass),
     ("policy", Intent::Policy),
+    ("plan", Intent::Plan),
+    ("autonomy", Intent::Autonomy),
     ("node", Intent::Node),
     ("next-node", Intent::NextNode),
     ("previous-node", Intent::PreviousNode),
@@ -273,13 +281,14 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
             .unreachable()
             .or_else(|| too_small(app))
             .or_else(|| app.why_of_row().err()),
+        Intent::Plan => app.unreachable().or_else(|| too_small(app)),
         Intent::Switch => hands_tied(app).or_else(|| no_user(app)),
         Intent::Arming => disarming(app),
         Intent::Mode => hands_tied(app),
         Intent::ModePart | Intent::Drain => hands_tied(app).or_else(|| app.row_of_choice().err()),
         Intent::Forgive => hands_tied(app).or_else(|| app.flaps_of_row().err()),
         Intent::Glass => hands_tied(app).or_else(|| app.glass_of_row().err()),
-        Intent::Policy | Intent::Node | Intent::Palette if app.live.is_none() => {
+        Intent::Policy | Intent::Autonomy | Intent::Node | Intent::Palette if app.live.is_none() => {
             Some("the engine has not said anything yet".to_owned())
         }
         Intent::NextNode | Intent::PreviousNode if !app.has_pane(PaneKind::NodeLog) => Some(format!(
@@ -382,7 +391,7 @@ const CONTEXTS: [(Context, &str); 5] = [
     (Context::Screen, "On the screen"),
     (Context::Always, "Anywhere"),
     (Context::Dialog, "In a dialog"),
-    (Context::Card, "On the card that says why"),
+    (Context::Card, "On a card"),
     (Context::Field, "While typing"),
 ];
 

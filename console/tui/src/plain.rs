@@ -1,9 +1,15 @@
 //! Rows as aligned text, for `pacao ctl` and whatever is not a terminal: ASCII, no escape codes, a heading first.
 
 mod accounts;
+mod plan;
 
 pub use accounts::{Over, availability, availability_csv, qoe};
 pub(crate) use accounts::{left as budget_left, owed};
+pub use plan::plan;
+pub(crate) use plan::{
+    badge as plan_badge, gain as plan_gain, left_out as plan_left_out, parts as plan_parts,
+    summary as plan_summary,
+};
 
 use std::collections::BTreeMap;
 
@@ -349,6 +355,19 @@ mod tests {
         let commas = |line: &str| line.matches(',').count();
         let first = csv.lines().next().map(commas);
         assert!(csv.lines().all(|line| Some(commas(line)) == first));
+    }
+
+    #[test]
+    fn a_plan_says_what_is_proven_and_how_its_first_move_would_be_done() {
+        let told = plan(&crate::fixture::plan());
+        insta::assert_snapshot!("plan", told);
+        assert!(told.is_ascii());
+        let mut nothing = crate::fixture::plan();
+        nothing.moves.clear();
+        (nothing.badge.optimal, nothing.badge.ties) = (true, 0);
+        let told = plan(&nothing);
+        insta::assert_snapshot!("plan_of_nothing", told);
+        assert!(!told.contains("ctl switch"), "there is nothing to do");
     }
 
     #[test]

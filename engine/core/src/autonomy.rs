@@ -53,6 +53,9 @@ struct Record {
     standing: Standing,
     evidence: Evidence,
     falls: u32,
+    /// What it rose or fell on, in words.
+    #[serde(default)]
+    why: String,
 }
 
 impl Record {
@@ -66,6 +69,32 @@ impl Record {
             && judged >= least
             && agreed.is_some_and(|agreed| agreed.low >= knobs.min_agreement)
             && wrong.is_some_and(|wrong| wrong.high <= knobs.max_regret)
+    }
+
+    /// What it rose or fell on, or what it lacks to rise.
+    fn reason(&self, may_rise: bool, knobs: &Autonomy, now: Timestamp) -> String {
+        match &self.standing {
+            Standing::Risen { .. } | Standing::Fallen { .. } => self.why.clone(),
+            Standing::Pinned { .. } => String::new(),
+            Standing::AsMode if !may_rise => "the session does not let it rise".to_owned(),
+            Standing::AsMode => self.lacks(knobs, now),
+        }
+    }
+
+    fn lacks(&self, knobs: &Autonomy, now: Timestamp) -> String {
+        let (worded, judged) = self.evidence.counts();
+        let least = knobs.min_actions as usize;
+        if worded < least || judged < least {
+            return format!(
+                "not enough evidence to rise: {worded} of {least} decisions with a word of staff, {judged} of {least} judged"
+            );
+        }
+        let words = self.words(knobs, now);
+        if self.deserves(knobs, now) {
+            return format!("its record would do: {words}; it rises with the next decision");
+        }
+        let (agreed, wrong) = (knobs.min_agreement * 100.0, knobs.max_regret * 100.0);
+        format!("its record does not do: {words}; it takes at least {agreed:.0} % and at most {wrong:.0} %")
     }
 
     /// The evidence in words.
@@ -210,8 +239,10 @@ impl Engine {
         };
         // It has to earn `auto` anew: what it was trusted for no longer counts.
         record.evidence.clear();
+        record.why = format!("{wrong} of its last {of} decisions were wrong in hindsight");
         let text = format!(
-            "{class} falls to recommend: {wrong} of its last {of} decisions were wrong in hindsight; not again in auto for {back_off}"
+            "{class} falls to recommend: {}; not again in auto for {back_off}",
+            record.why
         );
         self.log(Severity::Warning, text, out);
         self.policy_changed();
@@ -230,6 +261,7 @@ impl Engine {
             (Standing::AsMode, "goes by the mode again")
         };
         record.standing = standing;
+        record.why.clone_from(&evidence);
         self.log(Severity::Warning, format!("{class} {what}: {evidence}"), out);
         self.policy_changed();
     }

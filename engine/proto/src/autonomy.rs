@@ -187,6 +187,9 @@ pub struct AutonomyRow {
     pub standing: Standing,
     /// Whether the session lets it rise.
     pub may_rise: bool,
+    /// Why it rose or fell, or what it still lacks to rise, in words; empty where staff hold it.
+    #[serde(default)]
+    pub why: String,
     /// What staff said to what the engine would have done, of the records kept.
     pub words: Words,
     /// What reality said.

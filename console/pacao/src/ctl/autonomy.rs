@@ -64,6 +64,9 @@ fn block(row: &AutonomyRow, clock: impl Fn(Timestamp) -> String) -> String {
     };
     let (words, outcomes) = (row.words, row.outcomes);
     let mut text = format!("{mark} {}  {standing}\n", row.class);
+    if !row.why.is_empty() {
+        let _ = writeln!(text, "    why      {}", row.why);
+    }
     let _ = writeln!(
         text,
         "    staff    {} approved, {} rejected, {} done otherwise, {} lapsed: agreed {}",
@@ -119,6 +122,7 @@ mod tests {
                 until: Timestamp(1_700_003_600_000_000),
             },
             may_rise: true,
+            why: "3 of its last 4 decisions were wrong in hindsight".to_owned(),
             words: Words {
                 approved: 19,
                 rejected: 1,
@@ -142,6 +146,7 @@ mod tests {
         assert_eq!(
             text(&[row], utc),
             "x switch/rtt/interactive  FALLEN: staff decide since 2023-11-14 22:13:20; not in auto before 2023-11-14 23:13:20
+    why      3 of its last 4 decisions were wrong in hindsight
     staff    19 approved, 1 rejected, 0 done otherwise, 0 lapsed: agreed 95 % (80 to 99)
     reality  19 held, 1 broke, 0 regretted: wrong unknown
     falls    1 so far; within 4 actions if it turns wrong now

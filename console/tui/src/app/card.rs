@@ -1,7 +1,11 @@
-//! The card that answers "why not?": every condition between an entry and its move, what would flip the binding one, and
-//! the decision ladder side by side.
+//! The card over the panes. It answers "why not?": every condition between an entry and its move, what would flip the
+//! binding one, and the decision ladder side by side. And it shows plans for all users, and what autonomy was earned.
+
+mod autonomy;
+mod plan;
 
 use chrono::FixedOffset;
+use proto::plan::Plan;
 use proto::why::{Check, Margin, Outlook, Rung, RungKind, Why};
 use proto::{RequestId, Span, Timestamp};
 
@@ -18,9 +22,8 @@ const HEAD: usize = 15;
 pub(crate) struct Card {
     /// Whom it is about, for the title while nothing else is known.
     pub(crate) about: String,
-    /// What was asked, to be asked again.
-    pub(crate) question: proto::Command,
-    pub(crate) request: RequestId,
+    /// What was asked, to be asked again, and under which id; nothing of what the console is told anyway.
+    pub(crate) asked: Option<(RequestId, proto::Command)>,
     pub(crate) answer: Answer,
     /// Lines it is scrolled by.
     pub(crate) down: usize,
@@ -31,6 +34,9 @@ pub(crate) struct Card {
 pub(crate) enum Answer {
     Waiting,
     Told(Box<Why>),
+    Planned(Box<Plan>),
+    /// Standing and record of classes of actions, as the console was told last.
+    Autonomy,
     Refused(String),
     /// The engine was lost before it answered.
     Lost,
@@ -50,6 +56,11 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Card {
+    /// Whether this is the answer that it waits for.
+    pub(crate) fn takes(&self, request: &RequestId) -> bool {
+        self.asked.as_ref().is_some_and(|(asked, _)| asked == request)
+    }
+
     pub(crate) fn title(&self, frame: Frame<'_>) -> String {
         match &self.answer {
             Answer::Told(why) if why.from != why.to => format!(
@@ -58,14 +69,17 @@ impl Card {
                 frame.world.label(&why.from),
                 frame.world.label(&why.to)
             ),
-            _ => format!("Why {}", self.about),
+            _ => self.about.clone(),
         }
     }
 
     /// All of it, in lines of at most the frame's width.
     pub(crate) fn lines(&self, frame: Frame<'_>) -> Vec<Line> {
         match &self.answer {
-            Answer::Waiting => vec![quiet("waiting for the engine's answer")],
+            Answer::Waiting => vec![quiet(match &self.asked {
+                Some((_, proto::Command::Plan { .. })) => "the engine looks for a plan and a proof of it",
+                _ => "waiting for the engine's answer",
+            })],
             Answer::Refused(why) => wrapped(
                 vec![("x ".to_owned(), Role::Bad)],
                 &[(why.as_str(), Role::Text)],
@@ -75,6 +89,8 @@ impl Card {
                 "the engine was lost before it answered; ask again once it is back",
             )],
             Answer::Told(why) => told(why, frame),
+            Answer::Planned(plan) => plan::lines(plan, frame),
+            Answer::Autonomy => autonomy::lines(frame),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Questions before deeds. *Cancel* has the focus at first, and no key counts until the keys have been still for a moment:
 //! neither a paste storm nor a fat finger does anything.
 
+mod autonomy;
 mod policy;
 
 pub(crate) use policy::{Clocks, curve, drainer, meaning, part, source, standing, subject};

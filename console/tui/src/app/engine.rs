@@ -41,11 +41,12 @@ impl App {
                     Ok(effects) => return effects,
                     Err(reply) => reply,
                 };
-                if let Some(card) = self.card.as_mut().filter(|card| card.request == request) {
+                if let Some(card) = self.card.as_mut().filter(|card| card.takes(&request)) {
                     card.answer = match reply {
                         Reply::Explained { why } => Answer::Told(why),
                         Reply::Refused { refusal } => Answer::Refused(refusal.to_string()),
                         Reply::Accepted { what } => Answer::Refused(what),
+                        Reply::Planned { plan } => Answer::Planned(plan),
                         Reply::Looked { .. } => return Vec::new(),
                     };
                     return vec![Effect::Draw];
@@ -56,7 +57,7 @@ impl App {
                 };
                 match reply {
                     Reply::Accepted { what } => self.say(Severity::Info, what),
-                    Reply::Looked { .. } => Vec::new(),
+                    Reply::Looked { .. } | Reply::Planned { .. } => Vec::new(),
                     Reply::Explained { why } => self.say(Severity::Info, crate::plain::binding(&why)),
                     Reply::Refused { refusal } => {
                         let why = crate::plain::refusal(&refusal, self.live_now());

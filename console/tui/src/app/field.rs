@@ -168,9 +168,9 @@ impl App {
                 Some(why) => Err(why),
                 None => Ok(self.act(intent)),
             },
-            Order::Why(question) => match self.unreachable() {
+            Order::Card(question) => match self.unreachable() {
                 Some(why) => Err(why),
-                None => Ok(self.ask_why(question)),
+                None => Ok(self.ask_on_card(question)),
             },
             Order::Filter(text) => {
                 let filter = Filter::parse(&text);
@@ -258,11 +258,11 @@ impl App {
                     "it has no flaps: there is nothing to forgive",
                 )
             }
-            Command::Why { .. } | Command::Look { .. } => {
+            Command::Why { .. } | Command::Look { .. } | Command::Plan { .. } => {
                 return Err("a question is asked by itself".to_owned());
             }
-            Command::PinClass { .. } | Command::ForgiveClass { .. } => {
-                return Err("this is done by `pacao ctl autonomy`".to_owned());
+            Command::PinClass { class, .. } | Command::ForgiveClass { class } => {
+                (Dialog::class(class, world, clocks), "nothing would change by it")
             }
             Command::Score { .. } => return Err("this is done by `pacao ctl qoe`".to_owned()),
         };

@@ -14,6 +14,12 @@ use crate::{Effect, Ending};
 /// Layouts with a key of their own; the key for the next layout passes them by.
 const VISITED: [&str; 2] = ["policy", "node"];
 
+/// With the engine's own price and time.
+const ANY_PLAN: Command = Command::Plan {
+    price: None,
+    budget: None,
+};
+
 impl App {
     pub(super) fn key(&mut self, key: &KeyEvent) -> Vec<Effect> {
         if key.kind == KeyEventKind::Release {
@@ -66,9 +72,11 @@ impl App {
             Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
             Intent::Why => {
                 if let Ok(question) = self.why_of_row() {
-                    return self.ask_why(question);
+                    return self.ask_on_card(question);
                 }
             }
+            Intent::Plan => return self.ask_on_card(ANY_PLAN),
+            Intent::Autonomy => self.show_autonomy(),
             Intent::Arming => {
                 let clocks = self.clocks();
                 self.dialog = self.live.as_ref().map(|world| Dialog::arming(world, clocks));
@@ -359,21 +367,30 @@ impl App {
         vec![Effect::Draw]
     }
 
-    /// Asks why, and opens the card that the answer goes on.
-    pub(super) fn ask_why(&mut self, question: Command) -> Vec<Effect> {
-        let Command::Why { user, .. } = &question else {
-            return Vec::new();
+    /// Asks something that changes nothing, and opens the card that the answer goes on.
+    pub(super) fn ask_on_card(&mut self, question: Command) -> Vec<Effect> {
+        let about = match &question {
+            Command::Why { user, .. } => format!("Why {user}"),
+            Command::Plan { .. } => "Plan for all users".to_owned(),
+            _ => return Vec::new(),
         };
-        let about = user.to_string();
         let request = self.request();
         self.card = Some(Card {
             about,
-            question: question.clone(),
-            request: request.clone(),
+            asked: Some((request.clone(), question.clone())),
             answer: Answer::Waiting,
             down: 0,
         });
         vec![Effect::Ask(request, question), Effect::Draw]
+    }
+
+    fn show_autonomy(&mut self) {
+        self.card = Some(Card {
+            about: "Autonomy that was earned".to_owned(),
+            asked: None,
+            answer: Answer::Autonomy,
+            down: 0,
+        });
     }
 
     fn card_key(&mut self, meant: Intent) -> Vec<Effect> {
@@ -394,11 +411,13 @@ impl App {
             Intent::PageUp => Movement::Up(page),
             Intent::PageDown => Movement::Down(page),
             Intent::Why => {
-                let question = card.question.clone();
+                let Some((_, question)) = card.asked.clone() else {
+                    return Vec::new();
+                };
                 if let Some(why) = self.unreachable() {
                     return self.say(Severity::Warning, why);
                 }
-                return self.ask_why(question);
+                return self.ask_on_card(question);
             }
             _ => {
                 self.card = None;

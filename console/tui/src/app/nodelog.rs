@@ -191,7 +191,7 @@ impl App {
                 }
             }
             Reply::Refused { refusal } => looks.trouble = Some(refusal.to_string()),
-            Reply::Accepted { .. } | Reply::Explained { .. } => {}
+            Reply::Accepted { .. } | Reply::Explained { .. } | Reply::Planned { .. } => {}
         }
         Ok(vec![Effect::Draw])
     }

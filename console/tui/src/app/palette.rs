@@ -4,7 +4,8 @@
 use proto::inspect::{LogFilter, MessageKind};
 use proto::policy::DrainRow;
 use proto::{
-    Command, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, TenantName, UserName, Verdict, VmName,
+    ActionClass, Command, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, TenantName, UserName,
+    Verdict, VmName,
 };
 
 use super::nodelog::log_filter;
@@ -13,7 +14,7 @@ use super::world::World;
 use crate::keymap::{Intent, SCREEN_VERBS};
 
 /// Verbs that have words of their own besides those of the keys, and how they are written.
-const USAGE: [(&str, &str); 19] = [
+const USAGE: [(&str, &str); 24] = [
     ("approve", "approve NUMBER"),
     ("reject", "reject NUMBER"),
     ("why", "why USER [VM] [DC]"),
@@ -40,6 +41,14 @@ const USAGE: [(&str, &str); 19] = [
         "log [peer ADDRESS] [eid PREFIX] [type TYPE,TYPE] [in|out] [refused]",
     ),
     ("policy", "policy"),
+    (
+        "plan",
+        "plan [price LENGTH] [within LENGTH], such as plan price 5ms within 10s",
+    ),
+    ("autonomy", "autonomy"),
+    ("pin", "pin CLASS recommend|auto"),
+    ("unpin", "unpin CLASS"),
+    ("pardon", "pardon CLASS"),
     ("help", "help"),
     ("quit", "quit"),
 ];
@@ -54,8 +63,8 @@ pub(crate) enum Order {
     Act(Intent),
     /// To be asked of the engine, after a question.
     Command(Command),
-    /// To be asked at once: nothing changes by it.
-    Why(Command),
+    /// To be asked at once, the answer on a card: nothing changes by it.
+    Card(Command),
     Filter(String),
     Sort(Sort),
     Layout(String),
@@ -84,7 +93,8 @@ pub(crate) fn parse(line: &str, known: Known<'_>) -> Result<Order, String> {
         return Ok(Order::Act(*intent));
     }
     match *verb {
-        "why" => why(args, known).map(Order::Why),
+        "why" => why(args, known).map(Order::Card),
+        "plan" => plan(args).map(Order::Card),
         "filter" => Ok(Order::Filter(args.join(" "))),
         "sort" => column(args, verb).map(Order::Sort),
         "layout" => layout(args, known),
@@ -94,9 +104,8 @@ pub(crate) fn parse(line: &str, known: Known<'_>) -> Result<Order, String> {
             _ => Err(usage("node")),
         },
         "glass" => glass(args, known).map(Order::Command),
-        "approve" | "reject" | "switch" | "disarm" | "arm" | "mode" | "drain" | "undrain" | "forgive" => {
-            command(verb, args, known).map(Order::Command)
-        }
+        "approve" | "reject" | "switch" | "disarm" | "arm" | "mode" | "drain" | "undrain" | "forgive"
+        | "pin" | "unpin" | "pardon" => command(verb, args, known).map(Order::Command),
         _ if SCREEN_VERBS.iter().any(|(name, _)| name == verb) => {
             Err(format!("'{verb}' takes nothing after it"))
         }
@@ -150,8 +159,43 @@ fn command(verb: &str, args: &[&str], known: Known<'_>) -> Result<Command, Strin
             };
             Ok(Command::Forgive { key })
         }
+        ("pin", [name, word]) => match mode(word)? {
+            Some(mode @ (Mode::Recommend | Mode::Auto)) => Ok(Command::PinClass {
+                class: class(name, world)?,
+                mode: Some(mode),
+            }),
+            Some(Mode::Observe) | None => Err(usage(verb)),
+        },
+        ("unpin", [name]) => Ok(Command::PinClass {
+            class: class(name, world)?,
+            mode: None,
+        }),
+        ("pardon", [name]) => Ok(Command::ForgiveClass {
+            class: class(name, world)?,
+        }),
         _ => Err(usage(verb)),
     }
+}
+
+fn class(name: &str, world: &World) -> Result<ActionClass, String> {
+    let rows = &world.policy.autonomy;
+    let found = rows.iter().find(|row| row.class.to_string() == name);
+    found
+        .map(|row| row.class.clone())
+        .ok_or_else(|| unknown("class of actions", name, rows.iter().map(|row| &row.class)))
+}
+
+fn plan(args: &[&str]) -> Result<Command, String> {
+    let (mut price, mut budget) = (None, None);
+    for pair in args.chunks(2) {
+        let (which, length) = match pair {
+            ["price", length] => (&mut price, length),
+            ["within", length] => (&mut budget, length),
+            _ => return Err(usage("plan")),
+        };
+        *which = Some(Span::parse(length).map_err(|error| error.to_string())?);
+    }
+    Ok(Command::Plan { price, budget })
 }
 
 fn glass(args: &[&str], known: Known<'_>) -> Result<Command, String> {
@@ -385,6 +429,12 @@ fn expected(words: &[&str], known: Known<'_>) -> Vec<String> {
             dcs().into_iter().chain(vms).collect()
         }
         ["why" | "switch", name, vm] if of(name).iter().any(|own| own.as_str() == *vm) => dcs(),
+        ["plan"] => plain(&["price", "within"]),
+        ["pin" | "unpin" | "pardon"] => {
+            let classes = world.policy.autonomy.iter();
+            classes.map(|row| row.class.to_string()).collect()
+        }
+        ["pin", _] => plain(&["recommend", "auto"]),
         ["disarm"] => plain(&["freeze", "ignore"]),
         ["mode"] => plain(&["observe", "recommend", "auto", "inherit"]),
         ["mode", _] => plain(&["user", "vm", "dc", "tenant"]),

@@ -1,4 +1,4 @@
-//! The card of "why not?", over the panes: as large as the screen up to a width that can be read.
+//! A card over the panes: as large as the screen up to a width that can be read.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -23,14 +23,17 @@ pub(super) struct Props {
 pub(super) fn props(app: &App, card: &Card) -> Option<Props> {
     let frame = app.card_frame()?;
     let key = |intent| key_in(Context::Card, intent);
+    let again = card
+        .asked
+        .as_ref()
+        .map_or_else(String::new, |_| format!(" {} asks again,", key(Intent::Why)));
     Some(Props {
         title: card.title(frame),
         lines: card.lines(frame),
         first: card.down,
         keys: format!(
-            " {} closes, {} asks again, {} {} scroll ",
+            " {} closes,{again} {} {} scroll ",
             key(Intent::Cancel),
-            key(Intent::Why),
             key(Intent::Down),
             key(Intent::Up)
         ),

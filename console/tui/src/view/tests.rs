@@ -4,8 +4,8 @@ use proto::{Mode, Span, Timestamp};
 use ratatui::style::{Color, Modifier};
 
 use crate::fixture::{
-    NOW, ana, answer_looks, answer_why, blank, console, console_with, empty, messages, options, policy,
-    press, snapshot, typed, zone,
+    NOW, ana, answer_looks, answer_plan, answer_why, blank, console, console_with, empty, messages, options,
+    policy, press, snapshot, typed, zone,
 };
 use crate::headless::Headless;
 use crate::{Colour, Glyphs, Input};
@@ -101,6 +101,20 @@ screen!(why_80x24, explained("", (80, 24)));
 screen!(why_scrolled_80x24, explained("PgDn", (80, 24)));
 screen!(why_160x50, explained("", (160, 50)));
 screen!(why_waiting_80x24, after("w", "compact", (80, 24)));
+screen!(plan_80x24, planned((80, 24)));
+screen!(plan_160x50, planned((160, 50)));
+screen!(plan_waiting_80x24, after("P", "compact", (80, 24)));
+screen!(autonomy_80x24, with_policy("A", "compact", (80, 24)));
+screen!(autonomy_160x50, with_policy("A", "noc", (160, 50)));
+screen!(autonomy_of_nothing_80x24, after("A", "compact", (80, 24)));
+screen!(
+    dialog_pardon_80x24,
+    with_policy(
+        ": p a r d o n Space s w i t c h / r t t / i n t e r a c t i v e Enter",
+        "compact",
+        (80, 24)
+    )
+);
 
 screen!(lost_80x24, {
     let mut console = console("compact", (80, 24));
@@ -182,6 +196,13 @@ fn explained(keys: &str, size: (u16, u16)) -> Headless {
     console
 }
 
+/// A console that asked for a plan and was told.
+fn planned(size: (u16, u16)) -> Headless {
+    let mut console = console("auto", size);
+    answer_plan(&mut console, "P", NOW);
+    console
+}
+
 /// Every state of the console, for tests of all of them.
 fn states() -> Vec<(&'static str, Headless)> {
     let keys = [
@@ -194,6 +215,8 @@ fn states() -> Vec<(&'static str, Headless)> {
         "p",
         ": s w",
         "n",
+        "P",
+        "A",
         "q",
         "?",
         "/ (",

@@ -85,6 +85,7 @@ impl Engine {
             AutonomyRow {
                 class: class.clone(),
                 may_rise: knobs.rise.contains(class),
+                why: record.reason(knobs.rise.contains(class), knobs, now),
                 words: evidence.words(),
                 outcomes: evidence.outcomes(),
                 agreement: evidence.agreement(knobs.half_life, now),

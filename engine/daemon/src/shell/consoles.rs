@@ -12,6 +12,12 @@ use crate::attachment::FRAMES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ConsoleId(u64);
 
+#[cfg(test)]
+impl ConsoleId {
+    /// For tests in which it does not matter which.
+    pub(crate) const ANY: Self = Self(0);
+}
+
 /// Replies that wait for a console which reads nothing; one that has more asked without listening and is let go.
 const MAX_WAITING: usize = 1024;
 

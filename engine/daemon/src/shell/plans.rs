@@ -135,3 +135,54 @@ fn make(assignment: Assignment, budget: Span, stop: &AtomicBool) -> Plan {
     work.prove(&mut || over(1.0));
     work.plan(Span::from(begun.elapsed()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(plans: &mut Plans, request: &str, terms: Terms) -> Option<Answer> {
+        let (arrivals, _inbox) = mpsc::channel(1);
+        let begun = || panic!("one is being made");
+        let asker = (ConsoleId::ANY, RequestId(request.to_owned()));
+        plans.ask(asker, terms, begun, (&mut JoinSet::new(), arrivals.downgrade()))
+    }
+
+    #[test]
+    fn who_asks_the_same_waits_for_it_too_and_who_asks_otherwise_is_refused() {
+        let terms = |price| Terms {
+            price,
+            budget: BUDGET,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let running = Running {
+            number: 7,
+            terms: terms(None),
+            waiting: vec![(ConsoleId::ANY, RequestId("1".to_owned()))],
+            stop: Arc::clone(&stop),
+        };
+        let mut plans = Plans {
+            next: 8,
+            running: Some(running),
+        };
+        assert!(asked(&mut plans, "2", terms(None)).is_none());
+        let refused = asked(&mut plans, "3", terms(Some(Span::ZERO)));
+        assert!(
+            matches!(refused, Some((_, _, Reply::Refused { .. }))),
+            "{refused:?}"
+        );
+        assert!(plans.made(6, Err("of another life".to_owned())).is_empty());
+        let told = plans.made(7, Err("its thread died".to_owned()));
+        let requests: Vec<_> = told.iter().map(|(_, request, _)| request.0.as_str()).collect();
+        assert_eq!(requests, ["1", "2"]);
+        assert!(stop.load(Ordering::Relaxed), "nobody waits any more");
+        assert!(plans.running.is_none());
+    }
+
+    #[test]
+    fn a_plan_takes_no_longer_than_it_may() {
+        let budget = |budget| Terms::of(&Command::Plan { price: None, budget }).map(|terms| terms.budget);
+        assert_eq!(budget(None), Some(BUDGET));
+        assert_eq!(budget(Some(Span::secs(3600))), Some(MOST));
+        assert_eq!(Terms::of(&Command::Arm), None);
+    }
+}

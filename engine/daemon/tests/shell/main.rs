@@ -7,5 +7,6 @@
 mod bench;
 mod consoles;
 mod forwarder;
+mod planning;
 mod record;
 mod switching;

@@ -79,6 +79,26 @@ fn what_changes_anything_is_asked_for_after_a_question() {
         ("drain telco", Command::Drain { dc: site("telco") }),
         ("undrain lip6", Command::Undrain { dc: site("lip6") }),
         (
+            "pin switch/down/interactive auto",
+            Command::PinClass {
+                class: "switch/down/interactive".parse().unwrap(),
+                mode: Some(Mode::Auto),
+            },
+        ),
+        (
+            "unpin switch/rtt/voice",
+            Command::PinClass {
+                class: "switch/rtt/voice".parse().unwrap(),
+                mode: None,
+            },
+        ),
+        (
+            "pardon switch/rtt/interactive",
+            Command::ForgiveClass {
+                class: "switch/rtt/interactive".parse().unwrap(),
+            },
+        ),
+        (
             "forgive paris-001 telco",
             Command::Forgive {
                 key: FlapKey::Locator {
@@ -118,6 +138,20 @@ fn a_question_changes_nothing_and_is_asked_at_once() {
         [&wanted]
     );
     assert!(console.app.card.is_some());
+    let mut console = with_policy();
+    let wanted = Command::Plan {
+        price: Some(Span::millis(20)),
+        budget: Some(Span::secs(10)),
+    };
+    let effects = type_line(&mut console, "plan price 20ms within 10s", 0);
+    assert_eq!(asked(&effects), [&wanted]);
+    let mut console = with_policy();
+    assert!(asked(&type_line(&mut console, "autonomy", 0)).is_empty());
+    assert!(
+        console.text().contains("switch/rtt/interactive  RECOMMEND"),
+        "{}",
+        console.text()
+    );
 }
 
 #[test]
@@ -132,6 +166,13 @@ fn what_is_wrong_with_a_line_stands_beside_it_and_the_line_stays() {
         ),
         ("switch paris-001", "write it switch USER [VM] DC"),
         ("approve 15", "#15 is confirmed"),
+        ("plan price", "write it plan [price LENGTH]"),
+        ("plan price much", "much"),
+        (
+            "pin switch/rtt/voice observe",
+            "write it pin CLASS recommend|auto",
+        ),
+        ("pin switch/loss/voice auto", "no class of actions"),
         ("approve 99", "no proposal '99'; known: 17"),
         ("mode bogus", "'bogus' is no mode: use observe"),
         ("arm", "the engine is armed already"),

@@ -7,7 +7,8 @@ use proto::{
 
 use super::{SIZE, later, noc, status};
 use crate::fixture::{
-    NOW, ana, answer_why, asked, console_with, notice, policy, press, site, snapshot, user, vm, why,
+    NOW, ana, answer_plan, answer_why, asked, console_with, notice, policy, press, site, snapshot, user, vm,
+    why,
 };
 use crate::headless::Headless;
 use crate::{Effect, Input};
@@ -270,6 +271,32 @@ fn a_card_waits_is_filled_counts_down_and_closes() {
     assert!(console.app.dialog.is_none());
     press(&mut console, "q", later(4_000));
     assert!(console.app.card.is_none());
+}
+
+#[test]
+fn a_plan_is_asked_for_once_and_again_by_the_key_on_its_card() {
+    let mut console = noc();
+    let effects = press(&mut console, "P", NOW);
+    let wanted = Command::Plan {
+        price: None,
+        budget: None,
+    };
+    assert_eq!(asked(&effects), [&wanted]);
+    press(&mut console, "Esc", later(500));
+    answer_plan(&mut console, "P", later(1_000));
+    let text = console.text();
+    assert!(
+        text.contains("o gap 0.04 %: no plan is below 1.5 user-ms"),
+        "{text}"
+    );
+    // Approving or switching behind it is not possible, and nothing of the plan is done by itself.
+    assert!(asked(&press(&mut console, "a y e Enter", later(5_000))).is_empty());
+    let mut console = noc();
+    answer_plan(&mut console, "P", NOW);
+    assert_eq!(asked(&press(&mut console, "w", later(4_000))), [&wanted]);
+    // What autonomy was earned is not asked for: the console was told.
+    press(&mut console, "Esc A", later(6_000));
+    assert!(asked(&press(&mut console, "w", later(8_000))).is_empty());
 }
 
 #[test]
