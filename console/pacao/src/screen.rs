@@ -7,11 +7,15 @@ use anyhow::bail;
 use engine::Attachment;
 use engine::attachment::Ask;
 use engine::console_link::Connection;
+use engine::paths::Root;
 use proto::{Actor, Command, EngineFrame, RequestId};
 use tokio::sync::mpsc;
 use tui::{Arrangement, Ending, Feed, Input, Options};
 
 use crate::cli::ScreenArgs;
+
+/// Commands typed at consoles, in the state folder. No session is called so.
+const HISTORY: &str = ".console-history";
 
 /// Where commands go now; empty while the engine is lost.
 type AskSlot = Arc<Mutex<Option<mpsc::Sender<Ask>>>>;
@@ -62,6 +66,7 @@ impl Screen {
     pub(crate) fn new(args: &ScreenArgs, attachment: Attachment) -> anyhow::Result<Self> {
         let options = Options {
             layout: layout(args)?,
+            history: Root::User.path().ok().map(|state| state.join(HISTORY)),
             ..Options::from_environment(&operator())
         };
         Ok(Self {

@@ -17,6 +17,7 @@ pub(crate) mod dialog;
 mod engine;
 pub(crate) mod field;
 mod keys;
+mod line;
 pub(crate) mod nodelog;
 pub(crate) mod palette;
 pub(crate) mod table;
@@ -90,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) arrangement: Arrangement,
     pub(crate) on_lost: OnLost,
     pub(crate) guide: Option<String>,
+    /// Commands typed before, the oldest first.
+    pub(crate) history: Vec<String>,
     pub(crate) size: (u16, u16),
     pub(crate) zone: FixedOffset,
     /// Makes request ids of this console different from all others.
@@ -219,7 +222,7 @@ impl App {
             dialog: None,
             field: None,
             looks: nodelog::NodeLog::default(),
-            history: Vec::new(),
+            history: setup.history,
             status: None,
             guide: setup.guide,
             pending: BTreeMap::new(),

@@ -164,6 +164,24 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     fitted
 }
 
+/// The end of a text in at most `width` cells; what is cut off before it leaves an ellipsis.
+pub(crate) fn fit_end(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let mut end = String::new();
+    let mut left = width.saturating_sub(1);
+    for letter in text.chars().rev() {
+        let need = cells(letter.encode_utf8(&mut [0; 4]));
+        if need > left {
+            break;
+        }
+        left -= need;
+        end.insert(0, letter);
+    }
+    format!("…{end}")
+}
+
 /// Text in exactly `width` cells, from the left.
 pub(crate) fn left(text: &str, width: usize) -> String {
     let mut fitted = fit(text, width);

@@ -66,6 +66,8 @@ pub enum Effect {
     Redraw,
     /// Ring.
     Bell,
+    /// Keep a command that was typed, for consoles to come.
+    Remember(String),
     /// End the console.
     Quit(crate::Ending),
 }

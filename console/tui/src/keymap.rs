@@ -70,10 +70,20 @@ pub(crate) enum Intent {
     Cancel,
     /// In a text field: done.
     Keep,
-    /// In a text field: the last letter.
+    /// In a text field: the letter before the caret.
     Erase,
-    /// In a text field: all of it.
-    EraseAll,
+    /// In a text field: the letter under the caret.
+    EraseNext,
+    /// In a text field: the word before the caret.
+    EraseWord,
+    /// In a text field: all before the caret.
+    EraseBefore,
+    /// In a text field: all from the caret on.
+    EraseBehind,
+    CaretLeft,
+    CaretRight,
+    CaretStart,
+    CaretEnd,
 }
 
 /// Where keys are taken.
@@ -192,8 +202,15 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Field [key(KeyCode::Tab)] Complete "" "in a command: the next word that fits";
     Field [key(KeyCode::Up), control('p')] Older "" "in a command: the one before";
     Field [key(KeyCode::Down), control('n')] Newer "" "in a command: the one after";
-    Field [key(KeyCode::Backspace), control('h')] Erase "" "erase the last letter";
-    Field [control('u')] EraseAll "" "erase all";
+    Field [key(KeyCode::Backspace), control('h')] Erase "" "erase the letter before the caret";
+    Field [key(KeyCode::Delete), control('d')] EraseNext "" "erase the letter under the caret";
+    Field [control('w')] EraseWord "" "erase the word before the caret";
+    Field [control('u')] EraseBefore "" "erase all before the caret";
+    Field [control('k')] EraseBehind "" "erase all from the caret on";
+    Field [key(KeyCode::Left), control('b')] CaretLeft "" "one letter back";
+    Field [key(KeyCode::Right), control('f')] CaretRight "" "one letter on";
+    Field [key(KeyCode::Home), control('a')] CaretStart "" "to the beginning of the line";
+    Field [key(KeyCode::End), control('e')] CaretEnd "" "to its end";
 };
 
 /// The word for each key of the screen in the command palette, so that whatever a key does can be typed too.

@@ -1,6 +1,7 @@
 //! The shell of the console: the terminal, its threads, signals and the frame clock.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,9 +13,11 @@ use crate::theme::Theme;
 use crate::view::Scroll;
 use crate::{Arrangement, Colour, Effect, Glyphs, Inbox, Input};
 
+mod history;
 mod screen;
 mod watch;
 
+use history::History;
 use screen::{Extent, Screen};
 use watch::Watch;
 
@@ -40,6 +43,8 @@ pub struct Options {
     pub on_lost: OnLost,
     /// A line of advice shown from the start.
     pub guide: Option<String>,
+    /// Where typed commands are kept for consoles to come; `None`: nowhere.
+    pub history: Option<PathBuf>,
 }
 
 /// What to do when the engine is lost.
@@ -77,6 +82,7 @@ impl Options {
             operator: operator.to_owned(),
             on_lost: OnLost::Wait,
             guide: None,
+            history: None,
         }
     }
 }
@@ -159,7 +165,10 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     // Dropped before the screen: keys are read no more when the terminal is given back.
     let _watch = Watch::start(&feed)?;
     drop(feed);
-    let mut app = App::new(setup(options, screen.size(), &clock), clock.now());
+    // Without one commands are remembered until the console ends: no reason not to show it.
+    let opened = options.history.as_deref().map(History::open).and_then(Result::ok);
+    let (history, typed) = opened.map_or((None, Vec::new()), |(history, typed)| (Some(history), typed));
+    let mut app = App::new(setup(options, typed, (screen.size(), &clock)), clock.now());
     let mut scroll = Scroll::default();
 
     let frame_gap = Duration::from_secs(1) / FRAMES;
@@ -200,6 +209,11 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
                     Effect::Draw => pending = pending.max(Some(Extent::Changes)),
                     Effect::Redraw => pending = Some(Extent::All),
                     Effect::Bell => screen.ring(),
+                    Effect::Remember(line) => {
+                        if let Some(history) = &history {
+                            let _it_is_remembered_until_the_end = history.add(&line);
+                        }
+                    }
                     Effect::Quit(ending) => return Ok(ending),
                 }
             }
@@ -217,7 +231,7 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     }
 }
 
-fn setup(options: Options, size: (u16, u16), clock: &Clock) -> Setup {
+fn setup(options: Options, history: Vec<String>, (size, clock): ((u16, u16), &Clock)) -> Setup {
     let request_prefix = format!(
         "{}-{:x}-{:x}",
         options.operator,
@@ -233,6 +247,7 @@ fn setup(options: Options, size: (u16, u16), clock: &Clock) -> Setup {
         arrangement: options.layout,
         on_lost: options.on_lost,
         guide: options.guide,
+        history,
         size,
         zone: clock.zone,
         request_prefix,

@@ -6,6 +6,7 @@ use proto::{Command, Severity};
 use super::App;
 use super::choice::GlassOf;
 use super::dialog::Dialog;
+use super::line::Line;
 use super::nodelog::filter_words;
 use super::palette::{Known, Order, candidates, completed, parse};
 use super::table::Filter;
@@ -13,14 +14,14 @@ use crate::Effect;
 use crate::keymap::{Intent, hands_tied, hindrance};
 
 /// A line is not longer than this, in characters.
-const LONGEST: usize = 200;
+pub(crate) const LONGEST: usize = 200;
 /// Commands that are remembered.
-const HISTORY: usize = 100;
+pub(crate) const HISTORY: usize = 100;
 
 /// A line being typed.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
-    pub(crate) text: String,
+    pub(crate) line: Line,
     pub(crate) of: FieldOf,
 }
 
@@ -46,26 +47,37 @@ pub(crate) struct Typing {
     back: usize,
 }
 
+impl Field {
+    /// Moves the caret. The next Tab is about the word before it.
+    fn go(&mut self, step: fn(&mut Line)) -> Vec<Effect> {
+        step(&mut self.line);
+        if let FieldOf::Command(typing) = &mut self.of {
+            typing.tabbed = None;
+        }
+        vec![Effect::Draw]
+    }
+}
+
 impl App {
     pub(super) fn type_filter(&mut self) {
         let before = self.table.filter.clone();
         self.focus = crate::layout::PaneKind::Links;
         self.field = Some(Field {
-            text: before.text().to_owned(),
+            line: Line::new(before.text()),
             of: FieldOf::Filter { before },
         });
     }
 
     pub(super) fn type_reason(&mut self, glass: GlassOf) {
         self.field = Some(Field {
-            text: String::new(),
+            line: Line::default(),
             of: FieldOf::Reason(glass),
         });
     }
 
     pub(super) fn type_command(&mut self) {
         self.field = Some(Field {
-            text: String::new(),
+            line: Line::default(),
             of: FieldOf::Command(Typing::default()),
         });
     }
@@ -74,7 +86,7 @@ impl App {
     pub(super) fn type_log_filter(&mut self) {
         let words = filter_words(&self.looks.filter);
         self.field = Some(Field {
-            text: format!("log {words}"),
+            line: Line::new(format!("log {words}")),
             of: FieldOf::Command(Typing::default()),
         });
     }
@@ -92,7 +104,7 @@ impl App {
             layouts: &layouts,
         };
         let Some(Field {
-            text,
+            line,
             of: FieldOf::Command(typing),
         }) = &mut self.field
         else {
@@ -101,10 +113,10 @@ impl App {
         let (base, next) = typing
             .tabbed
             .take()
-            .map_or((text.clone(), 0), |(base, at)| (base, at + 1));
+            .map_or((line.parts().0.to_owned(), 0), |(base, at)| (base, at + 1));
         let fitting = candidates(&base, known);
         if let Some(word) = fitting.get(next % fitting.len().max(1)) {
-            *text = completed(&base, word);
+            line.rewrite(&completed(&base, word));
         }
         // One that fits is taken; the next Tab is about the next word.
         typing.tabbed = (fitting.len() > 1).then_some((base, next));
@@ -114,15 +126,15 @@ impl App {
     fn recall(&mut self, older: isize) {
         let count = self.history.len();
         let Some(Field {
-            text,
+            line,
             of: FieldOf::Command(typing),
         }) = &mut self.field
         else {
             return;
         };
         typing.back = typing.back.saturating_add_signed(older).min(count);
-        let line = count.checked_sub(typing.back).and_then(|at| self.history.get(at));
-        *text = line.cloned().unwrap_or_default();
+        let typed = count.checked_sub(typing.back).and_then(|at| self.history.get(at));
+        *line = typed.cloned().map_or_else(Line::default, Line::new);
         (typing.tabbed, typing.trouble) = (None, None);
     }
 
@@ -140,18 +152,19 @@ impl App {
         };
         let done = order.and_then(|order| self.order(order));
         match done {
-            Ok(effects) => {
+            Ok(mut effects) => {
                 if self.history.last().is_none_or(|last| last != line) {
                     self.history.push(line.to_owned());
                     let over = self.history.len().saturating_sub(HISTORY);
                     self.history.drain(..over);
+                    effects.push(Effect::Remember(line.to_owned()));
                 }
                 effects
             }
             Err(trouble) => {
                 // The line stays, with what is wrong beside it.
                 self.field = Some(Field {
-                    text: line.to_owned(),
+                    line: Line::new(line),
                     of: FieldOf::Command(Typing {
                         trouble: Some(trouble),
                         ..Typing::default()
@@ -288,10 +301,15 @@ impl App {
                 self.recall(-1);
                 return vec![Effect::Draw];
             }
-            Some(Intent::Erase) => {
-                field.text.pop();
-            }
-            Some(Intent::EraseAll) => field.text.clear(),
+            Some(Intent::Erase) => field.line.erase(),
+            Some(Intent::EraseNext) => field.line.delete(),
+            Some(Intent::EraseWord) => field.line.erase_word(),
+            Some(Intent::EraseBefore) => field.line.erase_before(),
+            Some(Intent::EraseBehind) => field.line.erase_behind(),
+            Some(Intent::CaretLeft) => return field.go(Line::left),
+            Some(Intent::CaretRight) => return field.go(Line::right),
+            Some(Intent::CaretStart) => return field.go(Line::start),
+            Some(Intent::CaretEnd) => return field.go(Line::end),
             _ => match key.code {
                 KeyCode::Char(letter) if KeyModifiers::SHIFT.contains(key.modifiers) => {
                     return self.paste(letter.encode_utf8(&mut [0; 4]));
@@ -309,10 +327,7 @@ impl App {
         let Some(field) = self.field.as_mut().filter(|_| free) else {
             return Vec::new();
         };
-        let room = LONGEST.saturating_sub(field.text.chars().count());
-        field
-            .text
-            .extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+        field.line.insert(text, LONGEST);
         self.typed()
     }
 
@@ -326,11 +341,11 @@ impl App {
             (typing.tabbed, typing.trouble) = (None, None);
         }
         if let Some(Field {
-            text,
+            line,
             of: FieldOf::Filter { .. },
         }) = &self.field
         {
-            self.filter(Filter::parse(text));
+            self.filter(Filter::parse(line.as_str()));
         }
         vec![Effect::Draw]
     }
@@ -348,9 +363,9 @@ impl App {
                 }
                 vec![Effect::Draw]
             }
-            FieldOf::Command(_) if field.text.trim().is_empty() => vec![Effect::Draw],
-            FieldOf::Command(_) => self.carry_out(field.text.trim()),
-            FieldOf::Reason(glass) => self.reason_given(field.text.trim(), glass),
+            FieldOf::Command(_) if field.line.as_str().trim().is_empty() => vec![Effect::Draw],
+            FieldOf::Command(_) => self.carry_out(field.line.as_str().trim()),
+            FieldOf::Reason(glass) => self.reason_given(field.line.as_str().trim(), glass),
         }
     }
 

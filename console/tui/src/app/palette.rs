@@ -56,6 +56,14 @@ const USAGE: [(&str, &str); 24] = [
 /// The word between a command and its reason.
 const BECAUSE: &str = "because";
 
+/// A line as it may be kept: without the reason for breaking the glass.
+pub(crate) fn without_reason(line: &str) -> &str {
+    let is_glass = line.split_whitespace().next() == Some("glass");
+    let word = format!(" {BECAUSE} ");
+    let end = line.find(&word).filter(|_| is_glass).map(|at| at + word.len());
+    end.and_then(|end| line.get(..end)).unwrap_or(line)
+}
+
 /// What a line means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {

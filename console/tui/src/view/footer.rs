@@ -71,7 +71,7 @@ fn fitting(app: &App) -> Vec<String> {
         layouts: &layouts,
     };
     // More than a line holds is of no use.
-    let mut fitting = candidates(&field.text, known);
+    let mut fitting = candidates(field.line.parts().0, known);
     fitting.truncate(40);
     fitting
 }
@@ -92,7 +92,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 /// What is being typed, or else the last word.
 fn top(props: &Props<'_>, width: usize) -> Option<Row> {
     if let Some((field, trouble)) = props.field {
-        return Some(typed(props, field, trouble));
+        return Some(typed(props, (field, trouble), width));
     }
     let status = props.status?;
     let role = match status.severity {
@@ -109,16 +109,23 @@ fn top(props: &Props<'_>, width: usize) -> Option<Row> {
 }
 
 /// A line as it is being typed, what is wrong with it, or a word on what it may be.
-fn typed(props: &Props<'_>, field: &Field, trouble: Option<&str>) -> Row {
+fn typed(props: &Props<'_>, (field, trouble): (&Field, Option<&str>), width: usize) -> Row {
     let lead = match field.of {
         FieldOf::Filter { .. } => " filter /",
         FieldOf::Reason(_) => " reason for breaking the glass: ",
         FieldOf::Command(_) => " :",
     };
+    let (before, behind) = field.line.parts();
+    let mut rest = behind.chars();
+    // The letter under the caret, or the room for the next one.
+    let under = rest.next().map_or_else(|| " ".to_owned(), String::from);
+    // One cell is for the mark that more follows.
+    let room = width.saturating_sub(figures::cells(lead) + figures::cells(&under) + 1);
     let row = Row::new()
         .add(lead, Role::Key)
-        .add(field.text.clone(), Role::Strong)
-        .add(" ", Role::Selected);
+        .add(figures::fit_end(before, room), Role::Strong)
+        .add(under, Role::Selected)
+        .add(rest.as_str(), Role::Strong);
     let trouble = match &field.of {
         FieldOf::Filter { .. } => trouble,
         FieldOf::Command(typing) => typing.trouble.as_deref(),

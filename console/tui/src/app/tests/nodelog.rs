@@ -109,7 +109,7 @@ fn a_filter_is_typed_in_words_and_sent_to_the_forwarder() {
     let mut console = looking();
     press(&mut console, "/", later(2_000));
     assert_eq!(
-        console.app.field.as_ref().map(|field| field.text.as_str()),
+        console.app.field.as_ref().map(|field| field.line.as_str()),
         Some("log ")
     );
     console.update(

@@ -3,6 +3,7 @@
 use proto::{Command, Disarmed, FlapKey, Mode, ProposalId, Scope, Span, Verdict};
 
 use super::{SIZE, later, status};
+use crate::app::palette::without_reason;
 use crate::fixture::{NOW, asked, console_with, policy, press, site, snapshot, typed, user, vm};
 use crate::headless::Headless;
 use crate::{Effect, Input};
@@ -28,7 +29,7 @@ fn line(console: &Headless) -> &str {
         .app
         .field
         .as_ref()
-        .map(|field| field.text.as_str())
+        .map(|field| field.line.as_str())
         .unwrap_or_default()
 }
 
@@ -244,6 +245,87 @@ fn earlier_commands_come_back_and_the_same_twice_counts_once() {
     assert_eq!(line(&console), "filter lyon");
     press(&mut console, "Down Down", later(6_000));
     assert_eq!(line(&console), "");
+}
+
+#[test]
+fn a_line_is_mended_where_the_caret_is() {
+    let mut console = with_policy();
+    press(&mut console, ": s w i t c h Space l y o n Space l i p 6", NOW);
+    // Back over the data centre, and the rest of the user's name.
+    press(&mut console, "Left Left Left Left Left - 0 4 2", later(5_000));
+    assert_eq!(line(&console), "switch lyon-042 lip6");
+    press(&mut console, "^A x Backspace Delete s ^E Backspace", later(9_000));
+    assert_eq!(line(&console), "switch lyon-042 lip");
+    press(&mut console, "^W ^W", later(12_000));
+    assert_eq!(line(&console), "switch ");
+    press(&mut console, "Home Right Right ^U", later(13_000));
+    assert_eq!(line(&console), "itch ");
+    press(&mut console, "^F ^K End y", later(15_000));
+    assert_eq!(line(&console), "iy");
+    press(&mut console, "^B", later(17_000));
+    console.update(Input::Paste("n\ndeed\t".to_owned()), later(18_000));
+    assert_eq!(line(&console), "indeedy", "a paste goes in at the caret");
+}
+
+#[test]
+fn tab_completes_the_word_before_the_caret_and_keeps_the_rest() {
+    let mut console = with_policy();
+    press(
+        &mut console,
+        ": s w i Space l i p 6 Home Right Right Right Tab",
+        NOW,
+    );
+    assert_eq!(line(&console), "switch  lip6");
+    press(&mut console, "p Tab", later(5_000));
+    assert_eq!(line(&console), "switch paris-001  lip6");
+    let effects = press(&mut console, "Enter", later(6_000));
+    assert!(asked(&effects).is_empty());
+    assert!(console.app.dialog.is_some());
+}
+
+#[test]
+fn the_caret_is_seen_however_long_the_line_is() {
+    let mut console = console_with(snapshot(), "compact", (80, 24));
+    press(&mut console, ":", NOW);
+    console.update(
+        Input::Paste("filter ".to_owned() + &"abcdefghij".repeat(15)),
+        later(500),
+    );
+    let typed_line = |console: &mut Headless| {
+        let text = console.text();
+        let found = text.lines().find(|line| line.contains("abcdefghij"));
+        found.unwrap_or_default().to_owned()
+    };
+    let long = typed_line(&mut console);
+    // The caret is the blank behind the last letter.
+    assert!(
+        long.starts_with(" :…") && long.trim_end_matches('…').ends_with("hij "),
+        "{long}"
+    );
+    press(&mut console, "Home", later(1_000));
+    let long = typed_line(&mut console);
+    assert!(long.starts_with(" :filter abc"), "{long}");
+}
+
+#[test]
+fn commands_that_were_taken_are_to_be_remembered_and_others_are_not() {
+    let mut console = with_policy();
+    let remembered = |effects: &[Effect]| -> Vec<String> {
+        let of = |effect: &Effect| match effect {
+            Effect::Remember(line) => Some(line.clone()),
+            _ => None,
+        };
+        effects.iter().filter_map(of).collect()
+    };
+    let effects = type_line(&mut console, "filter lyon", 0);
+    assert_eq!(remembered(&effects), ["filter lyon"]);
+    assert!(remembered(&type_line(&mut console, "filter lyon", 2_000)).is_empty());
+    assert!(remembered(&type_line(&mut console, "hunter2", 4_000)).is_empty());
+    assert_eq!(
+        without_reason("glass approve 17 because I say so"),
+        "glass approve 17 because "
+    );
+    assert_eq!(without_reason("filter because x"), "filter because x");
 }
 
 /// M16.
