@@ -5,6 +5,7 @@
 
 mod hints;
 mod mapping;
+mod roamed;
 mod rows;
 mod said;
 mod ways;
@@ -22,7 +23,7 @@ use crate::timers::Timers;
 use mapping::Stage;
 pub(crate) use mapping::{Content, Life, Mapping, Origin};
 use said::Said;
-use ways::{Families, Known, Ways};
+use ways::{Known, Ways};
 
 /// More mappings than this are not kept: of those that can be asked for again, the one that expires first makes room.
 const MOST_MAPPINGS: usize = 65_536;
@@ -119,34 +120,6 @@ impl Cache {
         self.eids.keys().copied()
     }
 
-    /// The node has other locators now: it may stand elsewhere on paths, and reach other families.
-    pub(crate) fn relocate(&mut self, own: Vec<Rloc>) {
-        let with_path = |mapping: &Mapping| match &mapping.content {
-            Content::Locators(locators) => locators.iter().any(|locator| locator.path.is_some()),
-            Content::Pending | Content::Negative(_) | Content::Behind(_) => false,
-        };
-        let prefixes: Vec<EidPrefix> = self.mappings.keys().copied().collect();
-        let moved = |cache: &Self, prefix: &EidPrefix| cache.mappings.get(prefix).is_some_and(with_path);
-        for prefix in prefixes
-            .iter()
-            .filter(|prefix| moved(self, prefix))
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            self.release_locators(&prefix, &[]);
-        }
-        let families = self.ways.relocate(own);
-        for prefix in &prefixes {
-            if moved(self, prefix) {
-                if let Some(mapping) = self.mappings.get(prefix).cloned() {
-                    self.insert(*prefix, mapping);
-                }
-            } else if families == Families::Changed {
-                self.write(prefix);
-            }
-        }
-    }
-
     /// What is done with packets for own EIDs; with `None`, what the configuration says.
     pub(crate) fn set_own(&mut self, prefix: EidPrefix, forwarding: Option<Forwarding>) {
         let configured = self.own.contains(&prefix).then_some(Forwarding::Local);
@@ -173,16 +146,6 @@ impl Cache {
                 Content::Pending | Content::Negative(_) | Content::Behind(_) => None,
             });
         locators.flatten().map(Locator::etr)
-    }
-
-    /// What mappings were asked for that a Map-Server tells of by itself.
-    pub(crate) fn published(&self) -> Vec<Eid> {
-        let published = |mapping: &&Mapping| mapping.origin == Origin::Publication;
-        self.mappings
-            .values()
-            .filter(published)
-            .map(|mapping| mapping.asked)
-            .collect()
     }
 
     /// EIDs that hops of paths stand for and that no mapping is known of.

@@ -49,7 +49,7 @@ pub(crate) fn answer(
 ) -> Option<Answered> {
     let to = reply_address(request, arrival, cx)?;
     let mut records = BTreeMap::new();
-    let mut eids = BTreeSet::new();
+    let (mut eids, mut beside) = (BTreeSet::new(), BTreeSet::new());
     for asked in request.eids.iter().take(MOST_ASKED) {
         let Some((eid, own)) = database.covering(asked) else {
             continue;
@@ -61,6 +61,7 @@ pub(crate) fn answer(
         // RFC 9301 section 5.5: longer mappings within are told with it, or they would be hidden.
         for (longer, own) in database.below(block).take(MOST_WITHIN) {
             records.insert(*longer, told(own, *longer));
+            beside.insert(*longer);
         }
     }
     if records.is_empty() {
@@ -68,8 +69,12 @@ pub(crate) fn answer(
     }
     let client = Rloc(to.ip());
     for eid in &eids {
-        database.asked(eid, (client, request.source_eid), known, cx.now);
         cx.tell(NodeReport::Requested { client, eid: *eid });
+    }
+    // Whatever it was told it is to hear changes of.
+    eids.append(&mut beside);
+    for eid in &eids {
+        database.asked(eid, (client, request.source_eid), known, cx.now);
     }
     cx.count(Counter::RequestsAnswered);
     let reply = MapReply {

@@ -108,7 +108,7 @@ impl Xtr {
         }
         self.resolutions.tick(&mut self.cache, cx);
         self.registrations.tick(&self.database, cx);
-        self.relocation.tick(&self.cache, cx);
+        self.relocation.tick(&self.cache, &mut self.resolutions, cx);
         self.whereabouts.tick(&mut self.cache, cx);
         let departed = self.cache.take_departed();
         self.subscriber.departed(&departed, &mut self.resolutions, cx);

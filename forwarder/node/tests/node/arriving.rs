@@ -2,12 +2,14 @@
 
 use lisp_wire::message::Purpose;
 use lisp_wire::{Message, Priority, Rloc};
+use node::config::OwnEid;
 use proto::node::{ChangeOutcome, Show};
 use proto::{ChangeId, NodeCommand, NodeReport, Span};
 
-use crate::fabric::{VM, VM_BLOCK, lip6, lyon, marilyn, paris, prefix, switch, telco};
+use crate::fabric::{VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, rloc, switch, telco};
 use crate::moving::{busy_fabric, change_priority, database, is_update, outcomes, priority};
 use crate::network::{Packet, Way};
+use crate::resolving::is_ecm;
 
 #[test]
 fn a_vm_that_arrives_takes_its_clients_and_its_registration_along() {
@@ -206,4 +208,75 @@ fn a_handover_said_again_tells_the_clients_once() {
     assert!(outcomes(&net, at.marilyn, 1).iter().any(|outcome| {
         matches!(outcome, ChangeOutcome::Acknowledged { client, attempts: 4, .. } if *client == telco())
     }));
+}
+
+#[test]
+fn a_client_that_was_told_of_an_eid_beside_the_block_it_asked_for_hears_of_its_move() {
+    let (mut net, at) = fabric_with(|mut config| {
+        for eid in config
+            .eids
+            .iter_mut()
+            .filter(|eid| eid.prefix == prefix(VM_BLOCK))
+        {
+            eid.prefix = prefix("10.1.0.0/24");
+        }
+        config
+    });
+    let arrived = |change, eid: &str| NodeCommand::Arrived {
+        change: ChangeId(change),
+        eid: prefix(eid),
+    };
+    net.command(at.telco, arrived(1, VM_BLOCK));
+    net.run_for(Span::secs(5));
+    net.miss(at.paris, "10.1.0.8");
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+    assert!(net.cache(at.paris).iter().any(|row| row.eid == prefix(VM_BLOCK)));
+    net.command(at.marilyn, arrived(2, VM_BLOCK));
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    assert_eq!(net.member(at.paris).way("10.1.0.8"), Way::To(telco()));
+}
+
+#[test]
+fn a_client_that_has_roamed_hears_of_moves_at_its_new_address() {
+    let (mut net, at) = busy_fabric();
+    net.relocate(at.paris, rloc("172.16.1.77"));
+    net.run_for(Span::secs(5));
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(1),
+            eid: prefix(VM_BLOCK),
+        },
+    );
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+}
+
+#[test]
+fn a_client_that_has_roamed_asks_for_all_that_it_keeps_but_not_at_once() {
+    let host = |number| format!("10.1.1.{number}");
+    let (mut net, at) = fabric_with(|mut config| {
+        if let Some(eid) = config.eids.pop_if(|_| config.name.as_str() == "telco") {
+            let each = |number| OwnEid {
+                prefix: prefix(&format!("{}/32", host(number))),
+                ..eid.clone()
+            };
+            config.eids = (1..=90).map(each).collect();
+        }
+        config
+    });
+    net.run_for(Span::secs(5));
+    for number in 1..=90 {
+        net.miss(at.paris, &host(number));
+        net.run_for(Span::millis(100));
+    }
+    net.run_for(Span::secs(5));
+    assert_eq!(net.cache(at.paris).len(), 90);
+    let new = rloc("172.16.1.77");
+    net.relocate(at.paris, new);
+    let at_once = net.sent(new, is_ecm);
+    net.run_for(Span::secs(3));
+    assert_eq!((at_once, net.sent(new, is_ecm)), (20, 90));
 }

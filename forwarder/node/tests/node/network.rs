@@ -126,6 +126,15 @@ impl Network {
         self.input(index, Input::Configured(Box::new(config)));
     }
 
+    /// A member's interfaces have another address.
+    pub(crate) fn relocate(&mut self, index: usize, rloc: Rloc) {
+        let rlocs = &mut self.members[index].config.rlocs;
+        rlocs.truncate(1);
+        rlocs[0].rloc = rloc;
+        let rlocs = rlocs.clone();
+        self.input(index, Input::Relocated { rlocs });
+    }
+
     /// The process ends without a word.
     pub(crate) fn kill(&mut self, index: usize) {
         self.members[index].node = None;
