@@ -95,8 +95,11 @@ pub struct LoggedMessage {
     pub direction: Direction,
     /// The other end.
     pub peer: SocketAddr,
-    /// Our end, where it is known; the port is 4342.
+    /// Our end, where it is known.
     pub local: Option<IpAddr>,
+    /// Its port: 4342, but for what is sent from 4341 by an xTR behind a NAT.
+    #[serde(default = "control_port")]
+    pub local_port: u16,
     /// DSCP it was sent with, 0 to 63.
     pub dscp: Option<u8>,
     /// What it is.
@@ -122,6 +125,10 @@ pub struct LoggedMessage {
     /// The UDP payload in hexadecimal digits, where it was asked for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bytes: String,
+}
+
+const fn control_port() -> u16 {
+    lisp_wire::CONTROL_PORT
 }
 
 /// A part of the message log.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use lisp_wire::message::{AuthField, MapRequest, NotifyBits};
-use lisp_wire::{Algorithm, CONTROL_PORT, Eid, EidPrefix, Key, Message, Rloc};
+use lisp_wire::{Algorithm, CONTROL_PORT, DATA_PORT, Eid, EidPrefix, Key, Message, Rloc};
 use proto::{NodeReport, Timestamp};
 
 use crate::config::Config;
@@ -102,7 +102,7 @@ impl Context<'_> {
         }
         self.count(Counter::Sent);
         let to = SocketAddr::new(to.0, CONTROL_PORT);
-        let from = self.own_toward(to.ip()).map(|own| own.0);
+        let from = (self.own_toward(to.ip()).map(|own| own.0), DATA_PORT);
         self.journal.sent((from, to), &bytes, (CONTROL_DSCP, self.now));
         self.effects.push(Effect::SendFromData { to, bytes });
     }
@@ -111,12 +111,27 @@ impl Context<'_> {
     pub(crate) fn send_bytes(&mut self, bytes: Vec<u8>, to: SocketAddr, dscp: u8) {
         self.count(Counter::Sent);
         let from = self.own_toward(to.ip()).map(|own| own.0);
-        self.journal.sent((from, to), &bytes, (dscp, self.now));
+        self.journal
+            .sent(((from, CONTROL_PORT), to), &bytes, (dscp, self.now));
         self.effects.push(Effect::Send {
             from,
             to,
             bytes,
             dscp,
+        });
+    }
+
+    /// Sends a message inside a data packet. The log has the message itself.
+    pub(crate) fn send_in_data(&mut self, packet: Vec<u8>, message: &[u8], to: SocketAddr) {
+        self.count(Counter::Sent);
+        let from = self.own_toward(to.ip()).map(|own| own.0);
+        self.journal
+            .sent(((from, CONTROL_PORT), to), message, (CONTROL_DSCP, self.now));
+        self.effects.push(Effect::Send {
+            from,
+            to,
+            bytes: packet,
+            dscp: CONTROL_DSCP,
         });
     }
 

@@ -9,7 +9,7 @@ mod telling;
 
 use std::net::{IpAddr, SocketAddr};
 
-use lisp_wire::{MessageKind, Type5};
+use lisp_wire::{CONTROL_PORT, MessageKind, Type5};
 use proto::{Direction, Timestamp};
 
 use crate::counters::Counter;
@@ -42,6 +42,7 @@ pub(crate) struct Entry {
     at: Timestamp,
     peer: SocketAddr,
     local: Option<IpAddr>,
+    local_port: u16,
     kind: MessageKind,
     course: Course,
     bytes: Box<[u8]>,
@@ -116,6 +117,7 @@ impl Journal {
             at: came.at,
             peer: came.from,
             local: Some(came.local),
+            local_port: CONTROL_PORT,
             kind: MessageKind::of(&came.bytes, self.type5),
             course,
             bytes: came.bytes.into_boxed_slice(),
@@ -125,7 +127,7 @@ impl Journal {
     /// A message is handed to the network.
     pub(crate) fn sent(
         &mut self,
-        (from, to): (Option<IpAddr>, SocketAddr),
+        ((from, port), to): ((Option<IpAddr>, u16), SocketAddr),
         bytes: &[u8],
         (dscp, at): (u8, Timestamp),
     ) {
@@ -135,6 +137,7 @@ impl Journal {
             at,
             peer: to,
             local: from,
+            local_port: port,
             kind: MessageKind::of(bytes, self.type5),
             course: Course::Sent { dscp },
             bytes: bytes.into(),

@@ -17,7 +17,7 @@ use lisp_wire::{
 use proto::{Span, Timestamp};
 
 use crate::cache::{Cache, Content, Life, Mapping, Origin};
-use crate::context::{CONTROL_DSCP, Context};
+use crate::context::Context;
 use crate::counters::Counter;
 use crate::input::Effect;
 use crate::limits::Rate;
@@ -317,11 +317,5 @@ fn pass_on(envelope: &Encapsulated, pending: &Pending, cx: &mut Context<'_>) {
     let mut bytes = Vec::with_capacity(DATA_HEADER_LEN + enveloped.len());
     bytes.extend(DataHeader::PLAIN.emit());
     bytes.extend(enveloped.iter().skip(4));
-    cx.count(Counter::Sent);
-    cx.effects.push(Effect::Send {
-        from: cx.own_toward(pending.outside.ip()).map(|own| own.0),
-        to: pending.outside,
-        bytes,
-        dscp: CONTROL_DSCP,
-    });
+    cx.send_in_data(bytes, &envelope.message, pending.outside);
 }

@@ -91,6 +91,7 @@ impl Journal {
             direction: entry.direction(),
             peer: entry.peer,
             local: entry.local,
+            local_port: entry.local_port,
             dscp,
             kind: told.kind,
             line: told.line,

@@ -50,7 +50,7 @@ fn came(journal: &mut Journal, bytes: Vec<u8>, counters: &[Counter]) {
 
 fn send(journal: &mut Journal, to: u8, bytes: &[u8]) {
     let from = Some([172, 16, 0, 1].into());
-    journal.sent((from, peer(to)), bytes, (48, Timestamp(6)));
+    journal.sent(((from, CONTROL_PORT), peer(to)), bytes, (48, Timestamp(6)));
 }
 
 /// All that a filter lets through, page by page.

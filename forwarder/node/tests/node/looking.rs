@@ -8,7 +8,7 @@ use proto::{Cursor, Direction, NodeCommand, NodeReport, Page, Span};
 use crate::fabric::{CP_SECRET, Fabric, SITE_SECRET, VM, fabric, paris, prefix, server, telco};
 use crate::network::Network;
 
-fn log(net: &mut Network, index: usize, filter: &LogFilter) -> Vec<LoggedMessage> {
+pub(crate) fn log(net: &mut Network, index: usize, filter: &LogFilter) -> Vec<LoggedMessage> {
     let mut query = LogQuery {
         filter: filter.clone(),
         detail: LogDetail::Fields,

@@ -4,11 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use datapath::Forwarding;
 use lisp_wire::message::{Encapsulated, MapRegister, SiteId, Via, XtrId};
-use lisp_wire::{AuthField, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, Nonce, Rloc, Ttl};
+use lisp_wire::{
+    AuthField, CONTROL_PORT, Eid, EidPrefix, MappingRecord, Message, MessageKind, Nonce, Rloc, Ttl,
+};
 use node::config::{Config, NatRouters, NonceRule, Role};
-use proto::Span;
+use proto::{Direction, LogFilter, Span};
 
 use crate::fabric::{SITE_SECRET, bare, key, lyon, map_server, paris, prefix, ranked, rloc, server, user};
+use crate::looking::log;
 use crate::network::{Nat, Network, Packet, Way};
 
 const BLOCK: &str = "10.2.1.0/24";
@@ -397,4 +400,33 @@ fn so_many_sites_are_known_and_those_that_are_stay_when_there_is_no_room() {
     net.nat = Some(by(41_000));
     net.run_for(Span::secs(21));
     assert_eq!(led_to(&net, at), Some(outside(41_000)));
+}
+
+#[test]
+fn the_log_has_what_goes_by_the_data_port_with_its_port_and_what_goes_inside_data_packets() {
+    let (mut net, at) = usual();
+    net.run_for(Span::secs(60));
+    let sent = |direction| LogFilter {
+        direction: Some(direction),
+        ..LogFilter::default()
+    };
+    let by_data_port: Vec<MessageKind> = log(&mut net, at.natted, &sent(Direction::Out))
+        .into_iter()
+        .filter(|message| message.local_port == lisp_wire::DATA_PORT)
+        .map(|message| message.kind)
+        .collect();
+    assert!(by_data_port.len() >= 3, "{by_data_port:?}");
+    assert!(
+        by_data_port.iter().all(|kind| *kind == MessageKind::Ecm),
+        "{by_data_port:?}"
+    );
+    let handed_on = log(&mut net, at.router, &sent(Direction::Out))
+        .into_iter()
+        .filter(|message| message.kind == MessageKind::MapNotify && message.peer == outside(40_000));
+    let heard = log(&mut net, at.natted, &sent(Direction::In))
+        .into_iter()
+        .filter(|message| message.kind == MessageKind::MapNotify)
+        .count();
+    let handed_on = handed_on.count();
+    assert!(handed_on >= 3 && handed_on == heard, "{handed_on}, {heard}");
 }

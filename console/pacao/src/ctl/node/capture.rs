@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use lisp_wire::CONTROL_PORT;
 use proto::Direction;
 use proto::inspect::{LogDetail, LogFilter, LogQuery, LoggedMessage, MessageOutcome};
 
@@ -117,7 +116,7 @@ fn write(message: &LoggedMessage, file: &mut impl Write) -> anyhow::Result<u64> 
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let local = SocketAddr::new(message.local.unwrap_or(anywhere), CONTROL_PORT);
+    let local = SocketAddr::new(message.local.unwrap_or(anywhere), message.local_port);
     let (from, to) = match message.direction {
         Direction::In => (message.peer, local),
         Direction::Out => (local, message.peer),

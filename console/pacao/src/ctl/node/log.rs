@@ -143,6 +143,7 @@ mod tests {
             direction: Direction::In,
             peer: ([172, 16, 0, 2], 4342).into(),
             local: None,
+            local_port: 4342,
             dscp: None,
             kind: MessageKind::MapRegister,
             line: "10.1.0.7/32 = 172.16.0.2 1/100 (1440 min), nonce 0x0000000000000007, key 1".to_owned(),
