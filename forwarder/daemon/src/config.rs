@@ -8,6 +8,7 @@ mod keys;
 mod locate;
 mod move_keys;
 mod raw;
+mod secret;
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Outer, PacketBatch, mtu};
+use datapath::{Decapsulator, Egress, Encapsulator, Fate, Ingress, Inner, Outer, PacketBatch, Slot, mtu};
+use lisp_wire::Eid;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use offload::{Receiver, UdpSocket};
 
@@ -105,6 +106,7 @@ impl Passage {
         if let Some(locator) = ingress.met {
             self.mouth.say(Word::Met { locator });
         }
+        tell_late(&self.mouth, batch, &ingress.redirected);
         for slot in &ingress.local {
             let tun = self.tenants.tun(batch.tenant(*slot));
             if tun.is_none_or(|tun| tun.write(batch.packet(*slot)).is_err()) {
@@ -165,6 +167,25 @@ impl Passage {
             egress.clear();
             notices.clear();
         }
+    }
+}
+
+/// Says who sends packets for EIDs that have left, a sender once where its packets follow each other.
+fn tell_late(mouth: &Mouth, batch: &PacketBatch, redirected: &[Slot]) {
+    let mut last = None;
+    for slot in redirected {
+        let source = batch.outer(*slot).source;
+        if source != last
+            && let Some(locator) = source
+            && let Ok(inner) = Inner::parse(batch.packet(*slot))
+        {
+            let eid = Eid {
+                iid: batch.tenant(*slot),
+                address: inner.destination,
+            };
+            mouth.say(Word::Late { locator, eid });
+        }
+        last = source;
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum Word {
     Unreachable { locator: IpAddr },
     /// A peer that is trusted with marks in data headers, and not known yet, has sent some.
     Met { locator: IpAddr },
+    /// A packet for an EID that has left came from a locator, and is sent on.
+    Late { locator: IpAddr, eid: Eid },
 }
 
 impl Word {
@@ -54,14 +56,14 @@ impl Word {
             Self::Missed { packet, .. } | Self::Early { packet, .. } | Self::Tunnelled { packet, .. } => {
                 Some(packet)
             }
-            Self::TooNarrow { .. } | Self::Unreachable { .. } | Self::Met { .. } => None,
+            Self::TooNarrow { .. } | Self::Unreachable { .. } | Self::Met { .. } | Self::Late { .. } => None,
         }
     }
 
     const fn is_of_a_locator(&self) -> bool {
         matches!(
             self,
-            Self::TooNarrow { .. } | Self::Unreachable { .. } | Self::Met { .. }
+            Self::TooNarrow { .. } | Self::Unreachable { .. } | Self::Met { .. } | Self::Late { .. }
         )
     }
 }

@@ -3,6 +3,7 @@
 //! Which locator carries a packet is worked out by [`LocatorTable`]: the best priority among those that are up; if all
 //! are down, the best priority all the same, since a wrong belief must not become a black hole.
 
+mod blocks;
 mod hints;
 mod mapping;
 mod roamed;
@@ -25,6 +26,8 @@ pub(crate) use mapping::{Content, Life, Mapping, Origin};
 use said::Said;
 use ways::{Known, Ways};
 
+/// Addresses that are probed for one mapping: those of its best locators. The others count as up.
+const MOST_PROBED: usize = 16;
 /// More mappings than this are not kept: of those that can be asked for again, the one that expires first makes room.
 const MOST_MAPPINGS: usize = 65_536;
 
@@ -158,26 +161,6 @@ impl Cache {
         self.table.lookup(eid).map(|entry| &entry.forwarding)
     }
 
-    /// The longest mapping with locators that holds all of `eid`.
-    pub(crate) fn covering(&self, eid: &EidPrefix) -> Option<(EidPrefix, &Mapping)> {
-        (0..=eid.length()).rev().find_map(|length| {
-            let prefix = EidPrefix::new(eid.iid(), eid.address(), length).ok()?;
-            let mapping = self.mappings.get(&prefix)?;
-            matches!(mapping.content, Content::Locators(_)).then_some((prefix, mapping))
-        })
-    }
-
-    /// Mappings with locators that lie within `block`.
-    pub(crate) fn within(&self, block: EidPrefix) -> impl Iterator<Item = (&EidPrefix, &Mapping)> {
-        self.mappings
-            // Order is by tenant, address, then length: what lies in the block begins with the block itself.
-            .range(block..)
-            .take_while(move |(prefix, _)| block.contains(&prefix.first()))
-            .filter(move |(prefix, mapping)| {
-                block.covers(prefix) && matches!(mapping.content, Content::Locators(_))
-            })
-    }
-
     /// An EID block that is reached by this locator.
     pub(crate) fn reached_by(&self, rloc: Rloc) -> Option<EidPrefix> {
         self.eids.get(&rloc).and_then(|eids| eids.first().copied())
@@ -196,8 +179,11 @@ impl Cache {
             // It cannot answer probes to where it cannot be reached.
             Content::Locators(_) if mapping.origin == Origin::Router => Vec::new(),
             Content::Locators(locators) => {
-                let usable = locators.iter().filter(|locator| locator.priority.usable());
-                usable.flat_map(|locator| self.ways.probed(locator)).collect()
+                let mut usable: Vec<&Locator> = locators.iter().collect();
+                usable.retain(|locator| locator.priority.usable());
+                usable.sort_by_key(|locator| locator.priority);
+                let probed = usable.into_iter().flat_map(|locator| self.ways.probed(locator));
+                probed.take(MOST_PROBED).collect()
             }
             Content::Pending | Content::Negative(_) | Content::Behind(_) => Vec::new(),
         };
@@ -256,65 +242,6 @@ impl Cache {
         if self.mappings.get(block).is_some_and(of_origin) {
             self.remove(block);
         }
-    }
-
-    /// Forgets that there was nobody within `block`: there is now.
-    pub(crate) fn forget_holes(&mut self, block: EidPrefix) {
-        let inside = self.mappings.range(block..);
-        let holes: Vec<EidPrefix> = inside
-            .take_while(|(prefix, _)| block.contains(&prefix.first()))
-            .filter(|(prefix, mapping)| {
-                let negative = matches!(mapping.content, Content::Negative(_));
-                negative && mapping.origin != Origin::Manual && block != **prefix && block.covers(prefix)
-            })
-            .map(|(prefix, _)| *prefix)
-            .collect();
-        for hole in &holes {
-            self.remove(hole);
-        }
-    }
-
-    /// How long the first of the longer mappings within `block` has still to live (RFC 9301 section 5.5).
-    pub(crate) fn shortest_within(&self, block: EidPrefix, now: Timestamp) -> Option<Span> {
-        let told = |mapping: &Mapping| matches!(mapping.origin, Origin::MapReply | Origin::Publication);
-        let longer = self
-            .within(block)
-            .filter(|(prefix, mapping)| **prefix != block && told(mapping));
-        longer.map(|(_, mapping)| mapping.expires.since(now)).min()
-    }
-
-    /// Forgets mappings of `eid` longer than `answer`, which is what the mapping system has for it now (RFC 9301 section
-    /// 5.5): what it has told before, or not told. What peers have told since may be newer.
-    pub(crate) fn supersede(&mut self, eid: Eid, answer: EidPrefix) {
-        let host = EidPrefix::host(eid);
-        let longer = (answer.length() + 1..=host.length())
-            .filter_map(|length| EidPrefix::new(eid.iid, eid.address, length).ok());
-        let overtaken = |mapping: &Mapping| {
-            matches!(
-                mapping.origin,
-                Origin::MapReply | Origin::Publication | Origin::NoReply
-            )
-        };
-        for prefix in longer {
-            if self.mappings.get(&prefix).is_some_and(overtaken) {
-                self.remove(&prefix);
-            }
-        }
-    }
-
-    /// Whether a mapping of exactly this prefix was set by hand.
-    pub(crate) fn is_manual(&self, prefix: &EidPrefix) -> bool {
-        self.mappings
-            .get(prefix)
-            .is_some_and(|mapping| mapping.origin == Origin::Manual)
-    }
-
-    /// Whether there is a mapping within `block`, of whatever content.
-    pub(crate) fn holds_within(&self, block: EidPrefix) -> bool {
-        self.mappings
-            .range(block..)
-            .take_while(|(prefix, _)| block.contains(&prefix.first()))
-            .any(|(prefix, _)| block.covers(prefix))
     }
 
     /// The subscribed mappings that have left since the last call.

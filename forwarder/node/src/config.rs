@@ -4,6 +4,7 @@ mod adopt;
 mod change_priority;
 mod data_header;
 mod key_ring;
+mod quota;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use proto::{SiteName, Span};
 pub use change_priority::{ChangePriority, Legacy, Right, Scope, ScopedKey, TellBy};
 pub use data_header::{DataHeader, TrustedPeer};
 pub use key_ring::KeyRing;
+pub use quota::Quota;
 
 /// Everything a node is told when it takes up.
 #[derive(Clone, Debug)]
@@ -142,6 +144,8 @@ pub struct Site {
     pub pubsub: Option<KeyRing>,
     /// Who is answered in its place, where it wishes to be answered for.
     pub answered_for: AnsweredFor,
+    /// How much it may register.
+    pub quota: Quota,
 }
 
 /// Who is answered by the Map-Server in place of a site that wishes it (P bit of its Map-Registers).
@@ -483,6 +487,7 @@ mod tests {
             nonces: NonceRule::Growing,
             pubsub: None,
             answered_for: AnsweredFor::Everyone,
+            quota: Quota::default(),
         };
         let rloc = Rloc([192, 0, 2, 1].into());
         Config {

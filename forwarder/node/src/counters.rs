@@ -66,6 +66,10 @@ counters! {
     Reflected = "control.refused.reflected",
     /// A table is full.
     Full = "control.refused.full",
+    /// Registrations of a site that has as many as it may have, or as many bytes of them (Map-Server role).
+    Quota = "control.refused.site-quota",
+    /// A registration of more locators than are kept of one mapping (Map-Server role).
+    ManyLocators = "control.refused.too-many-locators",
     /// Misses of the packet path.
     Misses = "control.misses",
     /// Times that the own locators changed.

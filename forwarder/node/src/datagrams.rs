@@ -16,6 +16,10 @@ use crate::node::Machines;
 use crate::subscriber::Knowledge;
 use crate::xtr::Xtr;
 
+/// So many solicitations of one address are looked at in a second, so that one that sends many does not use up what all
+/// of them may make us ask. A router that roams sends eight at a time.
+const SOLICITS_PER_SECOND: u64 = 32;
+
 /// A datagram as the daemon received it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Datagram<'a> {
@@ -162,11 +166,17 @@ fn serves_mappings_only(cx: &Context<'_>) -> bool {
 /// A Map-Request without an envelope: a probe, a solicitation, or a question from one who knows us.
 fn request_here(request: &MapRequest, arrival: Arrival, machines: &mut Machines, cx: &mut Context<'_>) {
     if request.solicit {
+        let from = arrival.asker.ip();
+        if !machines.solicitors.allows(from, SOLICITS_PER_SECOND, cx.now) {
+            return cx.count(Counter::SolicitsIgnored);
+        }
         let eids: Vec<_> = request
             .eids
             .iter()
             .copied()
+            .take(1)
             .chain(request.source_eid.map(lisp_wire::EidPrefix::host))
+            .chain(request.eids.iter().skip(1).copied())
             .collect();
         machines.xtr.resolutions.solicited(&eids, &machines.xtr.cache, cx);
     } else if wants_nothing(request) {

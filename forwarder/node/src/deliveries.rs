@@ -125,11 +125,16 @@ impl Deliveries {
         self.overtake(peer, eid, cx);
         if self.open.len() >= MOST_OPEN {
             cx.count(Counter::Full);
+            // Who cannot be told until it is known that it was is at least asked to ask, once.
+            let solicits = parcel.purpose == Purpose::UpdateCache;
+            if solicits {
+                Plan::of(&parcel, &self.abilities, cx).solicit(&parcel, cx);
+            }
             return report(
                 &parcel,
                 ChangeOutcome::Unanswered {
                     client: peer,
-                    attempts: 0,
+                    attempts: u32::from(solicits),
                 },
                 cx,
             );

@@ -67,6 +67,13 @@ pub enum Input {
         /// Where from.
         rloc: Rloc,
     },
+    /// A packet for an EID that has left this site came from this locator, and was sent on.
+    Late {
+        /// Where from.
+        rloc: Rloc,
+        /// For whom.
+        eid: Eid,
+    },
     /// The configuration was read anew: [`Config::fixed`](crate::Config::fixed) says what of it does not count. Everything
     /// is registered at once, by the new keys.
     Configured(Box<Config>),

@@ -49,6 +49,7 @@ mod deliveries;
 mod etr;
 pub mod input;
 mod journal;
+mod late;
 mod limits;
 mod map_resolver;
 mod map_server;

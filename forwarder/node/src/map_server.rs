@@ -5,6 +5,7 @@ mod answering;
 mod delegating;
 mod merging;
 mod publishing;
+mod quota;
 mod routed;
 mod rows;
 
@@ -23,6 +24,7 @@ use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::Arrival;
 use crate::map_server::merging::{MergeNotices, Reach, Standing, spoken};
+use crate::map_server::quota::Holdings;
 use crate::map_server::routed::Through;
 use crate::pubsub::Publisher;
 use crate::state::{Registrant, RegistrantNonce};
@@ -42,6 +44,8 @@ const UNREGISTERED: Ttl = Ttl(1);
 const MOST_REGISTRANTS: usize = 64;
 /// At most this many xTRs of one site are remembered by their nonces. They name themselves, and are never forgotten.
 const MOST_NONCES: usize = 1024;
+/// A registration names at most this many locators. Records of 255 with paths would take 50 kB each.
+const MOST_LOCATORS: usize = 32;
 /// At most this many registrations are kept in all.
 const MOST_REGISTRATIONS: usize = 262_144;
 
@@ -51,6 +55,7 @@ pub(crate) struct MapServer {
     started: Timestamp,
     registrations: BTreeMap<EidPrefix, BTreeMap<Registrant, Registration>>,
     timers: Timers<(EidPrefix, Registrant)>,
+    holdings: Holdings,
     nonces: BTreeMap<(Registrant, Option<u8>), Nonce>,
     askers: BTreeMap<(EidPrefix, Rloc), Asker>,
     /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
@@ -107,6 +112,7 @@ impl MapServer {
             started: now,
             registrations: BTreeMap::new(),
             timers: Timers::default(),
+            holdings: Holdings::default(),
             nonces: BTreeMap::new(),
             askers: BTreeMap::new(),
             askers_swept: now,
@@ -134,10 +140,18 @@ impl MapServer {
         through: Option<Through<'_>>,
         cx: &mut Context<'_>,
     ) {
-        let (site, key) = match authorised(register, datagram, &cx.config.sites) {
+        let vouching = |keys| verify(datagram, keys).map_err(Counter::from);
+        let (site, key) = match authorised(register, &cx.config.sites, vouching) {
             Ok(authority) => authority,
             Err(refusal) => return cx.count(refusal),
         };
+        if register
+            .records
+            .iter()
+            .any(|record| record.locators.len() > MOST_LOCATORS)
+        {
+            return cx.count(Counter::ManyLocators);
+        }
         let registrant = Registrant {
             site: site.prefix,
             xtr: register.xtr.map(|(xtr, _)| xtr),
@@ -252,6 +266,16 @@ impl MapServer {
             cx.count(Counter::Full);
             return;
         }
+        let site = cx.config.sites.iter().find(|site| site.prefix == registrant.site);
+        let quota = site.map(|site| site.quota).unwrap_or_default();
+        let replaced = known.and_then(|registrants| registrants.get(&registrant));
+        if !self
+            .holdings
+            .replace(registrant.site, replaced, &registration, quota)
+        {
+            cx.count(Counter::Quota);
+            return;
+        }
         let before = self.told(&eid);
         let (whole, life) = (self.whole(&eid), registration.life);
         self.registrations
@@ -332,7 +356,9 @@ impl MapServer {
         let before = self.told(eid);
         let whole = self.whole(eid);
         if let Some(registrants) = self.registrations.get_mut(eid) {
-            registrants.remove(registrant);
+            if let Some(gone) = registrants.remove(registrant) {
+                self.holdings.forget(registrant, &gone);
+            }
             if registrants.is_empty() {
                 self.registrations.remove(eid);
             }
@@ -381,13 +407,15 @@ impl MapServer {
     }
 }
 
-/// The site that every record belongs to, and its key that vouches for the message.
+/// The site that every record belongs to, and its key that vouches for the message, as `vouching` finds it among the
+/// site's. That reads the whole datagram, and so is asked once for each site, not for each record.
 fn authorised<'c>(
     register: &MapRegister,
-    datagram: &[u8],
     sites: &'c [Site],
+    vouching: impl Fn(&'c [Key]) -> Result<&'c Key, Counter>,
 ) -> Result<(&'c Site, &'c Key), Counter> {
     let mut found = None;
+    let mut vouched: BTreeMap<EidPrefix, &Key> = BTreeMap::new();
     for record in &register.records {
         let holds = |site: &&Site| {
             site.prefix == record.eid || (site.accept_more_specifics && site.prefix.covers(&record.eid))
@@ -397,7 +425,11 @@ fn authorised<'c>(
             .filter(holds)
             .max_by_key(|site| site.prefix.length())
             .ok_or(Counter::Scope)?;
-        let key = verify(datagram, &site.keys).map_err(Counter::from)?;
+        let key = match vouched.get(&site.prefix) {
+            Some(key) => key,
+            None => vouching(&site.keys)?,
+        };
+        vouched.insert(site.prefix, key);
         // The strictest rule of all the sites spoken of holds.
         let stricter = site.nonces == NonceRule::Growing;
         if found.is_none() || stricter {
@@ -411,3 +443,6 @@ fn authorised<'c>(
 const fn notified_at(from: SocketAddr) -> SocketAddr {
     SocketAddr::new(from.ip(), CONTROL_PORT)
 }
+
+#[cfg(test)]
+mod tests;

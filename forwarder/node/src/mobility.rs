@@ -238,18 +238,23 @@ impl Mobility {
             | Purpose::AcknowledgeSubscribed => {}
         }
         self.guard.note(sender, message.nonce);
-        cx.remember(Memory::Now);
+        // What changes nothing here is noted all the same, or it could be played again where it would. But nothing
+        // hangs on the disk having it at once.
+        cx.remember(Memory::Soon);
         for record in records {
             match message.purpose {
                 Purpose::Arrived => {
+                    cx.remember(Memory::Now);
                     cx.count(Counter::ChangesApplied);
                     self.arrived(record.eid, None, xtr, cx);
                 }
                 Purpose::Handover => {
+                    cx.remember(Memory::Now);
                     cx.count(Counter::ChangesApplied);
                     self.handed_over(record, Told::BySource, xtr, cx);
                 }
                 Purpose::HandoverTold => {
+                    cx.remember(Memory::Now);
                     cx.count(Counter::ChangesApplied);
                     self.handed_over(record, Told::ByDestination, xtr, cx);
                 }
@@ -438,6 +443,9 @@ fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
     let Some((prefix, mapping)) = xtr.cache.covering(&record.eid) else {
         return cx.count(Counter::ChangesIdle);
     };
+    if xtr.cache.is_pinned(&record.eid) {
+        return cx.count(Counter::ChangesIdle);
+    }
     let asked = if record.eid.contains(&mapping.asked) {
         mapping.asked
     } else {
@@ -462,6 +470,7 @@ fn update(record: &MappingRecord, xtr: &mut Xtr, cx: &mut Context<'_>) {
         Mapping::new(content, Origin::ChangePriority, asked, life).told(cx.now),
     );
     xtr.cache.publish(cx);
+    cx.remember(Memory::Now);
     cx.count(Counter::ChangesApplied);
     cx.effects.push(Effect::Release { eid: record.eid });
 }

@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::datagrams::{self, Datagram};
 use crate::input::{ClientId, Effect, Input, To};
 use crate::journal::{Came, Journal};
+use crate::late::Late;
 use crate::limits::Rate;
 use crate::map_server::MapServer;
 use crate::mobility::Mobility;
@@ -55,6 +56,9 @@ pub(crate) struct Machines {
     /// Anyone can ask; a flood must not take the time of probes and switches.
     pub(crate) requests: Rate,
     pub(crate) answers: Answers,
+    /// Who solicits us, and how often.
+    pub(crate) solicitors: Answers,
+    pub(crate) late: Late,
     pub(crate) referrals: Referrals,
     pub(crate) signals: Signals,
     pub(crate) nat_router: NatRouter,
@@ -72,6 +76,8 @@ impl Node {
             mobility: Mobility::new(&config),
             requests: Rate::per_second(REQUESTS_PER_SECOND, now),
             answers: Answers::new(now),
+            solicitors: Answers::new(now),
+            late: Late::new(now),
             referrals: Referrals::default(),
             signals: Signals::default(),
             nat_router: NatRouter::new(now),
@@ -175,6 +181,12 @@ impl Node {
                 }
                 Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
                 Input::Met { rloc } => machines.signals.met(rloc, cx),
+                Input::Late { rloc, eid } => {
+                    let Machines {
+                        late, xtr, mobility, ..
+                    } = machines;
+                    late.came((rloc, eid), (xtr, &mobility.deliveries), cx);
+                }
                 Input::Relocated { rlocs } if rlocs.is_empty() => {}
                 Input::Relocated { .. } => relocation::follow(machines, cx),
                 Input::Shutdown => {

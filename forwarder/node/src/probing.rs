@@ -15,10 +15,19 @@ use lisp_wire::{EidPrefix, InstanceId, Message, Nonce, Rloc};
 use proto::{NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
 use crate::cache::Cache;
+use crate::config;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::timers::Timers;
 use window::{Up, Window};
+
+/// At most this many locators of the map cache are probed; the others count as up.
+const MOST_CACHED: usize = 16_384;
+/// All of them together get so many probes a second; where there are more, each is probed less often.
+const CACHED_PER_SECOND: u64 = 1000;
+/// One that has never answered is probed at twice the interval after each probe past those that it takes to be down, up to
+/// 2 to this power times.
+const MOST_DOUBLINGS: u32 = 6;
 
 /// Nonces of probes that timed out, kept to tell late answers from forged ones.
 const LATE_KEPT: usize = 1024;
@@ -32,6 +41,8 @@ pub(crate) struct Probing {
     late: VecDeque<Nonce>,
     samples: Vec<ProbeSample>,
     reaches: Vec<(Rloc, Reach)>,
+    /// How many locators the map cache names.
+    cached: usize,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +51,7 @@ struct Target {
     cached: Cached,
     window: Window,
     lost_in_a_row: u32,
+    answered: Answered,
     down: bool,
     under_way: BTreeSet<Nonce>,
 }
@@ -50,6 +62,14 @@ enum Cached {
     Yes,
     #[default]
     No,
+}
+
+/// Whether a locator has ever answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Answered {
+    Once,
+    #[default]
+    Never,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +100,25 @@ impl Probing {
 
     /// Takes the locators of the map cache.
     pub(crate) fn follow_cache(&mut self, rlocs: &BTreeSet<Rloc>, cx: &mut Context<'_>) {
+        // Those that are probed already stay so.
+        let mut room = MOST_CACHED;
         for (rloc, target) in &mut self.targets {
-            target.cached = if rlocs.contains(rloc) {
+            target.cached = if room > 0 && rlocs.contains(rloc) {
+                room -= 1;
                 Cached::Yes
             } else {
                 Cached::No
             };
         }
-        for rloc in rlocs.iter().filter(|rloc| !cx.config.is_own(**rloc)) {
+        let known: BTreeSet<Rloc> = rlocs
+            .iter()
+            .filter(|rloc| self.targets.contains_key(rloc))
+            .copied()
+            .collect();
+        let others = rlocs.iter().filter(|rloc| !known.contains(rloc)).take(room);
+        let probed = known.iter().chain(others);
+        self.cached = rlocs.len().min(MOST_CACHED);
+        for rloc in probed.filter(|rloc| !cx.config.is_own(**rloc)) {
             let target = self.target(*rloc, cx.config.probing.cache_interval, cx);
             target.cached = Cached::Yes;
             if target.down {
@@ -180,6 +211,7 @@ impl Probing {
         match outcome {
             ProbeOutcome::Rtt(_) => {
                 target.lost_in_a_row = 0;
+                target.answered = Answered::Once;
                 target.down = false;
                 target.window.mark(Up::Yes, cx.now);
             }
@@ -247,8 +279,9 @@ impl Probing {
             (spec.interval, spec.timeout, spec.dscp)
         } else {
             // RFC 9301 section 7.1: with jitter. Never sooner: a lost probe is to be known before the next is answered.
-            let late = cx.nonces.below(own.cache_interval.micros() / 8);
-            (Span(own.cache_interval.micros() + late), own.timeout, 0)
+            let interval = target.cached_interval(own, self.cached).micros();
+            let late = cx.nonces.below(interval / 8);
+            (Span(interval + late), own.timeout, 0)
         };
         let overdue_after = target.engine.and_then(|spec| spec.overdue_after);
         self.timers.set(Due::Send(rloc), cx.now + interval);
@@ -289,6 +322,21 @@ impl Probing {
     /// Locators that went up or down since last asked.
     pub(crate) fn take_reaches(&mut self) -> Vec<(Rloc, Reach)> {
         std::mem::take(&mut self.reaches)
+    }
+}
+
+impl Target {
+    /// How long after a probe of a locator that only the map cache names comes the next.
+    fn cached_interval(&self, own: config::Probing, cached: usize) -> Span {
+        let shared = Span::secs(1).micros() * cached as u64 / CACHED_PER_SECOND;
+        let doublings = match self.answered {
+            Answered::Once => 0,
+            Answered::Never => self
+                .lost_in_a_row
+                .saturating_sub(own.down_after)
+                .min(MOST_DOUBLINGS),
+        };
+        Span(own.cache_interval.micros().max(shared) << doublings)
     }
 }
 

@@ -32,8 +32,11 @@ const MOST_OPEN: usize = 4096;
 /// Of all solicited mappings no more than this many are asked for a second, besides the limit for each (RFC 9301 section
 /// 6.1 demands one).
 const SOLICITED_PER_SECOND: u64 = 200;
-/// One solicitation reaches at most this many cached mappings.
+/// One solicitation reaches at most this many cached mappings, of so many of its blocks, and so many entries of the cache
+/// are looked at for it.
 const MOST_SOLICITED: usize = 64;
+const MOST_BLOCKS: usize = 4;
+const MOST_LOOKED_AT: usize = 256;
 /// At most this many records of a Map-Reply are looked at.
 const MOST_RECORDS: usize = 64;
 /// No mapping is kept longer than this without asking again, whatever its owner says.
@@ -139,14 +142,16 @@ impl Resolutions {
     /// Somebody says that mappings of `eids` changed (SMR). It is not authenticated, and so does no more than make us
     /// ask the mapping system, now and then, for what we have in use (RFC 9301 section 6.1).
     pub(crate) fn solicited(&mut self, eids: &[EidPrefix], cache: &Cache, cx: &mut Context<'_>) {
+        let eids = eids.get(..MOST_BLOCKS).unwrap_or(eids);
         let covering = eids
             .iter()
             .filter_map(|eid| cache.covering(eid))
             .map(|(_, mapping)| mapping);
         let within = eids
             .iter()
-            .flat_map(|eid| cache.within(*eid))
-            .map(|(_, mapping)| mapping);
+            .flat_map(|eid| cache.entries_within(*eid))
+            .take(MOST_LOOKED_AT)
+            .filter(|mapping| matches!(mapping.content, Content::Locators(_)));
         let mut asked: Vec<Eid> = covering
             .chain(within)
             .filter(|mapping| !mapping.origin.is_given())
@@ -372,6 +377,10 @@ impl Resolutions {
                 cache.remove(&EidPrefix::host(*waiting));
             }
         }
+        if cache.is_pinned(&eid) {
+            cache.publish(cx);
+            return cx.effects.push(Effect::Release { eid });
+        }
         if gone {
             // RFC 9301 section 5.4: what lives no longer is forgotten at once.
             cache.withdraw(&eid);
@@ -408,6 +417,14 @@ impl Resolutions {
 fn no_reply(eid: Eid, span: Span, cache: &mut Cache, cx: &mut Context<'_>) {
     let life = Life { from: cx.now, span };
     let host = EidPrefix::host(eid);
+    if cache.is_pinned(&host) {
+        // Packets waited when it was set.
+        if matches!(cache.forwarding(&eid), Some(Forwarding::Pending)) {
+            cache.remove(&host);
+        }
+        cache.publish(cx);
+        return cx.effects.push(Effect::Release { eid: host });
+    }
     let content = Content::Negative(Action::Drop);
     cache.insert(host, Mapping::new(content, Origin::NoReply, eid, life));
     cache.publish(cx);

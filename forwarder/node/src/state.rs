@@ -64,6 +64,15 @@ pub(crate) enum Sender {
     Legacy(u8, EidPrefix),
 }
 
+impl Sender {
+    /// The number of its key.
+    pub(crate) const fn key(self) -> u8 {
+        match self {
+            Self::Xtr(key, _) | Self::Legacy(key, _) => key,
+        }
+    }
+}
+
 /// How far a sender has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SenderNonce {

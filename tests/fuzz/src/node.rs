@@ -216,6 +216,7 @@ fn config() -> Config {
             nonces: NonceRule::Growing,
             pubsub: None,
             answered_for: node::config::AnsweredFor::Everyone,
+            quota: node::config::Quota::default(),
         }],
         authority: Vec::new(),
         delegations: Vec::new(),

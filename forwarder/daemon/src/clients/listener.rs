@@ -1,4 +1,5 @@
-//! The socket file: made for its owner alone, replaced if nobody listens there, removed at the end.
+//! The socket file: made for its owner alone, or open to all where others are named; replaced if nobody listens there,
+//! removed at the end. Whoever connects is held to the list of users in any case.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -39,7 +40,7 @@ impl Listener {
     /// Listens at the configured path. To be called before threads are started: it sets the file mask for a moment.
     pub(crate) fn open(config: &ControlConfig) -> Result<Self, ListenError> {
         let path = config.socket.clone();
-        let socket = listen(&path).map_err(|source| match source.kind() {
+        let socket = listen(&path, mode_for(&config.allow_uids)).map_err(|source| match source.kind() {
             ErrorKind::AddrInUse => ListenError::Taken { path: path.clone() },
             _ => ListenError::System {
                 path: path.clone(),
@@ -87,7 +88,15 @@ impl Drop for Listener {
     }
 }
 
-fn listen(path: &Path) -> io::Result<UnixListener> {
+/// Root needs no leave. To others but the owner the file must be writable, or they cannot connect; who they are is told
+/// by the kernel then.
+fn mode_for(allow_uids: &[u32]) -> u32 {
+    let owner = nix::unistd::geteuid().as_raw();
+    let others = allow_uids.iter().any(|uid| *uid != 0 && *uid != owner);
+    if others { 0o666 } else { 0o600 }
+}
+
+fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if let Some(directory) = path
         .parent()
         .filter(|directory| !directory.as_os_str().is_empty())
@@ -104,7 +113,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     };
     nix::sys::stat::umask(mask);
     let listener = bound?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

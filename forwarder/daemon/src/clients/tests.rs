@@ -155,3 +155,15 @@ fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     drop(live);
     assert!(!config.socket.exists());
 }
+
+#[test]
+fn the_socket_is_open_to_others_only_where_they_are_named() {
+    let mode_with = |allow_uids| {
+        let directory = tempfile::tempdir().unwrap();
+        let _clients = open(directory.path(), allow_uids);
+        let path = directory.path().join("deep/node.sock");
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode_with(vec![0, me()]), 0o600);
+    assert_eq!(mode_with(vec![0, me() + 1]), 0o666);
+}

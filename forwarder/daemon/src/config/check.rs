@@ -10,7 +10,7 @@ use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
     AnsweredFor, ChangePriority, DelegatedTo, Delegation, KeyRing, Legacy, MapServer, NatRouters, NonceRule,
-    OwnEid, OwnRloc, Probing, PubSub, Role, Scope, ScopedKey, Site, TellBy,
+    OwnEid, OwnRloc, Probing, PubSub, Quota, Role, Scope, ScopedKey, Site, TellBy,
 };
 
 use super::error::Problem;
@@ -293,6 +293,10 @@ fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {
                 .as_ref()
                 .map(|pubsub| keys_of.ring(&pubsub.key, || format!("sites[{at}].pubsub.key")))
                 .transpose()?,
+            quota: Quota {
+                registrations: raw.quota.registrations,
+                bytes: raw.quota.bytes,
+            },
         })
     };
     raw.iter().enumerate().map(site).collect()

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use lisp_wire::message::Algorithm;
 use lisp_wire::{EidPrefix, Hop, MacLength, Rloc};
-use node::config::PubSub;
+use node::config::{PubSub, Quota};
 use proto::{SiteName, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::data_header::RawDataHeader;
+use super::secret::{self, Secret};
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +32,7 @@ pub(super) struct RawConfig {
     pub(super) map_servers: Vec<RawMapServer>,
     #[serde(default = "minute")]
     pub(super) register_every: TextSpan,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "secret::keys")]
     pub(super) keys: BTreeMap<String, RawKey>,
     #[serde(default)]
     pub(super) eids: Vec<RawEid>,
@@ -240,7 +241,7 @@ impl From<ResolverForm> for RawResolver {
 pub(super) struct RawKey {
     pub(super) id: u8,
     pub(super) algorithm: Algorithm,
-    pub(super) secret: Option<String>,
+    pub(super) secret: Option<Secret>,
     pub(super) secret_file: Option<PathBuf>,
     #[serde(default)]
     pub(super) mac: RawMac,
@@ -299,6 +300,8 @@ pub(super) struct RawSite {
     pub(super) pubsub: Option<RawSitePubSub>,
     #[serde(default)]
     pub(super) answered_for: RawAnsweredFor,
+    #[serde(default)]
+    pub(super) quota: RawQuota,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
@@ -307,6 +310,21 @@ pub(super) enum RawAnsweredFor {
     #[default]
     Everyone,
     Subscribers,
+}
+
+/// How much a site may have registered at a time.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawQuota {
+    pub(super) registrations: usize,
+    pub(super) bytes: usize,
+}
+
+impl Default for RawQuota {
+    fn default() -> Self {
+        let Quota { registrations, bytes } = Quota::default();
+        Self { registrations, bytes }
+    }
 }
 
 /// The key that publications about a site's mappings are signed with.

@@ -448,3 +448,42 @@ fn little_is_needed() {
     let other = Config::parse(Path::new("ms.yaml"), &text.replace("name: ms", "name: mr")).unwrap();
     assert_ne!(config.node.xtr_id, other.node.xtr_id);
 }
+
+#[test]
+fn a_secret_is_not_shown_where_it_is_wrong() {
+    let hidden = [
+        ("12345678901", "in quotes"),
+        ("-12345678901", "in quotes"),
+        ("1234567.8901", "in quotes"),
+        ("123456789012345678901234567890", "in quotes"),
+        ("true", "in quotes"),
+        ("[12345678901]", "in quotes"),
+        ("{ 12345678901: a }", "in quotes"),
+    ];
+    for (secret, what) in hidden {
+        let text = WHOLE.replace("secret: \"correct horse\"", &format!("secret: {secret}"));
+        let refused = refusal(&text);
+        assert!(
+            refused.contains("telco.yaml:11:")
+                && refused.contains("keys.main.secret")
+                && refused.contains(what),
+            "{refused}"
+        );
+        assert!(
+            !refused.contains("123456") && !refused.contains("`true`"),
+            "{refused}"
+        );
+    }
+    let whole = "{ id: 1, algorithm: hmac-sha256, secret: \"correct horse\", mac: whole }";
+    for secret in ["\"correct horse\"", "12345678901"] {
+        let refused = refusal(&WHOLE.replace(whole, secret));
+        assert!(
+            refused.contains("keys.main") && refused.contains("a key is a block"),
+            "{refused}"
+        );
+        assert!(
+            !refused.contains("correct horse") && !refused.contains("123456"),
+            "{refused}"
+        );
+    }
+}

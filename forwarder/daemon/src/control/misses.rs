@@ -28,6 +28,10 @@ impl Control {
                     self.ear.give_back(pool, packet);
                 }
                 Word::Met { locator } => self.desk.inputs.push_back(Input::Met { rloc: Rloc(locator) }),
+                Word::Late { locator, eid } => self.desk.inputs.push_back(Input::Late {
+                    rloc: Rloc(locator),
+                    eid,
+                }),
                 Word::Early {
                     packet,
                     eid,

@@ -7,8 +7,8 @@ use proto::{Span, Timestamp};
 
 use super::said::Said;
 
-/// Locators of one mapping that are used; the wire allows 255.
-const MOST_LOCATORS: usize = 128;
+/// Locators of one mapping that are used, the best of them; the wire allows 255.
+const MOST_LOCATORS: usize = 32;
 
 /// A mapping of others.
 #[derive(Clone, Debug)]
@@ -50,7 +50,10 @@ impl Content {
                     let mut hops = hops(locator).into_iter();
                     may_be_a_host(locator.rloc.0) && hops.all(|hop| may_be_a_host(hop.rloc.0))
                 });
-                locators.truncate(MOST_LOCATORS);
+                if locators.len() > MOST_LOCATORS {
+                    locators.sort_by_key(|locator| locator.priority);
+                    locators.truncate(MOST_LOCATORS);
+                }
                 if locators.is_empty() {
                     Self::Negative(Action::Drop)
                 } else {

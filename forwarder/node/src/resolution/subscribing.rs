@@ -72,7 +72,7 @@ impl Resolutions {
         cx: &mut Context<'_>,
     ) {
         self.close(&asked);
-        if cache.is_manual(&record.eid) {
+        if cache.is_pinned(&record.eid) {
             return;
         }
         let Some(eid) = apart_from_own(record, asked, cx) else {

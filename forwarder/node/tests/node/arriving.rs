@@ -1,14 +1,15 @@
 //! A VM moves to another site: arrival, handover, registration, restarts.
 
 use lisp_wire::message::Purpose;
-use lisp_wire::{Message, Priority, Rloc};
+use lisp_wire::{Eid, Message, Priority, Rloc};
+use node::Input;
 use node::config::OwnEid;
 use proto::node::{ChangeOutcome, Show};
 use proto::{ChangeId, NodeCommand, NodeReport, Span};
 
 use crate::fabric::{VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, rloc, switch, telco};
 use crate::moving::{busy_fabric, change_priority, database, is_update, outcomes, priority};
-use crate::network::{Packet, Way};
+use crate::network::{Network, Packet, Way};
 use crate::resolving::is_ecm;
 
 #[test]
@@ -279,4 +280,43 @@ fn a_client_that_has_roamed_asks_for_all_that_it_keeps_but_not_at_once() {
     let at_once = net.sent(new, is_ecm);
     net.run_for(Span::secs(3));
     assert_eq!((at_once, net.sent(new, is_ecm)), (20, 90));
+}
+
+#[test]
+fn who_goes_on_sending_where_an_eid_has_left_is_solicited_even_if_it_never_asked_there() {
+    let (mut net, at) = busy_fabric();
+    // The old site has lost its log of who asked.
+    net.kill(at.telco);
+    net.start(at.telco);
+    net.command(
+        at.marilyn,
+        NodeCommand::Arrived {
+            change: ChangeId(1),
+            eid: prefix(VM_BLOCK),
+        },
+    );
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+    let late = |net: &mut Network| {
+        let eid = Eid::of(VM.parse().unwrap());
+        net.input(at.telco, Input::Late { rloc: paris(), eid });
+    };
+    let solicited = |net: &Network| {
+        net.sent(
+            telco(),
+            |message| matches!(message, Message::MapRequest(request) if request.solicit),
+        )
+    };
+    // What was under way when it left says nothing yet.
+    (0..50).for_each(|_| late(&mut net));
+    assert_eq!(solicited(&net), 0);
+    net.run_for(Span::millis(600));
+    (0..50).for_each(|_| late(&mut net));
+    assert_eq!(solicited(&net), 1);
+    net.run_for(Span::secs(1));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    // The time for late packets is over: nothing is sent on any more.
+    net.run_for(Span::secs(60));
+    late(&mut net);
+    assert_eq!(solicited(&net), 1);
 }

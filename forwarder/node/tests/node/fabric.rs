@@ -8,7 +8,7 @@ use lisp_wire::{Algorithm, EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight}
 use node::Config;
 use node::config::{
     AnsweredFor, ChangePriority, DataHeader, MapServer, NatRouters, NonceRule, OwnEid, OwnRloc, Probing,
-    PubSub, Role, Scope, ScopedKey, Site,
+    PubSub, Quota, Role, Scope, ScopedKey, Site,
 };
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, SiteName, Span};
@@ -124,6 +124,7 @@ pub(crate) fn map_server() -> Config {
         nonces: NonceRule::Growing,
         pubsub: None,
         answered_for: AnsweredFor::Everyone,
+        quota: Quota::default(),
     };
     Config {
         roles: [Role::MapServer, Role::MapResolver].into(),

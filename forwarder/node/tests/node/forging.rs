@@ -11,7 +11,7 @@ use crate::fabric::{
     ranked, switch, telco, user,
 };
 use crate::moving::{busy_fabric, change_priority, database, is_change_priority, is_update, outcomes};
-use crate::network::{CLIENT, Network, Packet, Way};
+use crate::network::{Network, Packet, Way};
 
 fn caught_update(net: &mut Network, at: Fabric) -> Packet {
     net.command(at.telco, switch(90, paris(), &[lip6()]));
@@ -116,6 +116,17 @@ fn signed(purpose: Purpose, eid: &str, locators: &[Rloc], to: Rloc, net: &Networ
     signed_by(&key, purpose, (eid, locators), to, net)
 }
 
+fn record_of(eid: lisp_wire::EidPrefix, locators: Vec<lisp_wire::Locator>) -> lisp_wire::MappingRecord {
+    lisp_wire::MappingRecord {
+        ttl: lisp_wire::Ttl(10),
+        eid,
+        action: lisp_wire::Action::NoAction,
+        authoritative: true,
+        map_version: 0,
+        locators,
+    }
+}
+
 fn signed_by(
     key: &Key,
     purpose: Purpose,
@@ -123,14 +134,7 @@ fn signed_by(
     to: Rloc,
     net: &Network,
 ) -> Vec<u8> {
-    let record = |eid, locators| lisp_wire::MappingRecord {
-        ttl: lisp_wire::Ttl(10),
-        eid,
-        action: lisp_wire::Action::NoAction,
-        authoritative: true,
-        map_version: 0,
-        locators,
-    };
+    let record = record_of;
     let envelope = prefix(&format!("[16777215]{}/32", to.0));
     let repeated = match purpose {
         Purpose::Handover | Purpose::HandoverTold => {
@@ -380,26 +384,34 @@ fn who_has_a_key_for_other_eids_neither_silences_an_xtr_nor_acknowledges_for_a_c
 fn packets_take_the_new_way_before_the_disk_is_written_to_and_the_sender_hears_after() {
     let net = Network::new();
     let (mut node, _) = Node::new(user("paris", paris(), "10.2.1.0/24"), net.now, [1; 32]);
-    let known = NodeCommand::SetCache {
-        eid: prefix(VM_BLOCK),
-        locators: ranked(&[telco()]),
-        ttl: Span::secs(60),
-    };
-    let (client, request) = (CLIENT, 1);
-    node.handle(
-        Input::Command {
-            client,
-            request,
-            command: known,
-        },
-        net.now,
-    );
-    let update = Input::Datagram {
+    let came = |bytes| Input::Datagram {
         from: "172.16.0.9:4342".parse().unwrap(),
         local: paris().0,
-        bytes: signed(Purpose::UpdateCache, VM_BLOCK, &[lip6()], paris(), &net),
+        bytes,
         received_at: net.now,
     };
+    let eid = lisp_wire::Eid::of(VM.parse().unwrap());
+    let asked = node.handle(Input::Miss { eid, source: None }, net.now);
+    let nonce = asked.iter().find_map(|effect| match effect {
+        Effect::Send { bytes, .. } => match Message::parse(bytes).ok()? {
+            Message::Encapsulated(envelope) => match Message::parse(&envelope.message).ok()? {
+                Message::MapRequest(request) => Some(request.nonce),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    let reply = lisp_wire::message::MapReply {
+        nonce: nonce.unwrap(),
+        probe: false,
+        echo_nonce: false,
+        records: vec![record_of(prefix(VM_BLOCK), ranked(&[telco()]))],
+    };
+    let mut bytes = Vec::new();
+    Message::MapReply(reply).emit(&mut bytes).unwrap();
+    node.handle(came(bytes), net.now);
+    let update = came(signed(Purpose::UpdateCache, VM_BLOCK, &[lip6()], paris(), &net));
     let word = |effect: &Effect| match effect {
         Effect::Publish(_) => "publish",
         Effect::Release { .. } => "release",
@@ -409,4 +421,18 @@ fn packets_take_the_new_way_before_the_disk_is_written_to_and_the_sender_hears_a
     };
     let order: Vec<&str> = node.handle(update, net.now).iter().map(word).collect();
     assert_eq!(order[..4], ["publish", "release", "remember", "send"]);
+}
+
+#[test]
+fn messages_that_change_nothing_do_not_keep_the_disk_busy() {
+    let (mut net, at) = busy_fabric();
+    let before = net.member(at.paris).remembered;
+    for _ in 0..200 {
+        let idle = signed(Purpose::UpdateCache, "10.1.0.50/32", &[lyon()], paris(), &net);
+        net.inject((telco().0, 4342).into(), paris().0, idle);
+        net.run_for(Span::millis(5));
+    }
+    assert_eq!(net.counter(at.paris, "control.change-priority.idle"), 200);
+    let written = net.member(at.paris).remembered - before;
+    assert!((1..=3).contains(&written), "{written}");
 }

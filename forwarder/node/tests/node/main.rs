@@ -5,6 +5,7 @@
 //! | `network` | the network: latency, loss, restarts, a tap on every datagram |
 //! | `fabric` | three data centres, two users, a Map-Server: the thesis's first test bed |
 //! | `resolving` | misses, retries, negative replies, lifetimes, SMR |
+//! | `pinning` | mappings set by hand; solicitations of many |
 //! | `answering` | to which of its ITR-RLOCs an asker is answered |
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
 //! | `arriving` | a VM moves: arrival, handover, registration, restarts |
@@ -40,6 +41,7 @@ mod moving;
 mod natted;
 mod network;
 mod pacing;
+mod pinning;
 mod preparing;
 mod probing;
 mod publishing;

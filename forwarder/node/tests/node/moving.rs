@@ -3,7 +3,7 @@
 use lisp_wire::message::{ChangePriority, Purpose};
 use lisp_wire::{Locator, Message, Priority, Rloc};
 use node::Input;
-use node::config::{Legacy, TellBy};
+use node::config::{Legacy, OwnEid, TellBy};
 use proto::node::{ChangeOutcome, DatabaseRow, RequesterRow, Show, Tell};
 use proto::{Audience, ChangeId, NodeCommand, NodeReport, Span};
 
@@ -567,4 +567,45 @@ fn a_solicitation_asks_for_the_changed_eid_or_for_the_peers_own_where_it_is_know
         assert_eq!(request.source_eid, Some(eid));
         assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
     }
+}
+
+#[test]
+fn clients_beyond_what_can_be_told_at_a_time_are_solicited() {
+    let (mut net, at) = fabric_with(|mut config| {
+        if let Some(eid) = config.eids.pop_if(|_| config.name.as_str() == "telco") {
+            let each = |text: &str| OwnEid {
+                prefix: prefix(text),
+                ..eid.clone()
+            };
+            let texts = (1..=5).map(|host| format!("10.1.0.{host}/32"));
+            config.eids = texts
+                .chain(["10.1.0.0/24".to_owned()])
+                .map(|text| each(&text))
+                .collect();
+        }
+        config
+    });
+    // Each is told of all of them, and asked for one.
+    let first = 0x0b00_0000;
+    for client in first..first + 4096 {
+        let mut request = asked_by(client);
+        request.eids = vec![prefix("10.1.0.200/32")];
+        let bytes = bytes_of(&Message::MapRequest(request));
+        net.inject("172.16.6.6:4342".parse().unwrap(), telco().0, bytes);
+        net.run_for(Span(200));
+    }
+    net.run_for(Span::millis(10));
+    for host in 1..=5 {
+        let everyone = NodeCommand::SetLocators {
+            change: ChangeId(host),
+            eid: prefix(&format!("10.1.0.{host}/32")),
+            audience: Audience::Everyone,
+            locators: ranked(&[marilyn()]),
+            tell: Tell::ChangePriority,
+        };
+        assert_eq!(net.command(at.telco, everyone), NodeReport::Done);
+    }
+    let solicited = net.tap.iter().filter(|packet| is_solicitation(packet)).count();
+    assert_eq!(solicited, 5 * 4096 - 16_384);
+    assert_eq!(net.counter(at.telco, "control.refused.full"), solicited as u64);
 }

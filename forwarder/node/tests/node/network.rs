@@ -40,6 +40,8 @@ pub(crate) struct Member {
     pub(crate) released: Vec<EidPrefix>,
     pub(crate) discarded: Vec<EidPrefix>,
     pub(crate) delivered: Vec<EidPrefix>,
+    /// How often it was to write to its disk.
+    pub(crate) remembered: usize,
 }
 
 /// Decides whether a packet is lost.
@@ -99,6 +101,7 @@ impl Network {
             released: Vec::new(),
             discarded: Vec::new(),
             delivered: Vec::new(),
+            remembered: 0,
         });
         let index = self.members.len() - 1;
         self.start(index);
@@ -333,6 +336,7 @@ impl Network {
                 Effect::Report { to, reply_to, report } => member.reports.push((to, reply_to, report)),
                 // As the daemon keeps it: as text.
                 Effect::Remember(state) => {
+                    member.remembered += 1;
                     let text = serde_json::to_string(&state).unwrap();
                     member.state = serde_json::from_str(&text).unwrap();
                 }

@@ -415,3 +415,52 @@ fn a_probe_that_is_out_for_too_long_is_told_at_once_and_its_end_afterwards() {
         );
     }
 }
+
+fn keeps(net: &mut Network, index: usize, eid: &str, rlocs: &[Rloc]) {
+    let set = NodeCommand::SetCache {
+        eid: crate::fabric::prefix(eid),
+        locators: crate::fabric::ranked(rlocs),
+        ttl: Span::secs(6000),
+    };
+    assert_eq!(net.command(index, set), NodeReport::Done);
+}
+
+#[test]
+fn of_one_mapping_the_best_sixteen_locators_are_probed() {
+    let (mut net, at) = fabric();
+    let rlocs: Vec<Rloc> = (1..=32)
+        .rev()
+        .map(|last| Rloc([172, 16, 7, last].into()))
+        .collect();
+    keeps(&mut net, at.paris, "10.7.0.0/16", &rlocs);
+    net.run_for(Span::secs(3));
+    for (rank, rloc) in rlocs.iter().enumerate() {
+        let probed = net.tap.iter().any(|packet| probes(packet, *rloc));
+        assert_eq!(probed, rank < 16, "{rloc}, {rank}");
+    }
+}
+
+#[test]
+fn a_locator_that_never_answered_is_probed_less_and_less_and_one_that_did_is_not() {
+    let (mut net, at) = fabric();
+    let nobody = Rloc([172, 16, 7, 1].into());
+    keeps(&mut net, at.paris, "10.7.0.0/16", &[telco(), nobody]);
+    net.run_for(Span::secs(5));
+    net.kill(at.telco);
+    net.run_for(Span::secs(295));
+    let to = |rloc| net.tap.iter().filter(|packet| probes(packet, rloc)).count();
+    assert!(to(telco()) >= 250, "{}", to(telco()));
+    assert!((8..=16).contains(&to(nobody)), "{}", to(nobody));
+}
+
+#[test]
+fn many_locators_share_what_is_probed_in_a_second() {
+    let (mut net, at) = fabric();
+    for block in 0..250u8 {
+        let rlocs: Vec<Rloc> = (1..=16).map(|last| Rloc([172, 17, block, last].into())).collect();
+        keeps(&mut net, at.paris, &format!("10.7.{block}.0/24"), &rlocs);
+    }
+    net.run_for(Span::secs(6));
+    let sent = net.counter(at.paris, "probes.sent");
+    assert!((7_000..=8_000).contains(&sent), "{sent}");
+}

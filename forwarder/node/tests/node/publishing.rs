@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lisp_wire::message::{MapNotify, NotifyBits, XtrId};
 use lisp_wire::{Action, Message, Nonce, Rloc, Ttl};
-use node::config::{AnsweredFor, NonceRule, PubSub, Site};
+use node::config::{AnsweredFor, NonceRule, PubSub, Quota, Site};
 use node::{Config, Input};
 use proto::node::Tell;
 use proto::{Audience, ChangeId, NodeCommand, Span};
@@ -560,6 +560,7 @@ fn the_closest_sites_key_comes_before_the_servers() {
                 nonces: NonceRule::Growing,
                 pubsub: Some(closer.clone().into()),
                 answered_for: AnsweredFor::Everyone,
+                quota: Quota::default(),
             });
             config.pubsub = PubSub {
                 key: Some(pubsub_key().into()),

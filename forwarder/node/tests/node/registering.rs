@@ -1,14 +1,14 @@
 //! Registrations: kept, repeated, expired, withdrawn, and not to be forged.
 
-use lisp_wire::Message;
 use lisp_wire::message::{SiteId, XtrId};
+use lisp_wire::{Message, Rloc};
 use node::Input;
 use node::config::{NonceRule, OwnEid};
 use proto::node::{RegistrationRow, Show};
 use proto::{NodeCommand, NodeReport, Span, Timestamp};
 
 use crate::fabric::{
-    SITE_SECRET, VM, fabric, fabric_with, key, map_server, paris, prefix, server, telco, user,
+    SITE_SECRET, VM, fabric, fabric_with, key, map_server, paris, prefix, ranked, server, telco, user,
 };
 use crate::network::{Network, Way};
 
@@ -356,4 +356,72 @@ fn nonces_go_on_after_a_restart_though_the_clock_went_back() {
     let (before, state) = first_nonce(None, Timestamp(1_763_000_000_000_000));
     let (after, _) = first_nonce(Some(state), Timestamp(1_762_999_000_000_000));
     assert!(after > before, "{after:?} after {before:?}");
+}
+
+fn rows_of(net: &mut Network, index: usize) -> usize {
+    registrations(net, index).len()
+}
+
+#[test]
+fn a_site_registers_as_much_as_it_may_and_takes_no_room_from_others() {
+    let hosts = |config: &mut node::Config, count: u32| {
+        let eid = config.eids.pop().unwrap();
+        let each = |number| node::config::OwnEid {
+            prefix: prefix(&format!("10.1.1.{number}/32")),
+            ..eid.clone()
+        };
+        config.eids = (1..=count).map(each).collect();
+    };
+    let (mut net, at) = fabric_with(|mut config| {
+        match config.name.as_str() {
+            "telco" => hosts(&mut config, 20),
+            "server" => config.sites[0].quota.registrations = 12,
+            _ => {}
+        }
+        config
+    });
+    net.run_for(Span::secs(5));
+    // Twelve of the first site, and one each of two others.
+    assert_eq!(rows_of(&mut net, at.server), 12 + 2);
+    assert!(net.counter(at.server, "control.refused.site-quota") >= 8);
+    // What is registered is repeated and ends as ever, and leaves room then.
+    net.run_for(Span::secs(300));
+    assert_eq!(rows_of(&mut net, at.server), 12 + 2);
+    net.kill(at.telco);
+    net.run_for(Span::secs(200));
+    net.start(at.telco);
+    net.run_for(Span::secs(5));
+    assert_eq!(rows_of(&mut net, at.server), 12 + 2);
+}
+
+#[test]
+fn the_bytes_of_a_sites_registrations_are_bounded_too() {
+    let kept_with = |bytes| {
+        let (mut net, at) = fabric_with(|mut config| {
+            if config.name.as_str() == "server" {
+                config.sites[0].quota.bytes = bytes;
+            }
+            config
+        });
+        net.run_for(Span::secs(5));
+        rows_of(&mut net, at.server)
+    };
+    assert_eq!([kept_with(100), kept_with(100_000)], [2, 3]);
+}
+
+#[test]
+fn a_registration_of_more_locators_than_are_kept_is_refused_whole_and_for_that_reason() {
+    let kept_with = |locators: u8| {
+        let (mut net, at) = fabric_with(|mut config| {
+            if config.name.as_str() == "telco" {
+                let rlocs = (1..=locators).map(|last| Rloc([172, 16, 7, last].into()));
+                config.eids[0].locators = ranked(&rlocs.collect::<Vec<_>>());
+            }
+            config
+        });
+        net.run_for(Span::secs(5));
+        let refused = net.counter(at.server, "control.refused.too-many-locators");
+        (rows_of(&mut net, at.server), refused > 0)
+    };
+    assert_eq!([kept_with(32), kept_with(33)], [(3, false), (2, true)]);
 }
