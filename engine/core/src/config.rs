@@ -24,6 +24,10 @@ pub use sla::{
     Weights, shipped,
 };
 
+/// Probes within the longest window there can be: so many samples of a link are kept. Sessions that ask for more are
+/// refused, since their windows would be cut without a word.
+pub const MOST_PROBES: u32 = 4096;
+
 /// Everything that decisions depend on, besides the inputs. It stands at the head of every recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {

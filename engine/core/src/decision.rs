@@ -79,9 +79,13 @@ impl Engine {
             self.pairs[ix.at()].recheck_at = Some(now + self.limits(ix).probe.max(SOONEST));
         }
         match (state, open) {
+            // What is ordered waits for a whole window after a start; who is cut off is looked at, and held then.
+            _ if ordered && now < self.armed_at(ix) && state != LinkState::Down => {
+                self.pairs[ix.at()].recheck_at = Some(self.armed_at(ix));
+            }
             _ if ordered => self.decide(ix, out),
             // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
-            (LinkState::Ok, Some(_)) if now >= self.armed_at => {
+            (LinkState::Ok, Some(_)) if now >= self.armed_at(ix) => {
                 self.supersede(ix, "the level is kept again", out);
             }
             (LinkState::Broken | LinkState::Down, _) => self.decide(ix, out),
@@ -219,24 +223,31 @@ impl Engine {
         };
         Ok(Plan {
             to,
-            order: self.order(ix, to, &measured),
+            order: self.order(ix, to, (&measured, now)),
             need,
             reason,
             gain,
         })
     }
 
-    /// `to` first, then the usable ones by score, then those without figures, then those that are down; within
-    /// each as they were before.
-    pub(crate) fn order(&self, ix: PairIx, to: Dc, measured: &[Option<Measures>]) -> Vec<Dc> {
+    /// `to` first, then the usable ones by score, those that damping or a full house speaks against behind the
+    /// others, then those without figures, then those that are down; within each as they were before. Those that
+    /// rules forbid have places here as well: the user is told not to use them ([`Engine::closed`]).
+    pub(crate) fn order(
+        &self,
+        ix: PairIx,
+        to: Dc,
+        (measured, now): (&[Option<Measures>], Timestamp),
+    ) -> Vec<Dc> {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let mut others: Vec<Dc> = optimizer::rank(class, measured)
+            .into_iter()
+            .map(|at| Dc(at as u32))
+            .filter(|&dc| dc != to)
+            .collect();
+        others.sort_by_key(|&dc| self.is_second_choice(ix, dc, now));
         let mut order = vec![to];
-        order.extend(
-            optimizer::rank(class, measured)
-                .into_iter()
-                .map(|at| Dc(at as u32))
-                .filter(|&dc| dc != to),
-        );
+        order.extend(others);
         let ranked = order.clone();
         let mut rest: Vec<Dc> = self.pairs[ix.at()]
             .order
@@ -305,7 +316,7 @@ impl Engine {
         );
         Ok(Plan {
             to,
-            order: self.order(ix, to, &measured),
+            order: self.order(ix, to, (&measured, now)),
             need,
             reason,
             gain,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod books;
+mod closed;
 mod costs;
 mod measures;
 mod nodes;
@@ -26,6 +27,7 @@ use crate::journal::Journal;
 use crate::monitor::{Monitor, Turn};
 use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
+use crate::policy::Need;
 use crate::policy::state::Calmness;
 use crate::{Config, Effect, Input};
 use nodes::Node;
@@ -41,8 +43,6 @@ pub struct Engine {
     pub(crate) mode: Mode,
     /// When this life of the engine began.
     since: Timestamp,
-    /// From here on a link found within its bounds counts as kept: one window after the start.
-    pub(crate) armed_at: Timestamp,
     /// The latest moment told; time never goes backwards in here.
     clock: Timestamp,
     pub(crate) nodes: Vec<Node>,
@@ -71,11 +71,9 @@ impl Engine {
     pub fn new(config: Config, now: Timestamp) -> Self {
         let mode = config.mode;
         let fabric = Fabric::new(config);
-        let window = fabric.config.slots.decide;
         Self {
             mode,
             since: now,
-            armed_at: now + window,
             clock: now,
             nodes: fabric.dcs().map(|_| Node::new(now)).collect(),
             monitor: Monitor::new(&fabric),
@@ -121,7 +119,8 @@ impl Engine {
         let nodes = self.nodes.iter().filter_map(Node::dead_at).min();
         let agenda = self.agenda.first().map(|&(at, _)| at);
         let monitor = self.monitor.next_deadline(self.rows_every());
-        [nodes, agenda, monitor, self.policy_due(), self.books_due()]
+        let (policy, closed, books) = (self.policy_due(), self.closed_due(), self.books_due());
+        [nodes, agenda, monitor, policy, closed, books]
             .into_iter()
             .flatten()
             .min()
@@ -206,6 +205,8 @@ impl Engine {
     fn advance(&mut self, out: &mut Outbox) {
         let now = out.now;
         self.settle(now);
+        // What an hour's end made room for is for those who wait, before anybody who comes by now.
+        self.wake(out);
         self.bury_nodes(out);
         let turns = self.monitor.advance(&self.fabric, now);
         self.log_silence(&turns, out);
@@ -216,16 +217,40 @@ impl Engine {
             self.turned(link, turn, out);
         }
         // Each pair once, also when what it waits for lies at the end of time.
-        let due: Vec<PairIx> = self
+        let mut due: Vec<PairIx> = self
             .agenda
             .range(..=(now, PairIx(u32::MAX)))
             .map(|&(_, pair)| pair)
             .collect();
+        // The most pressing first, and whoever waits for what one of them gave back before the next.
+        due.sort_by_key(|&pair| self.need_of(pair));
         for pair in due {
             self.attend(pair, out);
+            self.wake(out);
         }
         self.wake(out);
+        self.tell_closed(out);
         self.advance_books(out);
+    }
+
+    /// How pressing it would be to move a pair from where it enters; one under way gives back before others take.
+    fn need_of(&self, ix: PairIx) -> Option<Need> {
+        let pair = &self.pairs[ix.at()];
+        if pair.flight.is_some() {
+            return None;
+        }
+        Some(match self.state(self.link(ix, pair.entry())) {
+            LinkState::Down => Need::Hard,
+            _ if self.must_leave(ix).is_some() => Need::Ordered,
+            _ => Need::Soft,
+        })
+    }
+
+    /// From here on what a pair's links tell counts in full, and the engine acts on it: one of its windows and one
+    /// of its slots S' after the start, whichever is longer. A restart is not a trigger.
+    pub(crate) fn armed_at(&self, ix: PairIx) -> Timestamp {
+        let limits = self.limits(ix);
+        self.since + limits.window.max(limits.decide)
     }
 
     /// Something became of a link: those who enter by it are looked at.

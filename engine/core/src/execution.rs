@@ -92,6 +92,7 @@ impl Engine {
         let flight = Flight {
             proposal,
             order,
+            closed: Vec::new(),
             need,
             change: ChangeId(0),
             teller: None,
@@ -118,7 +119,9 @@ impl Engine {
         let change = self.announce(ix, &order, teller, out);
         self.changes.expect(change, ix);
         let deadline = self.stretch(ix, now + self.policy().confirm_within, now);
+        let closed = self.closed(ix, &order);
         if let Some(flight) = &mut self.pairs[ix.at()].flight {
+            flight.closed = closed;
             flight.change = change;
             flight.teller = Some(teller);
             // Sent anew after a forwarder or the engine was lost: the user gets the whole time again.
@@ -283,6 +286,8 @@ impl Engine {
         if let Known::Sent { change, .. } = self.pairs[ix.at()].known {
             self.changes.forget(change, ix);
         }
+        let closed = self.closed(ix, &self.pairs[ix.at()].order);
+        self.pairs[ix.at()].closed = closed;
         self.pairs[ix.at()].known = Known::Sent { change, node };
         self.changes.expect(change, ix);
     }
@@ -301,7 +306,7 @@ impl Engine {
             change,
             eid: self.fabric.vm_of(ix).eid,
             audience: Audience::Client { rloc: user.rloc },
-            locators: locators(&self.fabric, order),
+            locators: locators(&self.fabric, order, &self.closed(ix, order)),
             tell,
         };
         out.push(Effect::Node {
@@ -324,7 +329,7 @@ impl Engine {
             change: self.changes.next(),
             eid: self.fabric.vms[vm].eid,
             audience: Audience::Everyone,
-            locators: locators(&self.fabric, order),
+            locators: locators(&self.fabric, order, &self.closed_to_all(order)),
             tell: Tell::Nobody,
         };
         out.push(Effect::Node {
@@ -333,7 +338,9 @@ impl Engine {
         });
     }
 
-    fn announce(&mut self, ix: PairIx, order: &[Dc], teller: Dc, out: &mut Outbox) -> ChangeId {
+    /// One view to every connected forwarder; `teller` tells it to the user.
+    pub(crate) fn announce(&mut self, ix: PairIx, order: &[Dc], teller: Dc, out: &mut Outbox) -> ChangeId {
+        self.calm.closing.remove(&ix);
         for dc in self.fabric.dcs() {
             if dc != teller && self.nodes[dc.at()].is_connected() {
                 self.set_view(ix, order, (dc, Tell::Nobody), out);
@@ -364,6 +371,7 @@ impl Engine {
         let settle = self.limits(ix).settle;
         let pair = &mut self.pairs[ix.at()];
         let before = std::mem::replace(&mut pair.order, flight.order);
+        pair.closed = flight.closed;
         pair.known = Known::Confirmed;
         let backoff = self.fabric.config.calm.backoff;
         pair.gates.moved(flight.need, (&policy, &backoff), now);
@@ -371,7 +379,7 @@ impl Engine {
             until: now + settle,
             proposal: flight.proposal,
         });
-        let rows = rows(&self.fabric, ix, &pair.order);
+        let rows = rows(&self.fabric, ix, (&pair.order, &pair.closed));
         self.book_entry(ix, now);
         self.desk.confirm(flight.proposal, receipt, out);
         if let Some(Reverting { proposal, why }) = flight.reverting {
@@ -390,6 +398,8 @@ impl Engine {
         self.monitor.touch(self.link(ix, from));
         self.monitor.touch(self.link(ix, to));
         self.follow_the_majority(ix, out);
+        // A rule or a drain may have begun or ended meanwhile.
+        self.close_anew_for(ix);
         self.attend(ix, out);
     }
 
@@ -412,17 +422,56 @@ impl Engine {
     }
 
     fn give_up(&mut self, ix: PairIx, why: String, out: &mut Outbox) {
-        let now = out.now;
         let policy = self.policy();
+        let pair = &mut self.pairs[ix.at()];
+        if let Some(to) = pair.flight.as_ref().and_then(|flight| flight.to()) {
+            pair.gates.bar(to, &policy, out.now);
+        }
+        self.break_off(ix, (why, out.now), out);
+    }
+
+    /// Whether a switch found at a start was approved too long ago to go on: by then nothing is known any more of what
+    /// it was approved on.
+    pub(crate) fn is_of_long_ago(&self, ix: PairIx, now: Timestamp) -> bool {
+        let Some(flight) = &self.pairs[ix.at()].flight else {
+            return false;
+        };
+        let (within, slot) = (self.policy().confirm_within, self.limits(ix).decide);
+        let approved = self.desk.approved(flight.proposal);
+        approved.is_none_or(|(_, at)| now > at + within + slot)
+    }
+
+    /// After a start, breaks off switches of long ago. One that was under way just now goes on as forwarders come
+    /// back.
+    pub(crate) fn break_off_old(&mut self, out: &mut Outbox) {
+        let now = out.now;
+        for ix in (0..self.pairs.len() as u32).map(PairIx) {
+            if !self.is_of_long_ago(ix, now) {
+                continue;
+            }
+            let flight = self.pairs[ix.at()].flight.as_ref();
+            let approved = flight.and_then(|flight| self.desk.approved(flight.proposal));
+            let ago = approved.map_or(0.0, |(_, at)| now.since(at).as_secs_f64());
+            let why = format!(
+                "the engine was away; it was approved {ago:.0} s ago, and what for is not known to be true any more"
+            );
+            // Forwarders had long given up telling: the users were at risk for the time it had, not for the absence.
+            let until = self.calm.spending.until(ix).unwrap_or(now);
+            self.break_off(ix, (why, until.min(now)), out);
+        }
+    }
+
+    /// Ends a switch without its confirmation: the old view is told again.
+    fn break_off(&mut self, ix: PairIx, (why, ended): (String, Timestamp), out: &mut Outbox) {
+        let now = out.now;
         let Some(flight) = self.pairs[ix.at()].flight.take() else {
             return;
         };
         self.changes.forget(flight.change, ix);
-        self.land(ix, now);
+        self.land(ix, ended);
         let from = self.pairs[ix.at()].entry();
         let order = self.pairs[ix.at()].order.clone();
         if let Some(to) = flight.to() {
-            self.pairs[ix.at()].gates.bar(to, &policy, now);
             let text = format!(
                 "switch #{} {} {} -> {} failed: {why}; the old entry stands",
                 flight.proposal.0,

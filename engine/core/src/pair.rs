@@ -31,6 +31,9 @@ pub(crate) enum Known {
 pub(crate) struct Flight {
     pub(crate) proposal: ProposalId,
     pub(crate) order: Vec<Dc>,
+    /// Of these, the places the user was told never to use.
+    #[serde(default)]
+    pub(crate) closed: Vec<Dc>,
     pub(crate) need: Need,
     /// Of the last sending.
     pub(crate) change: ChangeId,
@@ -69,6 +72,9 @@ pub(crate) struct Watch {
 pub(crate) struct Pair {
     /// The view as last confirmed (at first: as the session says), best first; never empty.
     pub(crate) order: Vec<Dc>,
+    /// Of these, the places the user was last told never to use, in their order of names.
+    #[serde(default)]
+    pub(crate) closed: Vec<Dc>,
     pub(crate) known: Known,
     pub(crate) gates: Gates,
     /// The open one.
@@ -95,8 +101,10 @@ impl Pair {
         let order = std::iter::once(first)
             .chain(fabric.dcs().filter(|&dc| dc != first))
             .collect();
+        let forbids = |dc: Dc| !fabric.scopes.may_be(ix, dc) || fabric.scopes.drained.contains_key(&dc);
         Self {
             order,
+            closed: fabric.dcs().filter(|&dc| dc != first && forbids(dc)).collect(),
             known: Known::Unsent,
             gates: Gates::default(),
             proposal: None,
@@ -116,35 +124,38 @@ impl Pair {
     }
 }
 
-/// Priorities as handed to a user: 1 for the best and so on, 254 from there. No locator gets 255: one that
-/// seems down to the probes stays the last resort, since the user's own probes decide what it can use and a
-/// view without usable locators would cut it off.
-pub(crate) fn priority(rank: usize) -> Priority {
-    Priority(u8::try_from(rank + 1).unwrap_or(254).min(254))
+/// Priorities as handed to a user: 1 for the best and so on, 254 from there. One that seems down to the probes stays
+/// the last resort, since the user's own probes decide what it can use and a view without usable locators would cut it
+/// off; 255 is for those that rules close, whose places in the set are kept so that it stays whole.
+fn priorities<'a>(order: &'a [Dc], closed: &'a [Dc]) -> impl Iterator<Item = (Dc, Priority)> + 'a {
+    let mut rank = 0_u8;
+    order.iter().map(move |&dc| {
+        if closed.contains(&dc) {
+            return (dc, Priority::NEVER);
+        }
+        rank = rank.saturating_add(1).min(254);
+        (dc, Priority(rank))
+    })
 }
 
-/// A view as locators.
-pub(crate) fn locators(fabric: &Fabric, order: &[Dc]) -> Vec<Locator> {
-    order
-        .iter()
-        .enumerate()
-        .map(|(rank, dc)| Locator::unicast(fabric.sites[dc.at()].rloc, priority(rank), WEIGHT))
+/// A view as locators, and what of it is closed.
+pub(crate) fn locators(fabric: &Fabric, order: &[Dc], closed: &[Dc]) -> Vec<Locator> {
+    priorities(order, closed)
+        .map(|(dc, priority)| Locator::unicast(fabric.sites[dc.at()].rloc, priority, WEIGHT))
         .collect()
 }
 
 /// A view as rows for consoles.
-pub(crate) fn rows(fabric: &Fabric, ix: PairIx, order: &[Dc]) -> Vec<RlocRow> {
+pub(crate) fn rows(fabric: &Fabric, ix: PairIx, (order, closed): (&[Dc], &[Dc])) -> Vec<RlocRow> {
     let vm = fabric.vm_of(ix);
-    order
-        .iter()
-        .enumerate()
-        .map(|(rank, &dc)| RlocRow {
+    priorities(order, closed)
+        .map(|(dc, priority)| RlocRow {
             user: fabric.user_name(ix).clone(),
             vm: vm.name.clone(),
             eid: vm.eid,
             dc: fabric.sites[dc.at()].name.clone(),
             rloc: fabric.sites[dc.at()].rloc,
-            priority: priority(rank),
+            priority,
             weight: WEIGHT,
             home: vm.home == Some(dc),
         })

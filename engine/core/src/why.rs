@@ -282,9 +282,8 @@ impl Engine {
                 None => open(name, "over".to_owned()),
             });
         }
-        let by = self
-            .actor_for(ix, to, now)
-            .unwrap_or(Actor::Operator { name: String::new() });
+        let actor = self.actor_for(ix, to, now);
+        let by = actor.clone().unwrap_or(Actor::Operator { name: String::new() });
         let ask = Ask {
             ix,
             to,
@@ -293,7 +292,11 @@ impl Engine {
             glass: Glass::Whole,
         };
         checks.extend(self.standing_of_move(ix, now).map(|text| open("autonomy", text)));
-        checks.push(match self.admit(&ask, now) {
+        let admitted = match actor {
+            Some(_) => self.admit(&ask, now),
+            None => self.admit_by_hand(&ask, now),
+        };
+        checks.push(match admitted {
             Ok(_) => open("policy", "nothing holds it back".to_owned()),
             Err(hold) => shut("policy", hold.to_string(), hold.until().map(|at| until(at, now))),
         });

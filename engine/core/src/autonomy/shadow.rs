@@ -157,9 +157,13 @@ impl Engine {
     }
 
     /// A new life of the engine: nothing is fresh, so that judgement waits until something is.
-    pub(crate) fn put_judgements_off(&mut self, until: Timestamp) {
-        for foreseen in self.calm.shadow.foreseen.values_mut() {
-            foreseen.judge_at = foreseen.judge_at.max(until);
+    pub(crate) fn put_judgements_off(&mut self) {
+        let waiting: Vec<PairIx> = self.calm.shadow.foreseen.keys().copied().collect();
+        for ix in waiting {
+            let until = self.armed_at(ix) + self.limits(ix).decide;
+            if let Some(foreseen) = self.calm.shadow.foreseen.get_mut(&ix) {
+                foreseen.judge_at = foreseen.judge_at.max(until);
+            }
         }
     }
 

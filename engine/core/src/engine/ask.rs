@@ -217,7 +217,7 @@ impl Engine {
             by: &by,
             glass,
         };
-        let pass = self.admit(&ask, now).map_err(held)?;
+        let pass = self.admit_by_hand(&ask, now).map_err(held)?;
         self.note_word(ix, id, Said::Approved, now);
         self.log(
             Severity::Info,
@@ -275,7 +275,7 @@ impl Engine {
             by: &by,
             glass,
         };
-        let pass = self.admit(&ask, now).map_err(held)?;
+        let pass = self.admit_by_hand(&ask, now).map_err(held)?;
         self.note_hand(ix, dc, now);
         self.supersede(ix, &format!("{} switches the user by hand", name_of(&by)), out);
         let plan = self.manual(ix, dc, now);
@@ -351,7 +351,7 @@ impl Engine {
         };
         Plan {
             to,
-            order: self.order(ix, to, &measured),
+            order: self.order(ix, to, (&measured, now)),
             need: Need::Soft,
             reason,
             gain,

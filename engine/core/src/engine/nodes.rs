@@ -74,7 +74,6 @@ impl Engine {
         let slots = self.fabric.config.slots;
         let policy = self.policy();
         self.since = now;
-        self.armed_at = now + slots.decide;
         self.book_absence();
         self.monitor.restart(now);
         for node in &mut self.nodes {
@@ -87,9 +86,14 @@ impl Engine {
             };
         }
         self.changes.forget_awaited();
-        self.put_judgements_off(self.armed_at + slots.decide);
+        self.put_judgements_off();
         for at in 0..self.pairs.len() {
-            let deadline = self.stretch(PairIx(at as u32), now + slots.decide + policy.confirm_within, now);
+            let ix = PairIx(at as u32);
+            let deadline = if self.is_of_long_ago(ix, now) {
+                now
+            } else {
+                self.stretch(ix, now + slots.decide + policy.confirm_within, now)
+            };
             let pair = &mut self.pairs[at];
             if matches!(pair.known, Known::Sent { .. }) {
                 pair.known = Known::Unsent;
@@ -116,6 +120,8 @@ impl Engine {
                 },
             });
         }
+        self.break_off_old(out);
+        self.close_anew(out);
     }
 
     /// A forwarder is told everything: whom to probe, and every view in force. What it knew may be of another

@@ -32,7 +32,10 @@ impl Engine {
                 })
                 .collect(),
             rlocs: (0..self.pairs.len() as u32)
-                .flat_map(|at| pair::rows(&self.fabric, PairIx(at), &self.pairs[at as usize].order))
+                .flat_map(|at| {
+                    let pair = &self.pairs[at as usize];
+                    pair::rows(&self.fabric, PairIx(at), (&pair.order, &pair.closed))
+                })
                 .collect(),
             proposals: self.desk.all().to_vec(),
             log: self.journal.lines().clone(),

@@ -73,6 +73,7 @@ impl Engine {
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
             self.attend(ix, out);
         }
+        self.close_anew(out);
         "the engine is armed: it moves what its modes let it".to_owned()
     }
 
@@ -112,6 +113,7 @@ impl Engine {
         self.policy_changed();
         self.log(Severity::Warning, text, out);
         self.look_again("the data centre is being drained", out);
+        self.close_anew(out);
         let beside = self.drained_by_session(dc).map_or_else(String::new, |rule| {
             format!("; so does rule '{rule}' of the session")
         });
@@ -150,6 +152,7 @@ impl Engine {
         self.policy_changed();
         self.log(Severity::Info, format!("{what}; by {}", name_of(by)), out);
         self.look_again("the drain was taken back", out);
+        self.close_anew(out);
         Ok(what)
     }
 

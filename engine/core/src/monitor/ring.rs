@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use proto::{ProbeOutcome, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::config::MOST_PROBES;
+
 /// How far back histories go.
 pub(crate) const HISTORY: Span = Span::secs(120);
 /// Points in a history, at most.
 pub(crate) const POINTS: usize = 240;
-/// Samples kept of one link, whatever is reported.
-const MOST: usize = 4096;
+/// Samples kept of one link, whatever is reported: a window's and the one at its other end.
+const MOST: usize = MOST_PROBES as usize + 1;
 
 const WAS_DOWN: u32 = 1 << 31;
 const LOST: u32 = WAS_DOWN - 1;

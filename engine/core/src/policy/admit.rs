@@ -41,10 +41,27 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Engine {
-    /// Whether a move may begin now, and if not, why.
+    /// Whether the engine may begin a move now, its own or one that a drain orders, and if not, why.
     pub(crate) fn admit(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
+        self.may_act(ask, now)?;
+        self.is_warm(ask.ix, now)?;
+        self.pass(ask, now)
+    }
+
+    /// Whether a move that somebody asks for at this moment may begin now: whoever looks need not wait until the
+    /// engine has seen a whole window.
+    pub(crate) fn admit_by_hand(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
+        self.may_act(ask, now)?;
+        self.pass(ask, now)
+    }
+
+    fn may_act(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
         self.is_armed(ask.by)?;
-        self.mode_lets(ask, now)?;
+        self.mode_lets(ask, now)
+    }
+
+    /// The gates that are the same for all.
+    fn pass(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Pass, Hold> {
         if *ask.by == Actor::Engine {
             self.is_calm(ask, now)?;
         }
@@ -149,11 +166,17 @@ impl Engine {
         }
     }
 
+    /// A restart is not a trigger, whoever ordered what is still to be done.
+    fn is_warm(&self, ix: PairIx, now: Timestamp) -> Result<(), Hold> {
+        let until = self.armed_at(ix);
+        if now < until {
+            return Err(Hold::Warming { until });
+        }
+        Ok(())
+    }
+
     /// What holds the engine itself back, and not staff.
     fn is_calm(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
-        if now < self.armed_at {
-            return Err(Hold::Warming { until: self.armed_at });
-        }
         let user = || self.fabric.user_name(ask.ix).clone();
         if let Some(until) = self.calm.flaps.entry_until(ask.ix, now) {
             let vm = self.fabric.vm_of(ask.ix).name.clone();

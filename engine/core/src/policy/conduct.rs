@@ -112,7 +112,7 @@ impl Engine {
     pub(crate) fn recall_orders(&mut self, now: Timestamp) {
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
             if self.must_leave(ix).is_some() {
-                self.pairs[ix.at()].recheck_at = Some(self.armed_at);
+                self.pairs[ix.at()].recheck_at = Some(self.armed_at(ix));
                 self.schedule(ix, now);
             }
         }
@@ -185,6 +185,7 @@ impl Engine {
                 .flying()
                 .all(|(_, flying)| dc(flying.from) && dc(flying.to))
             && calm.waiting.iter().all(|&(_, ix)| pair(ix))
+            && calm.closing.iter().all(|&ix| pair(ix))
             && calm.drains.iter().all(|drain| dc(drain.dc))
             && calm.flaps.entries.keys().all(|&ix| pair(ix))
             && self.shadow_fits()

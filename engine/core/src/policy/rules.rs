@@ -1,5 +1,6 @@
 //! Where rules let an entry be, and when they want it away.
 
+use proto::Timestamp;
 use proto::policy::Hold;
 
 use crate::Engine;
@@ -70,6 +71,11 @@ impl Engine {
     /// Pins, exclusions and drains alone: what is left when nobody else is in the way.
     pub(crate) fn is_permitted(&self, ix: PairIx, dc: Dc) -> bool {
         self.fabric.scopes.may_be(ix, dc) && self.drained(dc).is_none()
+    }
+
+    /// Whether a backup is one of the last: its link is suppressed, or it has no room. Either is better than nothing.
+    pub(crate) fn is_second_choice(&self, ix: PairIx, dc: Dc, now: Timestamp) -> bool {
+        self.calm.flaps.locator_until(self.link(ix, dc), now).is_some() || self.has_capacity(ix, dc).is_err()
     }
 
     /// Whether rules let a VM live at `dc`; if not, which and why. Its users would enter there, so what binds their

@@ -190,6 +190,11 @@ impl Spending {
         granted
     }
 
+    /// Until when a move under way may take.
+    pub(crate) fn until(&self, pair: PairIx) -> Option<Timestamp> {
+        self.flying.get(&pair).map(|flying| flying.until)
+    }
+
     /// A move ended, well or not.
     pub(crate) fn end(&mut self, budgets: &impl Budgets, pair: PairIx, now: Timestamp) -> bool {
         let Some(flying) = self.flying.remove(&pair) else {

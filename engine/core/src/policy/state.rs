@@ -27,6 +27,10 @@ pub(crate) struct Calmness {
     pub(crate) waiting: BTreeSet<(Need, PairIx)>,
     /// A move ended: those that wait are to be looked at.
     pub(crate) landed: bool,
+    /// Whose views say otherwise than rules do now: they are told, so many at once.
+    pub(crate) closing: BTreeSet<PairIx>,
+    /// When some were told last.
+    pub(crate) closed_at: Timestamp,
     /// Consoles do not know yet.
     pub(crate) untold: bool,
     pub(crate) told_at: Timestamp,

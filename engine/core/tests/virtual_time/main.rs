@@ -5,11 +5,15 @@ mod accounting;
 #[cfg(test)]
 mod approving;
 #[cfg(test)]
+mod arming;
+#[cfg(test)]
 mod autonomy;
 #[cfg(test)]
 mod calm;
 #[cfg(test)]
 mod climbing;
+#[cfg(test)]
+mod closing;
 #[cfg(test)]
 mod disorder;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use proto::{Mode, ProposalState, Span, Verdict};
 
-use crate::world::World;
+use crate::world::{World, table_5_1};
 
 #[test]
 fn a_switch_in_flight_is_sent_again_and_confirmed() {
@@ -25,19 +25,60 @@ fn a_switch_in_flight_is_sent_again_and_confirmed() {
 }
 
 #[test]
-fn even_after_longer_than_its_own_deadline() {
+fn even_after_its_own_deadline_as_long_as_what_it_was_approved_on_is_no_window_older() {
     let mut world = World::new(Mode::Recommend);
     world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
     world.run_to(45.0);
     let proposal = world.open()[0].clone();
     world.decide(&proposal, Verdict::Approve);
-    world.restart(Span::secs(300));
-    world.run_to(346.0);
+    world.restart(Span::secs(19));
+    world.run_to(65.0);
     assert!(
         matches!(world.proposal(1).state, ProposalState::Confirmed { .. }),
         "{:?}",
         world.proposal(1).state
     );
+}
+
+/// M7: hours later nobody knows whether the target even lives.
+#[test]
+fn a_switch_of_long_ago_is_broken_off_and_its_user_is_told_the_old_view() {
+    for away in [21, 300, 7200] {
+        let mut world = World::new(Mode::Recommend);
+        world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
+        world.run_to(45.0);
+        let proposal = world.open()[0].clone();
+        assert_eq!(proposal.to.as_str(), "marilyn");
+        world.decide(&proposal, Verdict::Approve);
+        assert_eq!(
+            world.held_entry("paris"),
+            "marilyn",
+            "it was told before the engine died"
+        );
+        world.wan = Box::new(|dc, user, at| match (dc, user) {
+            ("marilyn", _) => None,
+            ("telco", "paris") if at < 45.0 => Some(437.0),
+            _ => Some(table_5_1(dc, user)),
+        });
+        world.restart(Span::secs(away));
+        let back = World::seconds(world.now);
+        world.run_to(back + 0.1);
+        let ProposalState::Failed { why, .. } = world.proposal(1).state else {
+            panic!("{:?}", world.proposal(1).state)
+        };
+        assert!(why.contains(&format!("approved {away} s ago")), "{why}");
+        assert_eq!(
+            (world.entry("paris").as_str(), world.held_entry("paris").as_str()),
+            ("telco", "telco"),
+            "a known place"
+        );
+        // Nothing is held against the target, nor against anybody's budget.
+        let policy = world.engine.snapshot(world.now).policy;
+        assert_eq!(policy.budgets[0].concurrent.used, 0);
+        world.run_to(back + 60.0);
+        assert_eq!(world.held_entry("paris"), "telco");
+        assert_eq!(world.switches(), []);
+    }
 }
 
 #[test]

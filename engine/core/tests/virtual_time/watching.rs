@@ -14,12 +14,14 @@ fn with(change: impl FnOnce(&mut pacao_core::config::Sla)) -> Config {
     config
 }
 
-/// Seconds from the onset of a stress of `more` ms at 30 s until the first switch; `None` if none within 5 minutes.
+/// Seconds from the onset of a stress of `more` ms, once the longest window is full, until the first switch; `None` if
+/// none within 5 minutes.
 fn reaction(config: Config, more: f64, for_s: f64) -> Option<f64> {
+    const ONSET: f64 = 130.0;
     let mut world = World::of(config);
-    world.stress(("paris", "telco"), more, (30.0, 30.0 + for_s));
-    world.run_to(330.0);
-    world.switches().first().map(|(at, _)| at - 30.0)
+    world.stress(("paris", "telco"), more, (ONSET, ONSET + for_s));
+    world.run_to(ONSET + 300.0);
+    world.switches().first().map(|(at, _)| at - ONSET)
 }
 
 #[test]

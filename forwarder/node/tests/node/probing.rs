@@ -1,12 +1,12 @@
 //! Probes, their figures, and what follows from them.
 
 use lisp_wire::message::MapReply;
-use lisp_wire::{Message, Rloc};
+use lisp_wire::{Message, Priority, Rloc};
 use node::{Effect, Input, Node};
-use proto::node::{ProbeRow, Show};
+use proto::node::{ProbeRow, Show, Tell};
 use proto::{NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
-use crate::fabric::{VM, bare, fabric, lip6, lyon, marilyn, paris, rloc, telco};
+use crate::fabric::{VM, bare, fabric, lip6, lyon, marilyn, paris, rloc, switch, telco};
 use crate::network::{CLIENT, Network, Packet, Way};
 
 fn is_probe(message: &Message) -> bool {
@@ -193,6 +193,47 @@ fn when_all_locators_are_down_the_best_is_used_all_the_same() {
     net.run_for(Span::secs(10));
     assert!(net.cache(at.paris)[0].locators.iter().all(|locator| !locator.up));
     assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+}
+
+/// RFC 9301 section 5.4. What the engine closes to a user is not where his router goes by itself.
+#[test]
+fn a_locator_of_priority_255_is_never_used_neither_by_a_change_nor_by_a_map_reply() {
+    let (mut net, at) = fabric();
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(5));
+    let view = |tell| {
+        let mut view = switch(1, paris(), &[telco(), marilyn(), lip6()]);
+        if let NodeCommand::SetLocators {
+            locators, tell: by, ..
+        } = &mut view
+        {
+            locators[1].priority = Priority::NEVER;
+            *by = tell;
+        }
+        view
+    };
+    // Told by Change-Priority: when the entry dies, the next that may be used, and then none.
+    net.command(at.telco, view(Tell::ChangePriority));
+    net.run_for(Span::secs(1));
+    net.kill(at.telco);
+    net.run_for(Span::secs(5));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    net.kill(at.lip6);
+    net.run_for(Span::secs(5));
+    let way = net.member(at.paris).way(VM);
+    assert!(
+        way != Way::To(marilyn()),
+        "the only one that lives is closed: {way:?}"
+    );
+    // Answered from the view that a forwarder holds for him.
+    let (mut net, at) = fabric();
+    net.command(at.telco, view(Tell::Nobody));
+    net.miss(at.paris, VM);
+    net.run_for(Span::secs(5));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
+    net.kill(at.telco);
+    net.run_for(Span::secs(5));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
 }
 
 #[test]

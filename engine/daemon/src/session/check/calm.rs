@@ -8,7 +8,7 @@ mod windows;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pacao_core::Config;
-use pacao_core::config::{Backoff, Budget, Calm, Damp, ModeAt, ScopedBudget};
+use pacao_core::config::{Backoff, Budget, Calm, Damp, ModeAt, ScopedBudget, Subject, User};
 use pacao_core::policy::contradiction::contradictions;
 use proto::{Scope, SiteName, Span, TenantName, UserName, VmName};
 
@@ -64,25 +64,63 @@ pub(super) fn together(config: &Config, doubts: &mut Doubts<'_>) {
     for contradiction in contradictions(config) {
         doubts.key(at!["policy", "rules", &contradiction.rule], contradiction.what);
     }
-    let limit = config.calm.budget.users_seconds;
-    let takes = config.policy.confirm_within;
     for (name, user) in &config.users {
-        let at_risk = (f64::from(user.size) * takes.as_secs_f64()).ceil();
-        if at_risk > limit as f64 {
-            let message = format!(
-                "{} users for policy.confirm_within ({takes}) are {at_risk} users x seconds, more than policy.budget.users_seconds ({limit}): they could never be moved",
-                user.size
+        for (place, budget) in budgets_of(config, name, user) {
+            too_many(
+                config.policy.confirm_within,
+                (name, user),
+                (&place, &budget),
+                doubts,
             );
-            doubts.value(at!["users", &name.to_string(), "size"], message);
         }
-        let most = config.calm.budget.users_per_hour;
-        if u64::from(user.size) > most {
-            let message = format!(
-                "{} users are more than policy.budget.users_per_hour ({most}): they could never be moved",
-                user.size
-            );
-            doubts.value(at!["users", &name.to_string(), "size"], message);
+    }
+}
+
+/// Every budget that counts some entry of a user, and where it is written.
+fn budgets_of(config: &Config, name: &UserName, user: &User) -> Vec<(String, Budget)> {
+    let mut budgets = vec![("policy.budget".to_owned(), config.calm.budget)];
+    for scoped in &config.calm.budgets {
+        let counts = user.vms.iter().any(|(vm, entry)| {
+            config.vms.get(vm).is_some_and(|facts| {
+                scoped.who.matches(Subject {
+                    user: name.as_str(),
+                    vm: vm.as_str(),
+                    site: entry.as_str(),
+                    user_traits: &user.traits,
+                    vm_traits: &facts.traits,
+                })
+            })
+        });
+        if counts {
+            budgets.push((format!("policy.budgets.{}", scoped.name), scoped.budget));
         }
+    }
+    budgets
+}
+
+/// People behind one locator move together: a budget smaller than they are never lets them.
+fn too_many(
+    takes: Span,
+    (name, user): (&UserName, &User),
+    (place, budget): (&str, &Budget),
+    doubts: &mut Doubts<'_>,
+) {
+    let size = user.size;
+    let at_risk = (f64::from(size) * takes.as_secs_f64()).ceil();
+    if at_risk > budget.users_seconds as f64 {
+        let message = format!(
+            "{size} users for policy.confirm_within ({takes}) are {at_risk} users x seconds, more than \
+             {place}.users_seconds ({}): they could never be moved",
+            budget.users_seconds
+        );
+        doubts.value(at!["users", &name.to_string(), "size"], message);
+    }
+    if u64::from(size) > budget.users_per_hour {
+        let message = format!(
+            "{size} users are more than {place}.users_per_hour ({}): they could never be moved",
+            budget.users_per_hour
+        );
+        doubts.value(at!["users", &name.to_string(), "size"], message);
     }
 }
 

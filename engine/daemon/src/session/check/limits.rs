@@ -1,14 +1,11 @@
 //! Slots and policy: numbers that must lie within bounds, and some that only make sense together.
 
-use pacao_core::config::{Policy, Slots};
+use pacao_core::config::{MOST_PROBES, Policy, Slots};
 use proto::Span;
 
 use super::doubts::{Doubts, at};
 use crate::session::locate::Step;
 use crate::session::raw::{RawPolicy, RawSlots};
-
-/// The monitor keeps a window of them for each link.
-pub(super) const MAX_PROBES: u64 = 10_000;
 
 pub(super) const MILLI: Span = Span::millis(1);
 pub(super) const DAY: Span = Span::secs(86_400);
@@ -37,9 +34,9 @@ pub(super) fn slots(raw: &RawSlots, place: &[Step], doubts: &mut Doubts<'_>) -> 
         );
         doubts.value(&under(place, "probe"), message);
     }
-    if slots.decide.micros() / slots.probe.micros() > MAX_PROBES {
+    if is_too_long(slots.decide, slots.probe) {
         let message = format!(
-            "{} puts more than {MAX_PROBES} probes in slots.decide ({})",
+            "{} puts more than {MOST_PROBES} probes in slots.decide ({}): that many are kept of a link",
             slots.probe, slots.decide
         );
         doubts.value(&under(place, "probe"), message);
@@ -84,6 +81,11 @@ pub(super) fn calm(slots: Slots, policy: &Policy, doubts: &mut Doubts<'_>) {
         );
         doubts.value(at!["policy", "stale_after"], message);
     }
+}
+
+/// Whether a window holds more probes than are kept.
+pub(super) fn is_too_long(window: Span, probe: Span) -> bool {
+    window.micros() / probe.micros().max(1) > MOST_PROBES.into()
 }
 
 fn under(place: &[Step], field: &str) -> Vec<Step> {

@@ -5,8 +5,8 @@ mod contract;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pacao_core::config::{
-    Bands, OnViolation, Policy, Sla, SlidingWindow, Slots, Statistic, Statistics, Term, Terms, Watch,
-    Weights, shipped,
+    Bands, MOST_PROBES, OnViolation, Policy, Sla, SlidingWindow, Slots, Statistic, Statistics, Term, Terms,
+    Watch, Weights, shipped,
 };
 use proto::proposal::Criterion;
 use proto::{SlaName, Span};
@@ -41,10 +41,9 @@ pub(super) fn slas(
                 .window
                 .map_or(watch.slots.unwrap_or(slots).decide, SlidingWindow::whole);
             let probe = watch.slots.unwrap_or(slots).probe;
-            if window.micros() / probe.micros() > limits::MAX_PROBES {
+            if limits::is_too_long(window, probe) {
                 let message = format!(
-                    "{window} holds more than {} probes, one each {probe}",
-                    limits::MAX_PROBES
+                    "{window} holds more than {MOST_PROBES} probes, one each {probe}: that many are kept of a link"
                 );
                 doubts.value(at!["sla", name, "window"], message);
             }
