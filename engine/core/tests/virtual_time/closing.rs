@@ -186,7 +186,7 @@ fn a_drain_closes_the_backup_of_everybody_in_bounded_bursts_and_its_end_opens_it
 fn last_view(world: &World, of: &str, user: &str) -> [u8; 3] {
     let config = world.engine.config();
     let rloc = config.users[user].rloc;
-    let views = world.effects.iter().filter_map(|(_, effect)| match effect {
+    let mut views = world.effects.iter().filter_map(|(_, effect)| match effect {
         Effect::Node {
             site,
             command: NodeCommand::SetLocators {
@@ -195,7 +195,7 @@ fn last_view(world: &World, of: &str, user: &str) -> [u8; 3] {
         } if site.as_str() == of && *audience == (Audience::Client { rloc }) => Some(locators),
         _ => None,
     });
-    priorities(config, views.last().unwrap())
+    priorities(config, views.next_back().unwrap())
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn the_view_of_everybody_else_closes_what_is_drained() {
         world.run_to(World::seconds(world.now) + 1.0);
     }
     let everyone = |world: &World| {
-        let views = world.effects.iter().filter_map(|(_, effect)| match effect {
+        let mut views = world.effects.iter().filter_map(|(_, effect)| match effect {
             Effect::Node {
                 command:
                     NodeCommand::SetLocators {
@@ -331,7 +331,7 @@ fn the_view_of_everybody_else_closes_what_is_drained() {
             } if *audience == Audience::Everyone => Some(locators),
             _ => None,
         });
-        priorities(world.engine.config(), views.last().unwrap())
+        priorities(world.engine.config(), views.next_back().unwrap())
     };
     assert_eq!(everyone(&world), [3, 1, 2]);
     world.ask(drain("lip6"));
