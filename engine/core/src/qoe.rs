@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::proposal::Criterion;
 use proto::qoe::{ClassRow, CriterionRow, Finding};
-use proto::{QoeReport, Score, Timestamp};
+use proto::{Actor, QoeReport, Score, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Fabric, PairIx};
@@ -20,6 +20,14 @@ pub(crate) use trail::{REACH, Seen};
 const KEPT: usize = 2000;
 /// Of these, of one user: a flood drives out nobody else's.
 const KEPT_OF_ONE: usize = 12;
+/// The report is made anew for one class at a time and not more often: nothing else that anybody who attaches can ask
+/// for takes as long.
+const MADE_AT_MOST_EVERY: Span = Span::secs(1);
+/// Scores taken within a minute of one who scores,
+const OF_ONE_A_MINUTE: usize = 60;
+/// and of all together: whoever attaches names himself.
+const OF_ALL_A_MINUTE: usize = 600;
+const MINUTE: Span = Span::secs(60);
 /// RTT, jitter, loss.
 const CRITERIA: [Criterion; 3] = [Criterion::Rtt, Criterion::Jitter, Criterion::Loss];
 
@@ -30,6 +38,15 @@ pub(crate) struct Qoe {
     /// By class, the oldest first.
     scores: BTreeMap<u32, VecDeque<Scored>>,
     pub(crate) report: QoeReport,
+    /// Classes with scores that the report does not know yet, the next first.
+    #[serde(default)]
+    unmade: VecDeque<u32>,
+    /// When the report was made last.
+    #[serde(default)]
+    made_at: Timestamp,
+    /// Who scored within the last minute, the oldest first.
+    #[serde(default)]
+    scorers: VecDeque<(Timestamp, Actor)>,
     /// When figures are to be noted next.
     pub(crate) sample_at: Timestamp,
 }
@@ -47,17 +64,18 @@ impl Qoe {
             trails: vec![Trail::default(); fabric.pairs.len()],
             scores: BTreeMap::new(),
             report: QoeReport::default(),
+            unmade: VecDeque::new(),
+            made_at: Timestamp::default(),
+            scorers: VecDeque::new(),
             sample_at: now,
         }
     }
 
     /// Whether it is of this fabric.
     pub(crate) fn fits(&self, fabric: &Fabric) -> bool {
+        let mut classes = self.scores.keys().chain(&self.unmade);
         self.trails.len() == fabric.pairs.len()
-            && self
-                .scores
-                .iter()
-                .all(|(&class, _)| (class as usize) < fabric.classes.len())
+            && classes.all(|&class| (class as usize) < fabric.classes.len())
     }
 
     /// What the entry of a pair measures now.
@@ -75,13 +93,32 @@ impl Qoe {
         self.trails[pair.at()].seen(from, to)
     }
 
-    /// Takes a score in. What it newly tells of a bound, if that has changed, comes back in words.
-    pub(crate) fn take(
-        &mut self,
-        fabric: &Fabric,
-        pair: PairIx,
-        (score, seen): (Score, Option<Seen>),
-    ) -> Vec<String> {
+    /// Counts a score against the minute of whoever gives it.
+    ///
+    /// # Errors
+    /// In words, if that minute or everybody's is full.
+    pub(crate) fn admit(&mut self, by: &Actor, now: Timestamp) -> Result<(), String> {
+        while self.scorers.front().is_some_and(|&(at, _)| at + MINUTE <= now) {
+            self.scorers.pop_front();
+        }
+        let of_one = || self.scorers.iter().filter(|(_, who)| who == by);
+        let (most, whose, first) = if of_one().count() >= OF_ONE_A_MINUTE {
+            (OF_ONE_A_MINUTE, "one name", of_one().next())
+        } else if self.scorers.len() >= OF_ALL_A_MINUTE {
+            (OF_ALL_A_MINUTE, "all", self.scorers.front())
+        } else {
+            self.scorers.push_back((now, by.clone()));
+            return Ok(());
+        };
+        let left = first.map_or(MINUTE, |&(at, _)| (at + MINUTE).since(now));
+        Err(format!(
+            "{most} scores a minute are taken of {whose}: the next one in {:.0} s",
+            left.as_secs_f64().ceil()
+        ))
+    }
+
+    /// Takes a score in; the report follows.
+    pub(crate) fn take(&mut self, fabric: &Fabric, pair: PairIx, (score, seen): (Score, Option<Seen>)) {
         let user = fabric.pairs[pair.at()].user;
         let class = fabric.users[user as usize].class;
         let scores = self.scores.entry(class).or_default();
@@ -93,12 +130,27 @@ impl Qoe {
             scores.pop_front();
         }
         scores.push_back(Scored { user, score, seen });
-        let row = class_row(fabric, class, scores);
+        if !self.unmade.contains(&class) {
+            self.unmade.push_back(class);
+        }
+    }
+
+    /// When the report is to be made anew.
+    pub(crate) fn make_at(&self) -> Option<Timestamp> {
+        (!self.unmade.is_empty()).then(|| self.made_at + MADE_AT_MOST_EVERY)
+    }
+
+    /// Makes the report anew for one class, if it is time. What scores newly tell of its bounds comes back in words.
+    pub(crate) fn make(&mut self, fabric: &Fabric, now: Timestamp) -> Option<Vec<String>> {
+        self.make_at().filter(|&at| at <= now)?;
+        let class = self.unmade.pop_front()?;
+        self.made_at = now;
+        let row = class_row(fabric, class, self.scores.get(&class)?);
         let place = self
             .report
             .classes
             .binary_search_by(|known| known.sla.cmp(&row.sla));
-        match place {
+        Some(match place {
             Ok(at) => {
                 let news = news(&self.report.classes[at], &row);
                 self.report.classes[at] = row;
@@ -108,7 +160,7 @@ impl Qoe {
                 self.report.classes.insert(at, row);
                 Vec::new()
             }
-        }
+        })
     }
 }
 

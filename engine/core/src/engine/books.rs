@@ -121,8 +121,18 @@ impl Engine {
         let now = out.now;
         let Some(books) = &mut self.books else { return };
         let breaches = books.accounts.advance(&self.fabric, now);
+        let news = books.qoe.make(&self.fabric, now);
+        let report = news.as_ref().map(|_| books.qoe.report.clone());
         if now >= books.qoe.sample_at {
             self.note_figures(now);
+        }
+        if let Some(report) = report {
+            out.push(Effect::Notify {
+                notice: Notice::Qoe { report },
+            });
+        }
+        for text in news.unwrap_or_default() {
+            self.log(Severity::Info, format!("scores: {text}"), out);
         }
         for breach in breaches {
             self.log_breach(&breach, out);
@@ -132,7 +142,8 @@ impl Engine {
     pub(super) fn books_due(&self) -> Option<Timestamp> {
         let books = self.books.as_ref()?;
         let accounts = books.accounts.next_deadline();
-        accounts.into_iter().chain([books.qoe.sample_at]).min()
+        let qoe = [Some(books.qoe.sample_at), books.qoe.make_at()];
+        accounts.into_iter().chain(qoe.into_iter().flatten()).min()
     }
 
     pub(super) fn tell_books(&mut self, out: &mut Outbox) {
@@ -189,11 +200,10 @@ impl Engine {
             return refuse("the engine has not taken up yet".to_owned());
         };
         let seen = books.qoe.seen(pair, ended - lasted, ended);
-        let news = books.qoe.take(&self.fabric, pair, (score, seen));
-        let report = books.qoe.report.clone();
-        out.push(Effect::Notify {
-            notice: Notice::Qoe { report },
-        });
+        if let Err(why) = books.qoe.admit(by, now) {
+            return refuse(why);
+        }
+        books.qoe.take(&self.fabric, pair, (score, seen));
         let who = format!("{}/{}", self.fabric.user_name(pair), self.fabric.vm_of(pair).name);
         let note = short(note);
         let note = if note.is_empty() {
@@ -203,9 +213,6 @@ impl Engine {
         };
         let text = format!("score {score} of {who}, by {}{note}", ask::name_of(by));
         self.log(Severity::Info, text, out);
-        for text in news {
-            self.log(Severity::Info, format!("scores: {text}"), out);
-        }
         Ok(format!(
             "score {score} of {who} is noted: {}",
             words(seen.as_ref(), bounds)

@@ -1,8 +1,8 @@
 //! Users' scores: joined with what was measured, shown, and never acted on.
 
-use pacao_core::{Effect, decisions};
+use pacao_core::{Effect, Input, decisions};
 use proto::qoe::{Finding, Lack, Session};
-use proto::{Command, Mode, Refusal, Reply, RequestId, Score, Span, Timestamp};
+use proto::{Actor, Command, Mode, Notice, Refusal, Reply, RequestId, Score, Span, Timestamp};
 
 use crate::world::{World, config, table_5_1};
 
@@ -50,6 +50,7 @@ fn a_score_meets_what_was_measured_in_its_session() {
     let ended = Some(world.now - Span::secs(700));
     let of_before = said(world.ask(score("paris", 4, (ended, Some(Span::secs(120))))));
     assert!(of_before.contains("RTT 37.0 ms"), "{of_before}");
+    world.run_to(1201.0);
     let row = world.engine.snapshot(world.now).qoe.classes[0].clone();
     assert_eq!((row.scores, row.unjoined), (3, 0));
     assert_eq!((row.high_while_broken.so, row.high_while_broken.of), (0, 1000));
@@ -146,6 +147,7 @@ fn a_bound_that_is_stricter_than_users_are_is_found_and_said() {
             let word = if rtt <= 84.0 { 5 } else { 1 };
             world.ask(score(user, word, (None, Some(Span::secs(240)))));
         }
+        world.run_to(f64::from(round) * 600.0 + 1.0);
     }
     let row = world.engine.snapshot(world.now).qoe.classes[0].clone();
     let rtt = &row.criteria[0];
@@ -171,6 +173,97 @@ fn a_bound_that_is_stricter_than_users_are_is_found_and_said() {
         "{:?}",
         world.log()
     );
+}
+
+/// Reports told since `from`.
+fn reports(world: &World, from: usize) -> Vec<proto::QoeReport> {
+    let told = world.effects[from..]
+        .iter()
+        .filter_map(|(_, effect)| match effect {
+            Effect::Notify {
+                notice: Notice::Qoe { report },
+            } => Some(report.clone()),
+            _ => None,
+        });
+    told.collect()
+}
+
+#[test]
+fn the_report_is_made_for_one_class_a_second_however_many_score() {
+    let mut config = config();
+    let class = config.sla.values().next().unwrap().clone();
+    config.sla.insert("other".parse().unwrap(), class);
+    config.users.get_mut("lyon").unwrap().sla = "other".parse().unwrap();
+    config.mode = Mode::Observe;
+    let mut world = World::of(config);
+    world.run_to(100.0);
+    let from = world.effects.len();
+    for _ in 0..10 {
+        for user in ["paris", "lyon"] {
+            world.ask(score(user, 4, NOW));
+        }
+    }
+    let scores = |report: &proto::QoeReport| -> Vec<(String, u32)> {
+        let classes = report.classes.iter();
+        classes.map(|row| (row.sla.to_string(), row.scores)).collect()
+    };
+    let told = |world: &World| reports(world, from).iter().map(scores).collect::<Vec<_>>();
+    let (one, other) = (|n| ("interactive".to_owned(), n), |n| ("other".to_owned(), n));
+    let first = vec![one(1)];
+    assert_eq!(
+        told(&world),
+        std::slice::from_ref(&first),
+        "the first score at once"
+    );
+    world.run_to(100.9);
+    assert_eq!(told(&world).len(), 1);
+    world.run_to(110.0);
+    let then = [first, vec![one(1), other(10)], vec![one(10), other(10)]];
+    assert_eq!(told(&world), then);
+    assert_eq!(scores(&world.engine.snapshot(world.now).qoe), then[2]);
+}
+
+#[test]
+fn a_flood_of_scores_is_refused_by_name_and_in_all_and_over_in_a_minute() {
+    let mut world = World::new(Mode::Observe);
+    world.run_to(100.0);
+    let mut sent = 0;
+    let mut taken = |world: &mut World, name: &str, count: usize| {
+        let from = world.effects.len();
+        for _ in 0..count {
+            sent += 1;
+            world.give(Input::Command {
+                request: RequestId(format!("flood-{sent}")),
+                by: Actor::Operator {
+                    name: name.to_owned(),
+                },
+                command: score("paris", 1, NOW),
+            });
+        }
+        let accepted = world.effects[from..].iter().filter(|(_, effect)| {
+            matches!(
+                effect,
+                Effect::Reply {
+                    reply: Reply::Accepted { .. },
+                    ..
+                }
+            )
+        });
+        accepted.count()
+    };
+    assert_eq!(taken(&mut world, "mallory", 100), 60);
+    let why = said(world.ask(score("paris", 1, NOW)));
+    assert!(why.contains("is noted"), "others are heard: {why}");
+    for n in 0..10 {
+        taken(&mut world, &format!("mallory-{n}"), 60);
+    }
+    let why = said(world.ask(score("paris", 1, NOW)));
+    assert!(
+        why.contains("600 scores a minute are taken of all") && why.contains("60 s"),
+        "{why}"
+    );
+    world.run_to(160.1);
+    assert_eq!(taken(&mut world, "mallory", 1), 1);
 }
 
 #[test]
