@@ -198,3 +198,46 @@ struct Work {
     egress: Egress,
     notices: PacketBatch,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn packet_to(last: u8) -> [u8; 20] {
+        let mut packet = [0; 20];
+        (packet[0], packet[3], packet[8], packet[9]) = (0x45, 20, 64, 17);
+        packet[12..16].copy_from_slice(&[10, 2, 1, 9]);
+        packet[16..20].copy_from_slice(&[10, 1, 0, last]);
+        packet
+    }
+
+    #[test]
+    fn of_packets_that_follow_an_eid_elsewhere_each_sender_is_told_of_once() {
+        let counters = Arc::default();
+        let (mouths, ear) = crate::link::link(&[&counters], 100).unwrap();
+        let mut batch = PacketBatch::new(8, 100);
+        let (paris, lyon) = (IpAddr::from([172, 16, 1, 1]), IpAddr::from([172, 16, 1, 2]));
+        let came = [(Some(paris), 7), (Some(paris), 7), (Some(lyon), 8), (None, 7)];
+        for (source, last) in came {
+            let packet = packet_to(last);
+            batch.spare().unwrap()[..packet.len()].copy_from_slice(&packet);
+            let outer = Outer {
+                source,
+                ..Outer::default()
+            };
+            batch.commit(packet.len(), outer).unwrap();
+        }
+        let redirected: Vec<Slot> = batch.slots().collect();
+        tell_late(&mouths[0], &batch, &redirected);
+        let told: Vec<(IpAddr, Eid)> = std::iter::from_fn(|| ear.next())
+            .map(|word| match word {
+                Word::Late { locator, eid } => (locator, eid),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let eid = |last: u8| Eid::of([10, 1, 0, last].into());
+        assert_eq!(told, [(paris, eid(7)), (lyon, eid(8))]);
+    }
+}

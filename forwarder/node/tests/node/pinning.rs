@@ -108,3 +108,25 @@ fn who_solicits_for_everything_leaves_others_their_turn() {
     net.run_for(Span::millis(100));
     assert_eq!(net.counter(at.paris, "control.smr.followed"), followed + 1);
 }
+
+#[test]
+fn a_solicitation_for_everything_is_looked_up_so_far_and_no_further() {
+    let followed_after = |nobody: u32| {
+        let (mut net, at) = fabric();
+        net.miss(at.paris, VM);
+        net.run_for(Span::secs(3));
+        let mut solicitation = last_request(&net, paris());
+        (solicitation.solicit, solicitation.source_eid) = (true, None);
+        solicitation.eids = vec![prefix("10.0.0.0/8")];
+        // What is asked for stands before the mapping in the cache.
+        net.lose(|packet| packet.is(is_ecm));
+        for number in 0..nobody {
+            net.miss(at.paris, &format!("10.0.{}.{}", number / 250, number % 250));
+        }
+        let bytes = bytes_of(&Message::MapRequest(solicitation));
+        net.inject("172.16.6.6:4342".parse().unwrap(), paris().0, bytes);
+        net.run_for(Span::millis(100));
+        net.counter(at.paris, "control.smr.followed")
+    };
+    assert_eq!([followed_after(255), followed_after(256)], [1, 0]);
+}
