@@ -75,6 +75,9 @@ pub struct NatRouters {
     pub servers: BTreeMap<Rloc, KeyRing>,
     /// Router: the EIDs that may lie behind NATs.
     pub eids: Vec<EidPrefix>,
+    /// Of those routers and Map-Servers, with whom nonces of registrations need not grow ([`NonceRule::Any`]): for xTRs that draw
+    /// them at random. Who has seen a registration can then have the site's packets come to him, until its next one.
+    pub any_nonces: BTreeSet<Rloc>,
 }
 
 /// Something a node does.

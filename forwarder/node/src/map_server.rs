@@ -157,7 +157,9 @@ impl MapServer {
             xtr: register.xtr.map(|(xtr, _)| xtr),
         };
         // Where it came from is not under its MAC: handed on by a router once more, it could say that the site is anywhere.
-        let ordered = site.nonces == NonceRule::Growing || through.is_some();
+        // So the router has to be named for that leniency besides the site.
+        let strict = |_: Through<'_>| !cx.config.nat.any_nonces.contains(&Rloc(from.ip()));
+        let ordered = site.nonces == NonceRule::Growing || through.is_some_and(strict);
         // RFC 9301 section 5.6: for each xTR and key. What an earlier process noted without the key holds for all of them.
         let by = (registrant, Some(key.id));
         if ordered {

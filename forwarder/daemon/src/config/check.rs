@@ -357,7 +357,10 @@ fn nat_rtrs(raw: &[RawNatRtr]) -> Result<Vec<Rloc>, Problem> {
 fn nat(rtrs: &[RawNatRtr], own: Option<&RawRtr>, keys: &Keys) -> Result<NatRouters, Problem> {
     let mut nat = NatRouters::default();
     for (at, rtr) in rtrs.iter().enumerate() {
-        if let RawNatRtr::Keyed(KeyedRtr { address, key }) = rtr {
+        if let RawNatRtr::Keyed(KeyedRtr { address, key, nonces }) = rtr {
+            if *nonces == RawNonces::Any {
+                nat.any_nonces.insert(Rloc(*address));
+            }
             let key = keys.ring(key, || format!("nat_rtrs[{at}].key"))?;
             nat.routers.insert(Rloc(*address), key);
         }
@@ -366,6 +369,9 @@ fn nat(rtrs: &[RawNatRtr], own: Option<&RawRtr>, keys: &Keys) -> Result<NatRoute
     for (at, server) in own.nat.iter().enumerate() {
         let key = keys.ring(&server.key, || format!("rtr.nat[{at}].key"))?;
         nat.servers.insert(Rloc(server.map_server), key);
+        if server.nonces == RawNonces::Any {
+            nat.any_nonces.insert(Rloc(server.map_server));
+        }
     }
     if !nat.servers.is_empty() {
         nat.eids.clone_from(&own.eids);

@@ -367,11 +367,13 @@ pub(super) struct RawRtr {
 pub(super) struct RawNatServer {
     pub(super) map_server: IpAddr,
     pub(super) key: Names,
+    #[serde(default)]
+    pub(super) nonces: RawNonces,
 }
 
 /// A router that xTRs behind NATs are told of: its address alone, or with the key that it knows the Map-Server's word by.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged, expecting = "an address, or { address, key }")]
+#[serde(untagged, expecting = "an address, or { address, key, nonces }")]
 pub(super) enum RawNatRtr {
     Address(IpAddr),
     Keyed(KeyedRtr),
@@ -382,6 +384,8 @@ pub(super) enum RawNatRtr {
 pub(super) struct KeyedRtr {
     pub(super) address: IpAddr,
     pub(super) key: Names,
+    #[serde(default)]
+    pub(super) nonces: RawNonces,
 }
 
 impl RawNatRtr {
@@ -392,7 +396,7 @@ impl RawNatRtr {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum RawNonces {
     #[default]

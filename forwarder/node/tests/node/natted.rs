@@ -234,6 +234,39 @@ fn a_registration_sent_again_from_elsewhere_moves_nobody_whatever_the_sites_rule
 }
 
 #[test]
+fn nonces_drawn_at_random_register_where_the_site_and_both_ends_are_named_for_it_and_nowhere_else() {
+    // The site at the Map-Server, the router there, the Map-Server at the router.
+    for lenient in [
+        [true; 3],
+        [false, true, true],
+        [true, false, true],
+        [true, true, false],
+    ] {
+        let [at_site, at_server, at_router] = lenient;
+        let mut server_config = naming_router();
+        let rule = if at_site {
+            NonceRule::Any
+        } else {
+            NonceRule::Growing
+        };
+        server_config.sites.iter_mut().for_each(|site| site.nonces = rule);
+        server_config.nat.any_nonces.extend(at_server.then(router));
+        let mut router_config = helping();
+        router_config.nat.any_nonces.extend(at_router.then(server));
+        let (mut net, at) = laid(server_config, router_config);
+        let moved = net.counter(at.router, "control.nat.moved");
+        let (first, second) = ("198.51.100.9:5000", "198.51.100.9:6000");
+        for (nonce, from) in [(1 << 60, first), (7, second)] {
+            let bytes = registration(nonce, [prefix("10.1.0.9/32")], SITE_SECRET);
+            net.inject(from.parse().unwrap(), router().0, bytes);
+            net.run_for(Span::secs(7));
+        }
+        let follows = net.counter(at.router, "control.nat.moved") - moved;
+        assert_eq!(follows, u64::from(lenient == [true; 3]), "{lenient:?}");
+    }
+}
+
+#[test]
 fn an_old_answer_of_the_map_server_does_not_confirm_an_old_registration() {
     let (mut net, at) = usual();
     let old = caught(&net, goes_to_router);
