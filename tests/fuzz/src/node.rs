@@ -226,6 +226,7 @@ fn config() -> Config {
             routers: [(rloc(6), key(6, b"of a router").into())].into(),
             servers: [(server, key(6, b"of a server").into())].into(),
             eids: vec![prefix("10.6.0.0/16")],
+            ..NatRouters::default()
         },
         answers_per_second: 1000,
         pubsub: PubSub {
