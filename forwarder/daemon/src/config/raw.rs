@@ -373,7 +373,7 @@ pub(super) struct RawNatServer {
 
 /// A router that xTRs behind NATs are told of: its address alone, or with the key that it knows the Map-Server's word by.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged, expecting = "an address, or { address, key, nonces }")]
+#[serde(untagged, expecting = "an address, or { address, key }")]
 pub(super) enum RawNatRtr {
     Address(IpAddr),
     Keyed(KeyedRtr),
