@@ -311,7 +311,7 @@ fn what_is_wrong_with_a_router_through_nats_is_named_with_its_place() {
             "server: 172.16.9.2",
             ":21:",
             "rtr.nat[0]",
-            "expected `map_server` or `key`",
+            "expected one of `map_server`, `key`, `nonces`",
         ),
         (
             "map_server: 172.16.9.2",
