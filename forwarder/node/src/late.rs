@@ -1,12 +1,12 @@
 //! Late packets: who still sends to an EID that has left this site does not know where it is, whatever the reason. It never
 //! asked here, or asked before a restart, or was told in vain. So it is solicited.
 //!
-//! Packets that were under way when the EID left are no such sign; a moment passes before their sender is asked. Where a
-//! packet came from is under nobody's key, so solicitations are few.
+//! Packets that were under way when the EID left are no such sign, and who is being told in another way must not be asked
+//! to ask: an update does not count while an answer is awaited. So a while passes first. Where a packet came from is under
+//! nobody's key, so solicitations are few.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use datapath::Forwarding;
 use lisp_wire::{Eid, EidPrefix, Manner, Rloc};
 use proto::{Span, Timestamp};
 
@@ -15,6 +15,8 @@ use crate::deliveries::Deliveries;
 use crate::limits::Rate;
 use crate::xtr::Xtr;
 
+/// So long everybody else may tell senders, from when it is known where the EID went.
+const TOLD_WITHIN: Span = Span::secs(2);
 /// So long packets may have been under way.
 const UNDER_WAY: Span = Span::millis(500);
 /// Who goes on sending is solicited this often.
@@ -51,14 +53,13 @@ impl Late {
         (xtr, deliveries): (&Xtr, &Deliveries),
         cx: &mut Context<'_>,
     ) {
-        let redirected = matches!(xtr.cache.forwarding(&eid), Some(Forwarding::Redirect(_)));
-        let Some((block, own)) = xtr
-            .database
-            .covering(&EidPrefix::host(eid))
-            .filter(|_| redirected)
-        else {
+        let Some((block, own)) = xtr.database.covering(&EidPrefix::host(eid)) else {
             return;
         };
+        let gone = xtr.whereabouts.gone_since(&block);
+        if gone.is_none_or(|since| cx.now.since(since) < TOLD_WITHIN) {
+            return;
+        }
         if !cx.config.speaks_to(sender) || cx.config.is_own(sender) || !self.is_due((sender, block), cx.now) {
             return;
         }

@@ -41,8 +41,8 @@ enum Whereabout {
     Awaited(Arc<Gate>),
     /// It runs here, and what was held goes first.
     Come,
-    /// Packets for it are sent on.
-    Gone,
+    /// Packets for it are sent on, since this moment where they are sent now.
+    Gone(Timestamp),
 }
 
 impl Whereabouts {
@@ -70,7 +70,7 @@ impl Whereabouts {
                 self.timers.set(eid, cx.now + OPEN_FOR);
                 cx.effects.push(Effect::Deliver { eid });
             }
-            Some(Whereabout::Gone) => self.settle(eid, cache, cx),
+            Some(Whereabout::Gone(_)) => self.settle(eid, cache, cx),
             Some(Whereabout::Come) | None => {}
         }
     }
@@ -94,7 +94,7 @@ impl Whereabouts {
         }
         let held = matches!(self.away.get(&eid), Some(Whereabout::Awaited(_)));
         self.set(
-            (eid, Whereabout::Gone),
+            (eid, Whereabout::Gone(cx.now)),
             span,
             (Forwarding::Redirect(table), cache),
             cx,
@@ -106,8 +106,16 @@ impl Whereabouts {
 
     /// Packets of clients are to enter here again, wherever the EID is.
     pub(crate) fn enter_here(&mut self, eid: EidPrefix, cache: &mut Cache, cx: &mut Context<'_>) {
-        if matches!(self.away.get(&eid), Some(Whereabout::Gone)) {
+        if matches!(self.away.get(&eid), Some(Whereabout::Gone(_))) {
             self.settle(eid, cache, cx);
+        }
+    }
+
+    /// Since when packets for an EID that has left are sent on to where it is taken to be now.
+    pub(crate) fn gone_since(&self, eid: &EidPrefix) -> Option<Timestamp> {
+        match self.away.get(eid) {
+            Some(Whereabout::Gone(since)) => Some(*since),
+            _ => None,
         }
     }
 

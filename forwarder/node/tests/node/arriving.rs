@@ -307,14 +307,25 @@ fn who_goes_on_sending_where_an_eid_has_left_is_solicited_even_if_it_never_asked
             |message| matches!(message, Message::MapRequest(request) if request.solicit),
         )
     };
-    // What was under way when it left says nothing yet.
-    (0..50).for_each(|_| late(&mut net));
-    assert_eq!(solicited(&net), 0);
+    // What was under way when it left says nothing yet, nor does who may still be told by others.
+    for wait in [600, 600, 0] {
+        (0..50).for_each(|_| late(&mut net));
+        assert_eq!(solicited(&net), 0);
+        net.run_for(Span::millis(wait));
+    }
     net.run_for(Span::millis(600));
     (0..50).for_each(|_| late(&mut net));
     assert_eq!(solicited(&net), 1);
     net.run_for(Span::secs(1));
     assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    // It comes back, and leaves again: who was late then is not late at once now.
+    for (change, site) in [(2, at.telco), (3, at.marilyn)] {
+        let (change, eid) = (ChangeId(change), prefix(VM_BLOCK));
+        net.command(site, NodeCommand::Arrived { change, eid });
+        net.run_for(Span::secs(1));
+    }
+    late(&mut net);
+    assert_eq!(solicited(&net), 1);
     // The time for late packets is over: nothing is sent on any more.
     net.run_for(Span::secs(60));
     late(&mut net);
