@@ -228,6 +228,7 @@ pub(crate) fn open() -> Proposal {
         people: 1,
         opened_at: NOW - Span::secs(13),
         expires_at: NOW + Span::millis(46_200),
+        held: None,
         state: ProposalState::Open,
     }
 }

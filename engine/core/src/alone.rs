@@ -89,13 +89,13 @@ impl Calm {
             policy,
         };
         leaving
-            .pass(Need::Soft, gain(measured_ms, expected_ms), now)
+            .pass(Need::Soft, Gain::of_rtt(measured_ms, expected_ms), now)
             .is_ok()
     }
 
     /// Whether a move from `measured_ms` to `expected_ms` passes where no level is followed probe by probe.
     pub fn lets_pass(&self, (measured_ms, expected_ms): (f64, f64), policy: &Policy, now: Timestamp) -> bool {
-        let gain = gain(measured_ms, expected_ms);
+        let gain = Gain::of_rtt(measured_ms, expected_ms);
         self.gates.pass(Need::Soft, gain, policy, now).is_ok()
     }
 
@@ -103,8 +103,4 @@ impl Calm {
     pub fn moved(&mut self, policy: &Policy, now: Timestamp) {
         self.gates.moved(Need::Soft, (policy, &Backoff::default()), now);
     }
-}
-
-const fn gain(measured: f64, expected: f64) -> Gain {
-    Gain { measured, expected }
 }

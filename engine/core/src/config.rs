@@ -125,9 +125,9 @@ pub struct Policy {
     pub proposal_ttl: Span,
     /// A user is not moved again within this long by the engine; staff may.
     pub cool_down: Span,
-    /// Least gain, in milliseconds of RTT (or the unit of the criterion that weighs most).
+    /// Least gain in a criterion that is a time, milliseconds.
     pub gain_min: f64,
-    /// Least gain as a share of what is measured, 0 to 1. The larger of the two counts.
+    /// Least gain in any criterion as a share of what is measured, 0 to 1. Of times the larger of the two counts.
     pub gain_min_share: f64,
     /// A switch not confirmed within this long has failed.
     pub confirm_within: Span,

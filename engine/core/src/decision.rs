@@ -1,13 +1,11 @@
-//! What is to become of one user's entry to one VM, given what the links tell.
+//! Where one user's entry to one VM should be, given what the links tell, and the card that says so.
 
+use proto::policy::Hold;
 use proto::proposal::Reason;
-use proto::{
-    Actor, LinkState, Mode, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp,
-};
+use proto::{Actor, LinkState, Proposal, ProposalId, ProposalState, Refusal, Severity, Span, Timestamp};
 
 use crate::Engine;
 use crate::autonomy::Said;
-use crate::execution::Departure;
 use crate::fabric::{Dc, PairIx};
 use crate::monitor::Limits;
 use crate::optimizer::criteria::{ALL, CRITERIA, K, Measures, shown};
@@ -15,14 +13,16 @@ use crate::optimizer::{self, Unmoved};
 use crate::outbox::Outbox;
 use crate::policy::admit::{Ask, Glass};
 use crate::policy::conduct::ruled;
+use crate::policy::gain::gravity;
 use crate::policy::{Gain, Need, Withheld, rounded};
 
 /// Without usable figures, or down: as if nothing came through, which is what the user sees.
 const NOTHING_THROUGH: Measures = [0, 0, ALL, 0, 0, 0, 0, 0, 0];
 /// Never look again sooner than this, whatever the probe interval.
-const SOONEST: Span = Span::millis(100);
+pub(crate) const SOONEST: Span = Span::millis(100);
 
 /// A better entry.
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) to: Dc,
     pub(crate) order: Vec<Dc>,
@@ -63,103 +63,6 @@ impl Engine {
     /// What the links of a pair's user are held against.
     pub(crate) fn limits(&self, ix: PairIx) -> &Limits {
         &self.fabric.class_of(self.fabric.pairs[ix.at()].user).limits
-    }
-
-    fn evaluate(&mut self, ix: PairIx, out: &mut Outbox) {
-        let now = out.now;
-        self.pairs[ix.at()].recheck_at = None;
-        if self.mode_of(ix, None).0 == Mode::Observe {
-            return;
-        }
-        let open = self.pairs[ix.at()].proposal;
-        let entry = self.pairs[ix.at()].entry();
-        let state = self.state(self.link(ix, entry));
-        let ordered = self.must_leave(ix).is_some();
-        if open.is_some() || ordered || matches!(state, LinkState::Broken | LinkState::Down) {
-            self.pairs[ix.at()].recheck_at = Some(now + self.limits(ix).probe.max(SOONEST));
-        }
-        match (state, open) {
-            // What is ordered waits for a whole window after a start; who is cut off is looked at, and held then.
-            _ if ordered && now < self.armed_at(ix) && state != LinkState::Down => {
-                self.pairs[ix.at()].recheck_at = Some(self.armed_at(ix));
-            }
-            _ if ordered => self.decide(ix, out),
-            // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
-            (LinkState::Ok, Some(_)) if now >= self.armed_at(ix) => {
-                self.supersede(ix, "the level is kept again", out);
-            }
-            (LinkState::Broken | LinkState::Down, _) => self.decide(ix, out),
-            _ => {}
-        }
-        if !ordered && matches!(state, LinkState::Ok | LinkState::Warn) {
-            self.pairs[ix.at()].withheld = None;
-        }
-    }
-
-    fn decide(&mut self, ix: PairIx, out: &mut Outbox) {
-        let now = out.now;
-        let open = self.pairs[ix.at()].proposal;
-        let plan = match self.plan(ix, now) {
-            Ok(plan) => plan,
-            Err(withheld) => {
-                if open.is_some() {
-                    self.supersede(ix, "no other entry is usable and better now", out);
-                }
-                self.withhold(ix, withheld, out);
-                return;
-            }
-        };
-        let actor = self.actor_for(ix, plan.to, now);
-        let gates = &self.pairs[ix.at()].gates;
-        let quiet = actor.is_none() && open.is_none() && gates.is_quiet(now);
-        let leaving = self.leaving(ix);
-        let pass = leaving.map_or(Ok(()), |leaving| leaving.pass(plan.need, plan.gain, now));
-        let pass = pass.and(if quiet { Err(Withheld::Quiet) } else { Ok(()) });
-        if let (None, Err(withheld)) = (open, pass) {
-            self.withhold(ix, withheld, out);
-            return;
-        }
-        let acting = actor.filter(|_| pass.is_ok() && self.teller(plan.to).is_some());
-        // What the engine would do by itself does not become a proposal while a gate is shut.
-        let admitted = acting.map(|by| {
-            let ask = Ask {
-                ix,
-                to: plan.to,
-                need: plan.need,
-                by: &by,
-                glass: Glass::Whole,
-            };
-            self.admit(&ask, now).map(|pass| (pass, by.clone()))
-        });
-        if let Some(Err(hold)) = &admitted {
-            self.hold_back(ix, plan.need, hold, out);
-            if open.is_none() {
-                return;
-            }
-        }
-        let id = match open {
-            Some(id) => {
-                self.revise(id, ix, &plan, out);
-                id
-            }
-            None => self.open(ix, &plan, out),
-        };
-        if let Some(Ok((pass, by))) = admitted {
-            if by == Actor::Engine {
-                // The proposal before is judged when this one is opened: its class may have fallen by that.
-                if self.actor_for(ix, plan.to, now) != Some(Actor::Engine) {
-                    return;
-                }
-                self.note_by_itself(ix, id);
-            }
-            let departure = Departure {
-                proposal: id,
-                order: plan.order,
-                need: plan.need,
-                pass,
-            };
-            self.depart(ix, departure, by, out);
-        }
     }
 
     /// The best other entry as (5.1)-(5.3) have it, or why there is none.
@@ -383,34 +286,44 @@ impl Engine {
             people: self.size(ix),
             opened_at: now,
             expires_at: now + self.policy().proposal_ttl,
+            held: self.would_wait(ix, plan, now),
             state: ProposalState::Open,
         }
     }
 
-    /// What a move to `to` would gain, and in which unit.
-    pub(crate) fn gain_of(
-        &self,
-        ix: PairIx,
-        (to, need): (Dc, Need),
-        now: Timestamp,
-    ) -> Option<(Gain, &'static str)> {
+    /// What would make the engine wait with a move that staff may make at once.
+    fn would_wait(&self, ix: PairIx, plan: &Plan, now: Timestamp) -> Option<Hold> {
+        let ask = Ask {
+            ix,
+            to: plan.to,
+            need: plan.need,
+            by: &Actor::Engine,
+            glass: Glass::Whole,
+        };
+        self.is_warm(ix, now).and(self.is_calm(&ask, now)).err()
+    }
+
+    /// What a move to `to` would gain.
+    pub(crate) fn gain_of(&self, ix: PairIx, (to, need): (Dc, Need), now: Timestamp) -> Option<Gain> {
         let comparison = Comparison {
             need,
             present: self.measured(ix, self.pairs[ix.at()].entry(), now),
             expected: self.measured(ix, to, now)?,
         };
-        let (reason, gain) = self.reason(ix, &comparison, now);
-        Some((gain, reason.criterion.unit()))
+        Some(self.reason(ix, &comparison, now).1)
     }
 
     /// The criterion that weighs most on an entry, one that is out of its bound before all others.
     pub(crate) fn weightiest(&self, ix: PairIx, present: Option<&Measures>) -> usize {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let limits = self.limits(ix);
         let present = present.unwrap_or(&NOTHING_THROUGH);
-        let broken = |k: usize| class.counts(k) && present[k] > class.bound(k);
         (0..K)
             .rev()
-            .max_by_key(|&k| (broken(k), class.weighted(k, present[k])))
+            .max_by_key(|&k| {
+                let figure = present[k];
+                (gravity((class, limits), k, figure), class.weighted(k, figure))
+            })
             .unwrap_or(0)
     }
 
@@ -425,22 +338,29 @@ impl Engine {
             Need::Hard => NOTHING_THROUGH,
             Need::Ordered | Need::Soft => present.unwrap_or(NOTHING_THROUGH),
         };
-        let k = self.weightiest(ix, Some(&present));
-        let unit = |value: u32| rounded(shown(k, value));
-        let gain = Gain {
-            measured: unit(present[k]),
-            expected: unit(expected[k]),
-        };
+        let gain = Gain::decisive((class, self.limits(ix)), (&present, &expected), &self.policy());
+        let unit = |value: u32| rounded(shown(gain.k, value));
         let reason = Reason {
-            criterion: CRITERIA[k],
-            measured: gain.measured,
-            bound: unit(class.bound(k)),
-            expected: gain.expected,
+            criterion: CRITERIA[gain.k],
+            measured: unit(gain.measured),
+            bound: unit(gain.bound),
+            expected: unit(gain.expected),
             penalty: class.score(&present).penalty_f64(),
             penalty_expected: class.score(&expected).penalty_f64(),
             broken_for: self.broken_since(ix).map_or(Span::ZERO, |since| now.since(since)),
         };
         (reason, gain)
+    }
+
+    /// Opens a card, or writes the open one anew.
+    pub(crate) fn propose(&mut self, ix: PairIx, plan: &Plan, out: &mut Outbox) -> ProposalId {
+        match self.pairs[ix.at()].proposal {
+            Some(id) => {
+                self.revise(id, ix, plan, out);
+                id
+            }
+            None => self.open(ix, plan, out),
+        }
     }
 
     fn open(&mut self, ix: PairIx, plan: &Plan, out: &mut Outbox) -> ProposalId {
@@ -465,13 +385,13 @@ impl Engine {
     /// A card is written anew when its target or criterion changes; for its figures alone, when the gain is off
     /// by more than a quarter (and the least gain), and at most once a slot: whoever reads it must have the time
     /// to decide, and approval goes by the facts of its own moment anyway.
-    fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, out: &mut Outbox) {
+    pub(crate) fn revise(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, out: &mut Outbox) {
         let now = out.now;
         let Some(shown) = self.desk.get(id) else { return };
         let same_target = self.fabric.dc(&shown.to) == Some(plan.to);
         if same_target && shown.reason.criterion == plan.reason.criterion {
             let drift = (shown.gain - plan.gain.value()).abs();
-            let bearable = (shown.gain.abs() / 4.0).max(self.policy().gain_min);
+            let bearable = (shown.gain.abs() / 4.0).max(plan.gain.least_shown(&self.policy()));
             let fresh = now < self.pairs[ix.at()].written_at + self.limits(ix).decide;
             if drift <= bearable || fresh {
                 return;
@@ -505,7 +425,7 @@ impl Engine {
         self.log(Severity::Warning, text, out);
     }
 
-    fn withhold(&mut self, ix: PairIx, withheld: Withheld, out: &mut Outbox) {
+    pub(crate) fn withhold(&mut self, ix: PairIx, withheld: Withheld, out: &mut Outbox) {
         self.stay(ix, withheld, &withheld.to_string(), out);
     }
 

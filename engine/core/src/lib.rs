@@ -8,7 +8,8 @@
 //! | `monitor` | link windows, and when a level counts as broken (S') |
 //! | [`optimizer`] | the per-user program (5.1)-(5.3) |
 //! | [`assignment`] | all users at once, (5.4)-(5.9), as advice |
-//! | `decision` | what is to become of one user's entry, given the links |
+//! | `decision` | where one user's entry should be, given the links, and the card that says so |
+//! | `course` | what is done about it: rest, wait, ask, depart |
 //! | [`policy`] | least gain, hold, cool-down, damping, budgets, rules, windows, modes: the gates of the executor |
 //! | [`autonomy`] | a shadow held to people and reality: what the engine may do by itself |
 //! | `approval` | the desk of proposals and of replies given |
@@ -29,6 +30,7 @@ pub mod autonomy;
 mod availability;
 mod books;
 pub mod config;
+mod course;
 mod decision;
 pub mod engine;
 mod execution;

@@ -6,6 +6,9 @@
 //! - S' later the statistics over the slot's samples are held against the bounds. If a statistic is out of its
 //!   bound *and* the latest samples still are, the level is [`Turn::Broken`]. If all are kept, the slot closes.
 //!   If a statistic is out only because of samples that are over, the slot goes on until either is true.
+//! - Of an RTT or a jitter the latest three samples tell that it is over. Loss and downtime do not show in every
+//!   sample: so many of the latest have to be answered that fewer than one in twenty orders of the slot's samples
+//!   would end like that (16 of 20 after two losses, 9 after five).
 //! - So a switch comes S' plus at most one probe interval plus one bound (or RTT, if that is shorter) after the
 //!   onset of a stress, and a spike that is over by then moves nothing.
 //! - The probe that opened a slot says nothing about its loss, and one more lost probe is forgiven: at 20 probes
@@ -164,12 +167,6 @@ impl Monitor {
     /// What the optimizer may use of a link; `None` if nothing.
     pub(crate) fn measured(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> Option<[u32; LINK]> {
         self.links.get(ix.at())?.measured(now, limits(fabric, ix))
-    }
-
-    /// Whether a broken level is out of its bounds only because of samples that are over: nothing to move for.
-    pub(crate) fn is_recovering(&self, fabric: &Fabric, ix: LinkIx, now: Timestamp) -> bool {
-        let link = self.links.get(ix.at());
-        link.is_some_and(|link| link.is_recovering(now, limits(fabric, ix)))
     }
 
     /// Whether the next lost probe would make the link down: no place to go to.

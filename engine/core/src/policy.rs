@@ -8,6 +8,7 @@
 //! | `admit` | the executor's gates: nothing moves without a `Pass` |
 //! | `conduct` | policy in the engine's course: who acts, who waits, what is spent and counted |
 //! | [`contradiction`] | rules that cannot all be kept, for the session reader |
+//! | `gain` | what a move gains, and how much is enough |
 //! | `damping` | flap penalties (RFC 2439) |
 //! | `leaving` | when an entry may be left: one rule for the live engine and for simulations |
 //! | `spending` | what of the budgets is used |
@@ -20,6 +21,7 @@ pub(crate) mod admit;
 pub(crate) mod conduct;
 pub mod contradiction;
 pub(crate) mod damping;
+pub(crate) mod gain;
 pub(crate) mod leaving;
 mod rules;
 pub(crate) mod scope;
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Backoff, Policy};
 use crate::fabric::Dc;
+pub(crate) use gain::Gain;
 
 /// So many hard failures in one cool-down are moved away from; after that even they wait.
 const HARD_MOVES: u8 = 3;
@@ -134,7 +137,7 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    /// Whether a move is let pass.
+    /// Whether a move by the engine itself is let pass.
     pub(crate) fn pass(
         &self,
         need: Need,
@@ -142,12 +145,12 @@ impl Gates {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<(), Withheld> {
-        match need {
-            Need::Hard if self.hard_moves < HARD_MOVES => return Ok(()),
-            Need::Ordered => return Ok(()),
-            Need::Soft if !gain.is_enough(policy) => return Err(Withheld::Gain),
-            Need::Hard | Need::Soft => {}
-        }
+        worth(need, gain, policy)?;
+        self.calm(need, now)
+    }
+
+    /// Whether the engine may move it again.
+    pub(crate) fn calm(&self, need: Need, now: Timestamp) -> Result<(), Withheld> {
         match self.cools_until(need, now) {
             Some(_) => Err(Withheld::CoolDown),
             None => Ok(()),
@@ -162,11 +165,6 @@ impl Gates {
             Need::Soft => true,
         };
         Some(self.cool_until).filter(|&until| waits && now < until)
-    }
-
-    /// Whether the engine keeps quiet after a proposal that nobody answered.
-    pub(crate) fn is_quiet(&self, now: Timestamp) -> bool {
-        now < self.quiet_until
     }
 
     /// Until when the engine keeps quiet.
@@ -216,39 +214,11 @@ impl Gates {
     }
 }
 
-/// What a move gains in the criterion that weighs most, in its unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Gain {
-    pub(crate) measured: f64,
-    pub(crate) expected: f64,
-}
-
-impl Gain {
-    /// Nothing is claimed.
-    pub(crate) const NONE: Self = Self {
-        measured: 0.0,
-        expected: 0.0,
-    };
-
-    pub(crate) fn value(self) -> f64 {
-        rounded(self.measured - self.expected)
-    }
-
-    pub(crate) fn share(self) -> f64 {
-        if self.measured > 0.0 {
-            rounded(self.value() / self.measured)
-        } else {
-            0.0
-        }
-    }
-
-    /// The least that is worth a move.
-    pub(crate) fn least(self, policy: &Policy) -> f64 {
-        policy.gain_min.max(policy.gain_min_share * self.measured)
-    }
-
-    pub(crate) fn is_enough(self, policy: &Policy) -> bool {
-        self.value() > 0.0 && self.value() >= self.least(policy)
+/// Whether a move gains enough. Who is cut off or ordered away need not gain.
+pub(crate) fn worth(need: Need, gain: Gain, policy: &Policy) -> Result<(), Withheld> {
+    match need {
+        Need::Soft if !gain.is_enough(policy) => Err(Withheld::Gain),
+        Need::Hard | Need::Ordered | Need::Soft => Ok(()),
     }
 }
 
@@ -274,15 +244,16 @@ mod tests {
         probe_timeout: Span::secs(2),
     };
     const GOOD: Gain = Gain {
-        measured: 437.0,
-        expected: 35.0,
+        measured: 437_000,
+        expected: 35_000,
+        ..Gain::NONE
     };
     const T0: Timestamp = Timestamp(1_000_000_000);
 
     #[test]
     fn the_larger_of_both_least_gains_counts() {
         let gates = Gates::default();
-        let gain = |measured, expected| gates.pass(Need::Soft, Gain { measured, expected }, &POLICY, T0);
+        let gain = |measured, expected| gates.pass(Need::Soft, Gain::of_rtt(measured, expected), &POLICY, T0);
         assert_eq!(gain(120.0, 107.9), Ok(()));
         assert_eq!(
             gain(120.0, 109.0),
@@ -291,15 +262,7 @@ mod tests {
         );
         assert_eq!(gain(20.0, 15.5), Err(Withheld::Gain), "4.5 ms is under 5 ms");
         assert_eq!(
-            gates.pass(
-                Need::Hard,
-                Gain {
-                    measured: 1.0,
-                    expected: 1.0
-                },
-                &POLICY,
-                T0
-            ),
+            gates.pass(Need::Hard, Gain::of_rtt(1.0, 1.0), &POLICY, T0),
             Ok(())
         );
     }

@@ -233,6 +233,7 @@ impl Engine {
             people: self.size(ix),
             opened_at: now,
             expires_at: now + self.policy().proposal_ttl,
+            held: None,
             state: ProposalState::Open,
         }
     }

@@ -1,18 +1,20 @@
 //! "Why not?": every condition between an entry and its move, in the order in which the engine looks at them, with the
 //! figure that would flip the first one that does not hold.
 
+use proto::policy::Hold;
 use proto::proposal::Criterion;
 use proto::why::{Check, Margin, Outlook, Why};
-use proto::{Actor, LinkState, Timestamp};
+use proto::{Actor, LinkState, Mode, Timestamp};
 
 use crate::Engine;
+use crate::course::Course;
 use crate::fabric::{Dc, PairIx};
 use crate::ladder;
 use crate::optimizer::criteria::{CRITERIA, LINK, Measures, shown};
 use crate::optimizer::margin::{Flip, flip};
 use crate::optimizer::{choose, worth_leaving};
 use crate::policy::admit::{Ask, Glass};
-use crate::policy::{Need, rounded};
+use crate::policy::{Need, Withheld};
 
 impl Engine {
     /// Why an entry is not moved to `to`, or to the best other data centre.
@@ -27,12 +29,6 @@ impl Engine {
         checks.push(self.permitted(ix, to, now));
         checks.extend(self.better(ix, to, now));
         checks.extend(self.calm_enough(ix, to, now));
-        let open = checks.iter().all(|check| check.holds);
-        let outlook = match (open, self.actor_for(ix, to, now)) {
-            (false, _) => Outlook::Stays,
-            (true, Some(_)) => Outlook::Moves,
-            (true, None) => Outlook::Asks,
-        };
         let rungs = self.ladder(ix, to, now);
         let site = |dc: Dc| self.fabric.sites[dc.at()].name.clone();
         Why {
@@ -41,10 +37,26 @@ impl Engine {
             from: site(entry),
             to: site(to),
             at: now,
-            outlook,
+            outlook: self.outlook(ix, to, now),
             checks,
             pick: ladder::pick(&rungs) as u32,
             rungs,
+        }
+    }
+
+    /// What the engine would do at its next look, if that leads to `to`.
+    fn outlook(&self, ix: PairIx, to: Dc, now: Timestamp) -> Outlook {
+        let pair = &self.pairs[ix.at()];
+        if pair.flight.is_some() {
+            return Outlook::Stays;
+        }
+        let card = pair.proposal.and_then(|id| self.desk.get(id));
+        match self.course(ix, now) {
+            Course::Depart(plan, ..) if plan.to == to => Outlook::Moves,
+            Course::Ask(plan) if plan.to == to => Outlook::Asks,
+            Course::Held(plan, _) if plan.to == to && card.is_some() => Outlook::Asks,
+            Course::Rest if card.is_some_and(|card| self.fabric.dc(&card.to) == Some(to)) => Outlook::Asks,
+            _ => Outlook::Stays,
         }
     }
 
@@ -102,12 +114,6 @@ impl Engine {
             .broken_since(ix)
             .map_or(0.0, |since| now.since(since).as_secs_f64());
         match self.state(link) {
-            LinkState::Broken
-                if self.need(ix) == Need::Soft && self.monitor.is_recovering(&self.fabric, link, now) =>
-            {
-                let text = format!("{label} was out of its bounds; its latest samples are within them again");
-                shut("level", text, None)
-            }
             LinkState::Broken => open("level", format!("{label} is out of its bounds for {for_s:.1} s")),
             LinkState::Down => open("level", format!("{label} is down for {for_s:.1} s")),
             LinkState::Stale => shut("level", format!("there are no fresh figures of {label}"), None),
@@ -165,7 +171,14 @@ impl Engine {
             let text = format!("{label} was rejected or tried in vain; {} left", left(at, now));
             return shut("usable", text, Some(until(at, now)));
         }
+        // Who is cut off goes to a suppressed locator rather than nowhere.
+        let measured = self.all_measured(ix, now);
+        let is_candidate = self.allowed(ix, self.need(ix), &measured, now)[to.at()].is_some();
         match self.calm.flaps.locator_until(self.link(ix, to), now) {
+            Some(_) if is_candidate => open(
+                "usable",
+                format!("{label} flaps, and nothing that does not is left"),
+            ),
             Some(at) => shut(
                 "usable",
                 format!("{label} flaps; {} left", left(at, now)),
@@ -210,7 +223,10 @@ impl Engine {
             allowed[to.at()] = Some(*m);
             choose(class, &allowed, Some(entry.at())).map(|(best, _)| Dc(best as u32))
         };
-        let winner = wins(&own);
+        // A card that is open keeps its target while that is as good.
+        let planned = self.plan(ix, now).ok().map(|plan| plan.to);
+        let chosen = wins(&own);
+        let winner = planned.or(chosen);
         let mut checks = Vec::new();
         if winner == Some(to) {
             let penalty = class.score(&own).penalty_f64();
@@ -218,6 +234,10 @@ impl Engine {
                 "best",
                 format!("{} is best: penalty {penalty:.2}", self.fabric.label(to)),
             ));
+        } else if chosen == Some(to) {
+            let shown = winner.map_or("another", |winner| self.fabric.label(winner));
+            let text = format!("{shown} is as good, and the open proposal is for it");
+            checks.push(shut("best", text, None));
         } else {
             let others = std::cell::RefCell::new(wins);
             // No link answers in no time: that would be no figure to wait for.
@@ -249,65 +269,112 @@ impl Engine {
     /// What policy says, in the order of the executor.
     fn calm_enough(&self, ix: PairIx, to: Dc, now: Timestamp) -> Vec<Check> {
         let need = self.need(ix);
-        let gates = &self.pairs[ix.at()].gates;
-        let mut checks = Vec::new();
-        let gain = self.gain_of(ix, (to, need), now);
-        if let Some((gain, unit)) = gain.filter(|_| need == Need::Soft) {
-            let policy = self.policy();
-            let least = rounded(gain.least(&policy));
-            let value = gain.value();
-            let text = format!("moves at gain >= {least:.1} {unit}; now {value:.1}");
-            checks.push(if gain.is_enough(&policy) {
-                open("gain", text)
-            } else {
-                let margin = Margin::Gain {
-                    unit: unit.to_owned(),
-                    now: value,
-                    flips_at: least,
-                };
-                shut("gain", text, Some(margin))
-            });
-        }
-        if let Some(at) = self.hold_ends(ix, need).filter(|&at| at > now) {
-            let text = format!("a level must be broken for the hold; {} left", left(at, now));
-            checks.push(shut("hold", text, Some(until(at, now))));
-        }
-        let waits = [
-            ("cool-down", gates.cools_until(need, now)),
-            ("quiet", gates.quiet_until(now)),
-        ];
-        for (name, at) in waits {
-            checks.push(match at {
-                Some(at) => shut(name, format!("{} left", left(at, now)), Some(until(at, now))),
-                None => open(name, "over".to_owned()),
-            });
-        }
         let actor = self.actor_for(ix, to, now);
-        let by = actor.clone().unwrap_or(Actor::Operator { name: String::new() });
+        let mut checks = Vec::new();
+        checks.extend(self.gains_enough(ix, (to, need), now));
+        checks.extend(self.held(ix, need, now));
+        checks.extend(self.waits(ix, (need, actor.as_ref()), now));
+        checks.extend(self.standing_of_move(ix, now).map(|text| open("autonomy", text)));
+        checks.push(self.admitted(ix, (to, need), actor.as_ref(), now));
+        if self.teller(to).is_none() {
+            let text = "no forwarder is connected to tell the user".to_owned();
+            // Staff are asked all the same: one may be back before they answer.
+            checks.push(match actor {
+                Some(_) => shut("forwarder", text, None),
+                None => open("forwarder", text),
+            });
+        }
+        checks
+    }
+
+    fn gains_enough(&self, ix: PairIx, (to, need): (Dc, Need), now: Timestamp) -> Option<Check> {
+        let gain = self.gain_of(ix, (to, need), now).filter(|_| need == Need::Soft)?;
+        let policy = self.policy();
+        let (value, least) = (gain.value(), gain.least_shown(&policy));
+        let criterion = CRITERIA[gain.k];
+        let (word, unit) = (criterion.word(), criterion.unit());
+        let text = format!("moves at a gain in {word} >= {least:.1} {unit}; now {value:.1}");
+        Some(if gain.is_enough(&policy) {
+            open("gain", text)
+        } else {
+            let margin = Margin::Gain {
+                unit: unit.to_owned(),
+                now: value,
+                flips_at: least,
+            };
+            shut("gain", text, Some(margin))
+        })
+    }
+
+    fn held(&self, ix: PairIx, need: Need, now: Timestamp) -> Option<Check> {
+        let leaving = self.leaving(ix).filter(|_| need == Need::Soft)?;
+        match leaving.held(now) {
+            Err(Withheld::Brief) => {
+                let ends = leaving.hold_ends()?;
+                let text = format!("a level must be broken for the hold; {} left", left(ends, now));
+                Some(shut("hold", text, Some(until(ends, now))))
+            }
+            Err(_) => {
+                let label = self.fabric.label(self.pairs[ix.at()].entry());
+                let text = format!("what was out of its bounds at {label} is over, its latest probes say");
+                Some(shut("hold", text, None))
+            }
+            Ok(()) => None,
+        }
+    }
+
+    /// What passes with time: what binds the engine and what binds its questions.
+    fn waits(&self, ix: PairIx, (need, actor): (Need, Option<&Actor>), now: Timestamp) -> [Check; 2] {
+        let gates = &self.pairs[ix.at()].gates;
+        let wait = |name: &str, at: Option<Timestamp>, binds: bool, else_binds: &str| match at {
+            Some(at) if binds => shut(name, format!("{} left", left(at, now)), Some(until(at, now))),
+            Some(at) => open(name, format!("{} left, but {else_binds}", left(at, now))),
+            None => open(name, "over".to_owned()),
+        };
+        [
+            wait(
+                "cool-down",
+                gates.cools_until(need, now),
+                actor == Some(&Actor::Engine),
+                "it binds only the engine",
+            ),
+            wait(
+                "quiet",
+                gates.quiet_until(now),
+                actor.is_none() && self.is_quiet(ix, now),
+                "it binds only new proposals",
+            ),
+        ]
+    }
+
+    /// Whether the executor lets it go now, or would if staff said yes.
+    fn admitted(&self, ix: PairIx, (to, need): (Dc, Need), actor: Option<&Actor>, now: Timestamp) -> Check {
+        let (mode, scope) = self.mode_of(ix, None);
+        if mode == Mode::Observe {
+            return shut("policy", Hold::Mode { mode, scope }.to_string(), None);
+        }
+        if self.waits_for_a_window(ix, now) {
+            let at = self.armed_at(ix);
+            let hold = Hold::Warming { until: at };
+            return shut("policy", hold.to_string(), Some(until(at, now)));
+        }
+        let staff = Actor::Operator { name: String::new() };
         let ask = Ask {
             ix,
             to,
             need,
-            by: &by,
+            by: actor.unwrap_or(&staff),
             glass: Glass::Whole,
         };
-        checks.extend(self.standing_of_move(ix, now).map(|text| open("autonomy", text)));
         let admitted = match actor {
             Some(_) => self.admit(&ask, now),
             None => self.admit_by_hand(&ask, now),
         };
-        checks.push(match admitted {
-            Ok(_) => open("policy", "nothing holds it back".to_owned()),
-            Err(hold) => shut("policy", hold.to_string(), hold.until().map(|at| until(at, now))),
-        });
-        if self.teller(to).is_none() {
-            checks.push(shut(
-                "forwarder",
-                "no forwarder is connected to tell the user".to_owned(),
-                None,
-            ));
+        match (admitted, actor) {
+            (Ok(_), _) => open("policy", "nothing holds it back".to_owned()),
+            (Err(hold), Some(_)) => shut("policy", hold.to_string(), hold.until().map(|at| until(at, now))),
+            (Err(hold), None) => open("policy", format!("an approval would be refused now: {hold}")),
         }
-        checks
     }
 
     fn figure(&self, dc: Dc, found: Flip) -> Margin {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Hold;
 use crate::{Actor, SiteName, Span, Timestamp, UserName, VmName};
 
 /// Numbered from 1 in the order of opening, over restarts.
@@ -37,6 +38,9 @@ pub struct Proposal {
     pub opened_at: Timestamp,
     /// When it lapses by itself.
     pub expires_at: Timestamp,
+    /// What would make the engine wait with it when the card was written. Staff who approve need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
     /// Where it stands.
     pub state: ProposalState,
 }

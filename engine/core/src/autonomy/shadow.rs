@@ -7,7 +7,7 @@ use super::{Entry, Outcome, Said};
 use crate::Engine;
 use crate::decision::Plan;
 use crate::fabric::{Dc, PairIx};
-use crate::optimizer::criteria::{K, LINK, integer, place, shown};
+use crate::optimizer::criteria::{K, LINK, integer, is_time, place, shown};
 use crate::outbox::Outbox;
 use crate::policy::Gain;
 
@@ -71,7 +71,7 @@ impl Engine {
             from: self.pairs[ix.at()].entry(),
             to: plan.to,
             k: k as u8,
-            before: integer(k, plan.gain.measured),
+            before: plan.gain.measured,
             foretold: foretold[k],
             keeps: sla.keeps(&foretold),
             word: None,
@@ -227,11 +227,15 @@ impl Engine {
             return Some(Outcome::Broke);
         };
         // No more of what was promised is gone than a quarter, or what no move would be made for.
-        let policy = self.policy();
-        let least =
-            integer(k, policy.gain_min).max((f64::from(foreseen.foretold) * policy.gain_min_share) as u32);
-        let bearable = (foreseen.before.saturating_sub(foreseen.foretold) / 4).max(least);
         let sla = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        let least = self.gained((ix, k), (foreseen.foretold, 0)).least(&self.policy());
+        let bearable = (foreseen.before.saturating_sub(foreseen.foretold) / 4).max(least);
+        // A share is of so few probes that within its bound one lost more or less says nothing.
+        let bearable = if k < LINK && !is_time(k) {
+            bearable.max(sla.bound(k).saturating_sub(foreseen.foretold))
+        } else {
+            bearable
+        };
         let held = chosen[k] <= foreseen.foretold.saturating_add(bearable);
         Some(if held && (sla.keeps(&chosen) || !foreseen.keeps) {
             Outcome::Held
@@ -257,8 +261,21 @@ impl Engine {
             return false;
         };
         let sla = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
-        let penalty = |figure: f64| sla.penalty(k, integer(k, figure));
-        Gain { measured, expected }.is_enough(&self.policy()) && penalty(expected) < penalty(measured)
+        let (measured, expected) = (integer(k, measured), integer(k, expected));
+        let enough = self
+            .gained((ix, k), (measured, expected))
+            .is_enough(&self.policy());
+        enough && sla.penalty(k, expected) < sla.penalty(k, measured)
+    }
+
+    fn gained(&self, (ix, k): (PairIx, usize), (measured, expected): (u32, u32)) -> Gain {
+        let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        Gain {
+            k,
+            measured,
+            expected,
+            bound: class.bound(k),
+        }
     }
 
     /// Mean round trip of the probes of an entry, milliseconds, the lost ones as long as they were waited for.

@@ -345,16 +345,12 @@ impl Engine {
             penalty_expected: penalty(to),
             broken_for: self.broken_since(ix).map_or(Span::ZERO, |since| now.since(since)),
         };
-        let gain = Gain {
-            measured: 0.0,
-            expected: 0.0,
-        };
         Plan {
             to,
             order: self.order(ix, to, (&measured, now)),
             need: Need::Soft,
             reason,
-            gain,
+            gain: Gain::NONE,
         }
     }
 

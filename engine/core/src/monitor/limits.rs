@@ -51,7 +51,8 @@ impl Limits {
             .map_or((decide, 1), |window| (window.whole(), window.parts.max(1)));
         let at = |share: f64| {
             std::array::from_fn(|k| match class.bound(k) {
-                // Not a criterion of this class.
+                // Without a bound, or with one that (5.1) does not weigh: it breaks no level.
+                _ if !class.counts(k) => u32::MAX,
                 u32::MAX => u32::MAX,
                 bound => (f64::from(bound) * share).round().clamp(0.0, f64::from(u32::MAX)) as u32,
             })

@@ -1,5 +1,7 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
+mod verdict;
+
 use std::collections::VecDeque;
 
 use proto::snapshot::RttFigures;
@@ -11,6 +13,7 @@ use super::ring::{Outcome, Ring};
 use super::statistic::{self, quantile};
 use crate::config::Statistic;
 use crate::optimizer::criteria::LINK;
+use verdict::Verdict;
 
 /// Overdue probes of one link that are waited for.
 const OVERDUE_KEPT: usize = 64;
@@ -381,70 +384,6 @@ impl Link {
         let shares = heard.map(|(those, all)| per_million(those, all));
         statistic::of(shares, statistic).unwrap_or(0)
     }
-
-    fn verdict(&self, slot: Slot, now: Timestamp, (bound, limits): (&[u32; LINK], &Limits)) -> Verdict {
-        let window = self.in_window(now, limits.window);
-        let after_opening = self.ring.since(slot.since + Span(1)).min(window);
-        let recent = limits.enough() as usize;
-
-        let rtt = match self.statistic(window, limits.statistics[0]) {
-            Some(rtt) if rtt > bound[0] => {
-                let last = self.ring.last(window).rev().filter_map(Outcome::at_least);
-                if last.take(recent).any(|rtt| rtt > bound[0]) {
-                    Verdict::Broken
-                } else {
-                    Verdict::Lagging
-                }
-            }
-            _ => Verdict::Kept,
-        };
-        let down = self.share(now, limits, (limits.statistics[3], Outcome::was_down));
-        rtt.max(self.jitter_verdict(after_opening, limits, bound[1]))
-            .max(self.loss_verdict(after_opening, (now, limits), bound[2]))
-            .max(broken_if(down > bound[3]))
-    }
-
-    /// The jitter of the slot's own samples: the step into the slot does not count, or a single spike would
-    /// look like jitter for half a slot.
-    fn jitter_verdict(&self, count: usize, limits: &Limits, bound: u32) -> Verdict {
-        let mut jitter16 = 0;
-        let mut calm_steps = usize::MAX;
-        for step in self.steps(count) {
-            jitter16 = next_jitter16(jitter16, step);
-            calm_steps = if step > bound {
-                0
-            } else {
-                calm_steps.saturating_add(1)
-            };
-        }
-        let jitter = match limits.statistics[1] {
-            Statistic::Mean => jitter16 >> 4,
-            other => statistic::of(self.steps(count), other).map_or(0, u64::from),
-        };
-        match (jitter > u64::from(bound), calm_steps < limits.enough() as usize) {
-            (false, _) => Verdict::Kept,
-            (true, false) => Verdict::Lagging,
-            (true, true) => Verdict::Broken,
-        }
-    }
-
-    /// One lost probe is forgiven: with few probes a slot it would be a large share.
-    fn loss_verdict(&self, count: usize, (now, limits): (Timestamp, &Limits), bound: u32) -> Verdict {
-        let lost = self.ring.last(count).filter(|outcome| outcome.is_lost()).count();
-        if limits.parts <= 1 {
-            return broken_if(per_million(lost.saturating_sub(1), count) > bound);
-        }
-        let share = self.share(now, limits, (limits.statistics[2], Outcome::is_lost));
-        broken_if(share > bound && lost > 1)
-    }
-}
-
-const fn broken_if(out_of_bound: bool) -> Verdict {
-    if out_of_bound {
-        Verdict::Broken
-    } else {
-        Verdict::Kept
-    }
 }
 
 /// Figures over a window, as shown.
@@ -455,15 +394,6 @@ pub(crate) struct Figures {
     pub(crate) jitter_ms: Option<f64>,
     pub(crate) loss_pct: Option<f64>,
     pub(crate) availability_pct: Option<f64>,
-}
-
-/// In the order of gravity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Verdict {
-    Kept,
-    /// The statistic is out of its bound only because of samples that are over.
-    Lagging,
-    Broken,
 }
 
 /// RFC 3550 appendix A.8: `J += (|D| - J) / 16` in integers.

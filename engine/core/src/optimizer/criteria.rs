@@ -39,6 +39,11 @@ pub fn place(criterion: Criterion) -> Option<usize> {
     CRITERIA.iter().position(|&known| known == criterion)
 }
 
+/// Whether it is a time, milliseconds to people.
+pub const fn is_time(k: usize) -> bool {
+    matches!(CRITERIA[k], Criterion::Rtt | Criterion::Jitter)
+}
+
 /// How many of the integers make one of the unit people read.
 fn scale(k: usize) -> f64 {
     match CRITERIA.get(k) {

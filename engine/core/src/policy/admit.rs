@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// A restart is not a trigger, whoever ordered what is still to be done.
-    fn is_warm(&self, ix: PairIx, now: Timestamp) -> Result<(), Hold> {
+    pub(crate) fn is_warm(&self, ix: PairIx, now: Timestamp) -> Result<(), Hold> {
         let until = self.armed_at(ix);
         if now < until {
             return Err(Hold::Warming { until });
@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// What holds the engine itself back, and not staff.
-    fn is_calm(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
+    pub(crate) fn is_calm(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
         let user = || self.fabric.user_name(ask.ix).clone();
         if let Some(until) = self.calm.flaps.entry_until(ask.ix, now) {
             let vm = self.fabric.vm_of(ask.ix).name.clone();

@@ -35,11 +35,6 @@ impl Engine {
         })
     }
 
-    /// When the level of an entry will have been broken for the hold.
-    pub(crate) fn hold_ends(&self, ix: PairIx, need: Need) -> Option<Timestamp> {
-        self.leaving(ix).filter(|_| need == Need::Soft)?.hold_ends()
-    }
-
     /// What the optimizer may choose from: where rules, damping and doubt leave something. Who is cut off goes to a
     /// suppressed locator rather than nowhere.
     pub(crate) fn allowed(

@@ -19,9 +19,15 @@ pub(crate) struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
-    /// Whether a move that gains `gain` may be made.
+    /// Whether the engine may make a move that gains `gain` by itself.
     pub(crate) fn pass(&self, need: Need, gain: Gain, now: Timestamp) -> Result<(), Withheld> {
-        self.gates.pass(need, gain, self.policy, now)?;
+        self.worth(need, gain, now)?;
+        self.gates.calm(need, now)
+    }
+
+    /// Whether such a move is worth asking staff for: what they did lately does not bind them.
+    pub(crate) fn worth(&self, need: Need, gain: Gain, now: Timestamp) -> Result<(), Withheld> {
+        super::worth(need, gain, self.policy)?;
         match need {
             Need::Soft => self.held(now),
             // Who is cut off or ordered away does not wait.
@@ -30,7 +36,7 @@ impl Leaving<'_> {
     }
 
     /// A level must be broken for the hold, and still be.
-    fn held(&self, now: Timestamp) -> Result<(), Withheld> {
+    pub(crate) fn held(&self, now: Timestamp) -> Result<(), Withheld> {
         let (link, limits) = self.link;
         match self.hold_ends() {
             Some(at) if now < at => Err(Withheld::Brief),

@@ -1,6 +1,7 @@
 //! What staff may do, and when they are refused.
 
 use pacao_core::{Effect, Input};
+use proto::policy::Hold;
 use proto::{Actor, Command, Mode, ProposalId, ProposalState, Refusal, Reply, RequestId, Verdict};
 
 use crate::world::{World, config, table_5_1};
@@ -348,4 +349,97 @@ fn a_user_with_two_vms_behind_one_link_gets_both_moved() {
     world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
     world.run_to(42.0);
     assert_eq!(world.switches().len(), 2);
+}
+
+/// Where paris enters is at +400 ms as soon as it was moved there, and stays so.
+fn chased(mode: Mode) -> (World, std::rc::Rc<std::cell::RefCell<Vec<String>>>) {
+    let mut world = World::new(mode);
+    let bad = std::rc::Rc::new(std::cell::RefCell::new(vec!["telco".to_owned()]));
+    let seen = bad.clone();
+    world.wan = Box::new(move |dc, user, at| {
+        let slow = user == "paris" && at > 30.0 && seen.borrow().iter().any(|bad| bad == dc);
+        Some(table_5_1(dc, user) + if slow { 400.0 } else { 0.0 })
+    });
+    (world, bad)
+}
+
+/// The cool-down binds the engine. Staff who moved a user lately see the next card all the same, and what the engine
+/// would wait for.
+#[test]
+fn staff_are_asked_within_the_cool_down_and_told_that_the_engine_would_wait() {
+    let (mut world, bad) = chased(Mode::Recommend);
+    world.run_to(42.0);
+    let first = world.open().remove(0);
+    assert_eq!(first.held, None);
+    accepted(world.decide(&first, Verdict::Approve));
+    world.run_to(43.0);
+    assert_eq!(world.entry("paris"), "marilyn");
+    bad.borrow_mut().push("marilyn".to_owned());
+    // S' later, and long before the cool-down of 30 s is over.
+    world.run_to(56.0);
+    let second = world.open().remove(0);
+    assert_eq!(second.to.as_str(), "lip6");
+    let Some(Hold::CoolDown { until, .. }) = &second.held else {
+        panic!("{second:?}");
+    };
+    assert!((72.0..73.0).contains(&World::seconds(*until)), "{until:?}");
+    accepted(world.decide(&second, Verdict::Approve));
+    world.run_to(57.0);
+    assert_eq!(world.entry("paris"), "lip6");
+}
+
+#[test]
+fn the_engine_itself_waits_for_the_cool_down_and_opens_no_card_for_that() {
+    let (mut world, bad) = chased(Mode::Auto);
+    world.run_to(43.0);
+    assert_eq!(world.entry("paris"), "marilyn");
+    bad.borrow_mut().push("marilyn".to_owned());
+    world.run_to(70.0);
+    assert!(world.open().is_empty());
+    assert_eq!(world.entry("paris"), "marilyn");
+    world.run_to(75.0);
+    assert_eq!(world.entry("paris"), "lip6");
+}
+
+/// However often it was moved: up to three dead entries in one cool-down for the engine, any number for staff.
+#[test]
+fn a_dead_entry_always_gets_a_card_however_often_it_was_left() {
+    let mut world = World::new(Mode::Recommend);
+    let dead = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+    let seen = dead.clone();
+    world.wan = Box::new(move |dc, user, _| (*seen.borrow() != dc).then(|| table_5_1(dc, user)));
+    let mut at = 30.0;
+    for turn in 0..6 {
+        world.run_to(at);
+        dead.replace(world.entry("paris"));
+        at += 3.5;
+        world.run_to(at);
+        let open = world.open();
+        let card = open.iter().find(|card| card.user.as_str() == "paris");
+        let card = card.unwrap_or_else(|| panic!("no card for the {turn}th: {:#?}", world.log()));
+        assert_eq!(card.held.is_some(), turn >= 3, "{turn}: {card:?}");
+        accepted(world.decide(card, Verdict::Approve));
+        at += 1.0;
+    }
+}
+
+/// A card takes a slot to come, whoever decides how: no more of them than slots.
+#[test]
+fn cards_within_the_cool_down_do_not_flap() {
+    let (mut world, bad) = chased(Mode::Recommend);
+    for second in 30..630 {
+        world.run_to(f64::from(second));
+        let entry = world.entry("paris");
+        bad.replace(vec![entry]);
+        if let Some(card) = world.open().pop() {
+            accepted(world.decide(&card, Verdict::Approve));
+        }
+    }
+    let cards = world
+        .proposals()
+        .iter()
+        .map(|proposal| proposal.id.0)
+        .max()
+        .unwrap();
+    assert!((5..=60).contains(&cards), "{cards} cards in 60 slots");
 }

@@ -9,7 +9,7 @@ use proto::{Actor, Command, Mode, NodeCommand, Refusal, Reply, RequestId, Span, 
 use crate::world::{World, config, table_5_1};
 
 /// Nothing holds a move back but that a level must be broken for S'.
-fn wide() -> Config {
+pub(crate) fn wide() -> Config {
     let mut config = config();
     config.users.remove("lyon");
     config.policy.cool_down = Span::ZERO;
@@ -30,7 +30,7 @@ fn wide() -> Config {
     config
 }
 
-fn begun(world: &World) -> Vec<f64> {
+pub(crate) fn begun(world: &World) -> Vec<f64> {
     // The first telling is of the session's own view.
     world.tellings("paris").split_off(1)
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounting;
 #[cfg(test)]
+mod agreeing;
+#[cfg(test)]
 mod approving;
 #[cfg(test)]
 mod arming;
@@ -23,6 +25,8 @@ mod explaining;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
+mod gaining;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod planning;
@@ -32,6 +36,8 @@ mod policy;
 mod proving;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod recovering;
 #[cfg(test)]
 mod restarting;
 #[cfg(test)]

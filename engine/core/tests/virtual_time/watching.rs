@@ -4,6 +4,7 @@
 use pacao_core::Config;
 use pacao_core::config::{Bands, OnViolation, SlidingWindow, Slots, Statistic, shipped};
 use proptest::prelude::*;
+use proto::proposal::Criterion;
 use proto::{LinkState, Mode, Span};
 
 use crate::world::{World, config, table_5_1};
@@ -149,6 +150,29 @@ fn outliers_move_a_mean_and_not_a_median_or_a_trimmed_mean() {
     assert!(spiky(Statistic::Quantile(0.95)) > 0);
     assert_eq!(spiky(Statistic::Quantile(0.5)), 0);
     assert_eq!(spiky(Statistic::Trimmed(0.25)), 0);
+}
+
+/// (5.1) does not weigh it, so that no other entry would ever be better by it.
+#[test]
+fn a_bound_that_weighs_nothing_breaks_no_level_unless_it_is_enforced() {
+    let state = |enforced| {
+        let mut world = World::of(Config {
+            mode: Mode::Observe,
+            ..with(|sla| {
+                (sla.weights.rtt, sla.weights.jitter) = (0.8, 0.0);
+                sla.terms.hard = enforced;
+            })
+        });
+        // Steps of 50 ms: the bound is 30.
+        world.wan = Box::new(|dc, user, at| {
+            let step = dc == "telco" && ((at * 2.0) as u64).is_multiple_of(2);
+            Some(table_5_1(dc, user) + if step { 50.0 } else { 0.0 })
+        });
+        world.run_to(60.0);
+        world.row("paris", "telco").state
+    };
+    assert_eq!(state([].into()), LinkState::Ok);
+    assert_eq!(state([Criterion::Jitter].into()), LinkState::Broken);
 }
 
 #[test]
