@@ -286,7 +286,7 @@ impl Engine {
             people: self.size(ix),
             opened_at: now,
             expires_at: now + self.policy().proposal_ttl,
-            held: self.would_wait(ix, plan, now),
+            held: self.would_wait(ix, plan, now).map(Box::new),
             state: ProposalState::Open,
         }
     }

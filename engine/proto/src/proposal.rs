@@ -40,7 +40,7 @@ pub struct Proposal {
     pub expires_at: Timestamp,
     /// What would make the engine wait with it when the card was written. Staff who approve need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Hold>,
+    pub held: Option<Box<Hold>>,
     /// Where it stands.
     pub state: ProposalState,
 }

@@ -99,6 +99,9 @@ impl Dialog {
             ("why", why(proposal, world)),
             ("gain", gain(proposal)),
         ];
+        dialog
+            .facts
+            .extend(waits(proposal, now).map(|text| ("mind", text)));
         if verdict == Verdict::Approve {
             dialog.facts.push(("cost", cost(proposal)));
         }
@@ -316,6 +319,20 @@ pub(crate) fn why(proposal: &Proposal, world: &World) -> String {
         figures::length(reason.broken_for),
         figures::short(reason.expected),
     )
+}
+
+/// What the engine would wait for before it did this by itself, while it would.
+pub(crate) fn waits(proposal: &Proposal, now: Timestamp) -> Option<String> {
+    let hold = proposal.held.as_deref()?;
+    let left = hold.until().map(|until| until.since(now));
+    match left {
+        Some(Span::ZERO) => None,
+        Some(left) => Some(format!(
+            "by itself the engine would wait {}: {hold}",
+            figures::length(left)
+        )),
+        None => Some(format!("by itself the engine would wait: {hold}")),
+    }
 }
 
 /// The gain of a proposal as a sentence.

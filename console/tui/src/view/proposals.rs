@@ -10,7 +10,7 @@ use super::chrome::{Focus, Title};
 use super::line;
 use super::row::Row;
 use crate::app::App;
-use crate::app::dialog::{cost, gain, why};
+use crate::app::dialog::{cost, gain, waits, why};
 use crate::app::world::World;
 use crate::figures::{clock, count, countdown, length};
 use crate::keymap::{Intent, hindrance, key_of};
@@ -243,7 +243,8 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
                 format!("else lapses {lapses}; traffic stays on {from}"),
                 Role::Quiet,
             );
-            vec![why, gain, last]
+            let waits = waits(proposal, props.now).map(|text| field("mind", text));
+            [why, gain].into_iter().chain(waits).chain([last]).collect()
         }
         ProposalState::Executing { .. } => {
             vec![

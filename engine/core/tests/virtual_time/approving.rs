@@ -379,7 +379,7 @@ fn staff_are_asked_within_the_cool_down_and_told_that_the_engine_would_wait() {
     world.run_to(56.0);
     let second = world.open().remove(0);
     assert_eq!(second.to.as_str(), "lip6");
-    let Some(Hold::CoolDown { until, .. }) = &second.held else {
+    let Some(Hold::CoolDown { until, .. }) = second.held.as_deref() else {
         panic!("{second:?}");
     };
     assert!((72.0..73.0).contains(&World::seconds(*until)), "{until:?}");

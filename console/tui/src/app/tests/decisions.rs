@@ -87,6 +87,25 @@ fn card_and_dialog_say_how_many_people_are_moved() {
 }
 
 #[test]
+fn card_and_dialog_say_what_the_engine_would_wait_for_while_it_would() {
+    let mut console = noc();
+    let Notice::Proposal { mut proposal } = revised(4, ProposalState::Open) else {
+        panic!("a proposal was made")
+    };
+    proposal.held = Some(Box::new(proto::policy::Hold::CoolDown {
+        user: proposal.user.clone(),
+        until: later(20_000),
+    }));
+    notice(&mut console, Notice::Proposal { proposal }, later(500));
+    let told = "by itself the engine would wait";
+    assert!(console.text().contains(told), "{}", console.text());
+    press(&mut console, "a", later(1_000));
+    assert_eq!(console.text().matches(told).count(), 2, "{}", console.text());
+    press(&mut console, "Esc", later(20_000));
+    assert!(!console.text().contains(told), "{}", console.text());
+}
+
+#[test]
 fn a_revision_that_changes_under_an_open_dialog_takes_its_button_away() {
     let mut console = noc();
     press(&mut console, "a Tab", NOW);
