@@ -111,8 +111,8 @@ fn downtime_that_is_over_moves_nobody() {
         world.run_to(spike + 6.0);
         begun(&world).len()
     };
-    assert_eq!(moves(&[(20.0, 30.0)], 60.0), 0);
-    assert_eq!(moves(&[(62.0, 66.0)], 67.6), 1);
+    assert_eq!(moves(&[(90.0, 100.0)], 130.0), 0);
+    assert_eq!(moves(&[(132.0, 136.0)], 137.6), 1);
 }
 
 /// The chance that the probe of that moment is lost.
