@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::session::Session;
+use lisp_wire::{EidPrefix, MessageKind};
+use proto::inspect::{LogFilter, LogQuery};
 use proto::node::{CacheRow, Show};
-use proto::{NodeCommand, NodeFrame, NodeReport, ReportFrame, SiteName, UserName, VmName};
-use testbed::{Fabric, Lab, LabOptions};
+use proto::{Direction, NodeCommand, NodeFrame, NodeReport, ReportFrame, SiteName, UserName, VmName};
+use testbed::{Conduct, Fabric, Lab, LabOptions};
 
 use crate::product::binary;
 
@@ -33,6 +35,16 @@ pub fn lab(outsiders: &[(&str, IpAddr)]) -> anyhow::Result<Lab> {
         .iter()
         .map(|(name, address)| ((*name).to_owned(), *address))
         .collect();
+    Ok(Lab::start(&fabric, options, &mut |_| {})?)
+}
+
+/// The fabric of the thesis's mobility test bed (Table 4.1), running, with forwarders that go about it so.
+pub fn mobility_lab(conduct: Conduct) -> anyhow::Result<Lab> {
+    let path = session_path().with_file_name("table-4-1.yaml");
+    let fabric = Fabric::of(&Session::read(&path)?).ok_or_else(|| anyhow::anyhow!("no lab part"))?;
+    let mut options = LabOptions::this_program()?;
+    options.program = binary()?;
+    options.conduct = conduct;
     Ok(Lab::start(&fabric, options, &mut |_| {})?)
 }
 
@@ -64,6 +76,41 @@ pub fn map_cache(socket: &Path) -> anyhow::Result<Vec<CacheRow>> {
     match ask(socket, NodeCommand::Show { what: Show::MapCache })? {
         NodeReport::MapCache { rows } => Ok(rows),
         other => anyhow::bail!("asked for the map cache, got {other:?}"),
+    }
+}
+
+/// How many messages somebody was sent, by receiver and kind.
+pub type Sent = BTreeMap<(IpAddr, MessageKind), usize>;
+
+/// What a node has told others of an EID's place since its message of this number, by receiver and kind; and the number of the
+/// last message of all.
+pub fn sent(control: &Path, eid: EidPrefix, since: u64) -> anyhow::Result<(Sent, u64)> {
+    let (mut told, mut after) = (BTreeMap::new(), since);
+    loop {
+        let query = LogQuery {
+            after,
+            filter: LogFilter {
+                eid: Some(eid),
+                direction: Some(Direction::Out),
+                kinds: vec![
+                    MessageKind::ChangePriority,
+                    MessageKind::Smr,
+                    MessageKind::MapNotify,
+                ],
+                ..LogFilter::default()
+            },
+            ..LogQuery::default()
+        };
+        let NodeReport::Log(page) = ask(control, NodeCommand::Log { query })? else {
+            anyhow::bail!("asked for the log");
+        };
+        for message in page.messages {
+            *told.entry((message.peer.ip(), message.kind)).or_default() += 1;
+        }
+        after = page.next;
+        if !page.more {
+            return Ok((told, after));
+        }
     }
 }
 

@@ -41,6 +41,15 @@ impl Answerer {
     }
 }
 
+/// What became of all packets of a [`Talk`].
+#[derive(Debug)]
+pub struct Fate {
+    /// How many were sent, came back, and did not.
+    pub summary: EchoSummary,
+    /// The numbers of those that did not come back, in order.
+    pub missing: Vec<u64>,
+}
+
 /// A host that sends a packet every 20 ms. Dropping it ends it.
 #[derive(Debug)]
 pub struct Talk {
@@ -97,6 +106,17 @@ impl Talk {
         Ok(())
     }
 
+    /// The number of the next packet to come back, not counting those that did so before.
+    pub fn next_back(&self) -> anyhow::Result<u64> {
+        self.lines.try_iter().for_each(drop);
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).context("a packet comes back")?;
+            if let TrafficLine::Back { seq, .. } = line {
+                return Ok(seq);
+            }
+        }
+    }
+
     /// How many packets came back that nobody has waited for.
     pub fn came_back(&self) -> usize {
         let back = |line: &TrafficLine| matches!(line, TrafficLine::Back { .. });
@@ -104,11 +124,18 @@ impl Talk {
     }
 
     /// Sends no more, and says what became of all packets.
-    pub fn finish(mut self) -> anyhow::Result<EchoSummary> {
+    pub fn finish(self) -> anyhow::Result<EchoSummary> {
+        Ok(self.fate()?.summary)
+    }
+
+    /// The same, packet by packet.
+    pub fn fate(mut self) -> anyhow::Result<Fate> {
         drop(self.input.take());
+        let mut missing = Vec::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(TrafficLine::Echoed(summary)) => return Ok(summary),
+                Ok(TrafficLine::Echoed(summary)) => return Ok(Fate { summary, missing }),
+                Ok(TrafficLine::Missing { seq, .. }) => missing.push(seq),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     anyhow::bail!("the sender did not say what became of its packets")

@@ -12,10 +12,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lisp_wire::{EidPrefix, Locator, MessageKind, Priority, Rloc, Weight};
-use proto::inspect::{LogFilter, LogQuery};
 use proto::node::{Show, Tell};
-use proto::{Audience, ChangeId, Direction, NodeCommand, NodeReport};
-use system_tests::fabric::{ask, counters, map_cache};
+use proto::{Audience, ChangeId, NodeCommand, NodeReport};
+use system_tests::fabric::{ask, counters, map_cache, sent};
 use system_tests::oor::{Internet, MAP_SERVER, Place, SECRET};
 use system_tests::patience::wait_for;
 use system_tests::talk::a_while;
@@ -126,38 +125,6 @@ fn entry(control: &Path, eid: EidPrefix) -> Option<Rloc> {
     let row = rows.into_iter().find(|row| row.eid == eid)?;
     let best = row.locators.iter().min_by_key(|known| known.locator.priority)?;
     Some(best.locator.rloc)
-}
-
-/// What a node has sent to others about the EID since its message of this number, by receiver and kind; and the number of the
-/// last message of all.
-fn sent(control: &Path, eid: EidPrefix, since: u64) -> (BTreeMap<(IpAddr, MessageKind), usize>, u64) {
-    let (mut told, mut after) = (BTreeMap::new(), since);
-    loop {
-        let query = LogQuery {
-            after,
-            filter: LogFilter {
-                eid: Some(eid),
-                direction: Some(Direction::Out),
-                kinds: vec![
-                    MessageKind::ChangePriority,
-                    MessageKind::Smr,
-                    MessageKind::MapNotify,
-                ],
-                ..LogFilter::default()
-            },
-            ..LogQuery::default()
-        };
-        let NodeReport::Log(page) = ask(control, NodeCommand::Log { query }).unwrap() else {
-            panic!("the log was asked for");
-        };
-        for message in page.messages {
-            *told.entry((message.peer.ip(), message.kind)).or_default() += 1;
-        }
-        after = page.next;
-        if !page.more {
-            return (told, after);
-        }
-    }
 }
 
 /// Three clients of an EID that is at the first site.
@@ -286,14 +253,14 @@ impl Scene {
 #[test]
 fn a_subscriber_one_that_knows_change_priority_and_one_that_does_not_are_each_told_of_a_move_by_its_way() {
     let scene = Scene::set();
-    let (_, before) = sent(&scene.old, scene.eid, 0);
-    let (_, before_server) = sent(&scene.server, scene.eid, 0);
+    let (_, before) = sent(&scene.old, scene.eid, 0).unwrap();
+    let (_, before_server) = sent(&scene.server, scene.eid, 0).unwrap();
     scene.moves();
     // Nothing shows that the subscriber does not know.
     scene.old_counts("control.change-priority.published", 1);
     // What would be said twice is said within this time.
     a_while();
-    let (told, _) = sent(&scene.old, scene.eid, before);
+    let (told, _) = sent(&scene.old, scene.eid, before).unwrap();
     let [subscriber, knows, other] = scene.clients.each_ref().map(|client| client.rloc.0);
     let times = |to, kind| told.get(&(to, kind)).copied().unwrap_or(0);
     let [change, smr] = [MessageKind::ChangePriority, MessageKind::Smr];
@@ -306,7 +273,7 @@ fn a_subscriber_one_that_knows_change_priority_and_one_that_does_not_are_each_to
     // It asks the new site, so no answer comes to the old one, which says it up to three times.
     assert_eq!(times(other, change), 0, "{told:?}");
     assert!((1..=3).contains(&times(other, smr)), "{told:?}");
-    let (published, _) = sent(&scene.server, scene.eid, before_server);
+    let (published, _) = sent(&scene.server, scene.eid, before_server).unwrap();
     let to = |rloc| {
         published
             .get(&(rloc, MessageKind::MapNotify))
@@ -329,12 +296,12 @@ fn a_subscriber_whose_map_server_has_forgotten_it_gives_itself_away_by_its_packe
         || counted(&scene.server, "control.map-registers.accepted"),
         |times| (*times > 0).then_some(()),
     );
-    let (_, before) = sent(&scene.old, scene.eid, 0);
+    let (_, before) = sent(&scene.old, scene.eid, 0).unwrap();
     scene.moves();
     scene.old_counts("control.change-priority.unpublished", 1);
     assert_eq!(counted(&scene.old, "control.change-priority.published"), 0);
     assert_eq!(counted(&scene.server, "control.pubsub.published"), 0);
-    let (told, _) = sent(&scene.old, scene.eid, before);
+    let (told, _) = sent(&scene.old, scene.eid, before).unwrap();
     let [subscriber, ..] = scene.clients.each_ref().map(|client| client.rloc.0);
     assert_eq!(
         told.get(&(subscriber, MessageKind::ChangePriority)),

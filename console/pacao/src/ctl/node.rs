@@ -5,7 +5,7 @@
 //! | [`tables`] | tables, fetched page by page |
 //! | [`log`] | the message log |
 //! | [`capture`], [`pcapng`] | the same messages as packets of a capture |
-//! | [`moves`] | the move of an EID: prepared, stopped, abandoned |
+//! | [`moves`] | the move of an EID is prepared |
 //! | [`orders`] | what is to be done |
 //! | [`forwarder`] | the connection |
 
@@ -55,8 +55,12 @@ fn ask(forwarder: &mut Forwarder, ask: &NodeAsk, json: bool, out: &mut impl Writ
         NodeAsk::Unpin(args) => return orders::unpin(forwarder, *args, json, out),
         NodeAsk::Counters(args) => return tables::counters(forwarder, *args, json, out),
         NodeAsk::Prepare(args) => return moves::prepare(forwarder, *args, json, out),
-        NodeAsk::Stopped(args) => return moves::tell(forwarder, NodeCommand::Stopped { eid: args.eid }),
-        NodeAsk::Abandon(args) => return moves::tell(forwarder, NodeCommand::Abandon { eid: args.eid }),
+        NodeAsk::Stopped(args) => {
+            return orders::order(forwarder, NodeCommand::Stopped { eid: args.eid }, json, out);
+        }
+        NodeAsk::Abandon(args) => {
+            return orders::order(forwarder, NodeCommand::Abandon { eid: args.eid }, json, out);
+        }
         NodeAsk::MapCache(rows) => (Show::MapCache, Some(*rows)),
         NodeAsk::Registrations(rows) => (Show::Registrations, Some(*rows)),
         NodeAsk::OwnRegistrations(rows) => (Show::OwnRegistrations, Some(*rows)),
@@ -74,3 +78,6 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
     let own = error.downcast_ref::<std::io::Error>();
     own.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The move of an EID, step by step and by hand.
+//! The move of an EID is prepared by hand.
 
 use std::io::Write;
 
@@ -26,9 +26,16 @@ pub(super) fn prepare(
         destination: Rloc(args.to),
         expires_in: args.life,
     };
-    match tell(forwarder, command)? {
-        Answer::Given => {}
-        refused @ Answer::Refused { .. } => return Ok(refused),
+    match forwarder.ask(command)? {
+        NodeReport::Done => {}
+        NodeReport::Refused { why } => {
+            if json {
+                let refused = NodeReport::Refused { why: why.clone() };
+                writeln!(out, "{}", serde_json::to_string(&refused)?)?;
+            }
+            return Ok(Answer::Refused { why });
+        }
+        other => bail!("told the forwarder something, got {other:?}"),
     }
     let outcome = forwarder.outcome_of(change)?;
     if json {
@@ -56,14 +63,5 @@ pub(super) fn prepare(
             ),
         }),
         other => bail!("a move was to be prepared, and the answer is {other:?}"),
-    }
-}
-
-/// A command that is answered by "done" or "refused".
-pub(super) fn tell(forwarder: &mut Forwarder, command: NodeCommand) -> anyhow::Result<Answer> {
-    match forwarder.ask(command)? {
-        NodeReport::Done => Ok(Answer::Given),
-        NodeReport::Refused { why } => Ok(Answer::Refused { why }),
-        other => bail!("told the forwarder something, got {other:?}"),
     }
 }

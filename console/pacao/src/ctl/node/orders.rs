@@ -61,7 +61,8 @@ pub(super) fn unpin(
     order(forwarder, command, json, out)
 }
 
-fn order(
+/// One order, and how it went: in words, or as the forwarder's answer.
+pub(super) fn order(
     forwarder: &mut Forwarder,
     command: NodeCommand,
     json: bool,
