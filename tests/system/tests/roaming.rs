@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use system_tests::fabric::{counters, map_cache};
+use lisp_wire::MessageKind;
+use system_tests::fabric::{counters, map_cache, sent};
+use system_tests::moving::{Centre, Moving, USERS};
 use system_tests::oor::{Internet, MAP_SERVER, Place, SECRET, Site, map_server6};
 use system_tests::patience::wait_for;
 use system_tests::talk::{Answerer, Talk};
@@ -172,4 +175,122 @@ fn either_family_is_carried_in_either_and_a_locator_of_a_family_not_spoken_is_pa
             .unwrap(),
         Vec::<String>::new()
     );
+}
+
+const ROME: Centre = Centre::Rome;
+const PARIS: Centre = Centre::Paris;
+
+/// Where `inria` is, and where it roams to.
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 16, 1, 1));
+const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 16, 2, 1));
+
+/// `inria` roams in mid-talk, until a data centre and its packets follow; the number of a packet that came back after.
+fn roams(scene: &Moving, talk: &Talk, seen_by: Centre) -> u64 {
+    scene.roam("inria", (FIRST, SECOND)).unwrap();
+    scene.knows(seen_by, "inria", SECOND).unwrap();
+    talk.next_back().unwrap()
+}
+
+/// Change-Priority that a data centre sent to each address of `inria` since a message of its log.
+fn told(scene: &Moving, by: Centre, since: u64) -> [usize; 2] {
+    let (sent, _) = sent(&scene.control(by).unwrap(), scene.eid, since).unwrap();
+    [FIRST, SECOND].map(|to| sent.get(&(to, MessageKind::ChangePriority)).copied().unwrap_or(0))
+}
+
+/// The number of the last message in a data centre's log.
+fn last_word(scene: &Moving, of: Centre) -> u64 {
+    sent(&scene.control(of).unwrap(), scene.eid, 0).unwrap().1
+}
+
+/// Ends all talks. Who stays where it is has lost nothing; who roams has lost some in a row, all between two of its packets.
+fn judge(talks: BTreeMap<&'static str, Talk>, [left, followed]: [u64; 2]) {
+    for (user, talk) in talks {
+        let fate = talk.fate().unwrap();
+        assert_eq!(fate.summary.duplicated, 0, "{user}: {:?}", fate.summary);
+        if user == "inria" {
+            let within = |seq: &u64| (left..followed).contains(seq);
+            assert!(
+                fate.missing.iter().all(within),
+                "{left}..{followed}: {:?}",
+                fate.missing
+            );
+            assert!(
+                fate.missing.windows(2).all(|pair| pair[1] == pair[0] + 1),
+                "{:?}",
+                fate.missing
+            );
+            eprintln!(
+                "roaming: {} of {} packets lost, in a row",
+                fate.missing.len(),
+                fate.summary.sent
+            );
+        } else {
+            assert_eq!(fate.missing, Vec::<u64>::new(), "{user}: {:?}", fate.summary);
+        }
+    }
+}
+
+#[test]
+fn a_user_that_has_roamed_is_told_where_it_is_when_the_vm_it_talks_to_moves_and_loses_nothing_then() {
+    let scene = Moving::start().unwrap();
+    let talks = scene.talks().unwrap();
+    let left = talks["inria"].next_back().unwrap();
+    let followed = roams(&scene, &talks["inria"], ROME);
+
+    let since = [ROME, PARIS].map(|centre| last_word(&scene, centre));
+    scene.moves(ROME, PARIS).unwrap();
+    for user in USERS {
+        scene.enters_by(user, PARIS).unwrap();
+        talks[user].come_back(25).unwrap();
+    }
+    let [by_rome, by_paris] =
+        [(ROME, since[0]), (PARIS, since[1])].map(|(by, since)| told(&scene, by, since));
+    assert!(by_paris[1] >= 1, "{by_paris:?}");
+    assert_eq!(by_rome[1], 0, "who is handed over is told by the destination");
+    judge(talks, [left, followed]);
+    scene.lab.stop().unwrap();
+}
+
+#[test]
+fn a_user_that_roams_between_the_preparation_and_the_move_is_told_at_its_new_address() {
+    let scene = Moving::start().unwrap();
+    let talks = scene.talks().unwrap();
+    scene
+        .order(ROME, "prepare", &["--to", &PARIS.rloc().0.to_string()])
+        .unwrap();
+    let left = talks["inria"].next_back().unwrap();
+    let followed = roams(&scene, &talks["inria"], ROME);
+
+    let since = last_word(&scene, PARIS);
+    scene.finish_move(ROME, PARIS).unwrap();
+    for user in USERS {
+        scene.enters_by(user, PARIS).unwrap();
+        talks[user].come_back(25).unwrap();
+    }
+    assert!(told(&scene, PARIS, since)[1] >= 1);
+    judge(talks, [left, followed]);
+    scene.lab.stop().unwrap();
+}
+
+#[test]
+fn a_user_that_roams_after_the_vm_has_moved_is_followed_by_its_new_site_and_told_by_it_of_the_next_move() {
+    let scene = Moving::start().unwrap();
+    let talks = scene.talks().unwrap();
+    scene.moves(ROME, PARIS).unwrap();
+    for user in USERS {
+        scene.enters_by(user, PARIS).unwrap();
+        talks[user].come_back(25).unwrap();
+    }
+    let left = talks["inria"].next_back().unwrap();
+    let followed = roams(&scene, &talks["inria"], PARIS);
+
+    let since = last_word(&scene, ROME);
+    scene.moves(PARIS, ROME).unwrap();
+    for user in USERS {
+        scene.enters_by(user, ROME).unwrap();
+        talks[user].come_back(25).unwrap();
+    }
+    assert!(told(&scene, ROME, since)[1] >= 1);
+    judge(talks, [left, followed]);
+    scene.lab.stop().unwrap();
 }
