@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, FixedOffset};
 use engine::Attachment;
 use proto::{
-    Actor, Command, Disarmed, EngineFrame, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict,
+    Actor, Command, Disarmed, EngineFrame, Forced, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict,
 };
 use serde::Serialize;
 use tui::plain::Over;
@@ -104,14 +104,14 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             let approve = decide(&snapshot, which, Verdict::Approve);
             policy::in_spite(which.break_glass.as_ref(), approve)
         }
-        Ask::Reject(which) => decide(&snapshot, which, Verdict::Reject),
+        Ask::Reject(which) => decide(&snapshot, which, Verdict::Reject).into(),
         Ask::Switch {
             user,
             vm,
             to,
             break_glass,
         } => {
-            let switch = Command::Switch {
+            let switch = Forced::Switch {
                 user: user.clone(),
                 vm: vm.clone(),
                 to: to.clone(),
@@ -170,7 +170,7 @@ fn zone() -> FixedOffset {
     *chrono::Local::now().offset()
 }
 
-fn decide(snapshot: &Snapshot, which: &DecideArgs, verdict: Verdict) -> Command {
+fn decide(snapshot: &Snapshot, which: &DecideArgs, verdict: Verdict) -> Forced {
     let proposal = ProposalId(which.proposal);
     let now = snapshot
         .proposals
@@ -178,7 +178,7 @@ fn decide(snapshot: &Snapshot, which: &DecideArgs, verdict: Verdict) -> Command 
         .find(|known| known.id == proposal)
         .map(|known| known.revision);
     // An unknown number goes to the engine as it is: its refusal is the clearest error, and it is recorded.
-    Command::Decide {
+    Forced::Decide {
         proposal,
         revision: which.revision.or(now).unwrap_or(0),
         verdict,

@@ -15,6 +15,7 @@ pub(crate) use ask::{name_of, unknown};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proto::text::is_unseen;
 use proto::{LinkState, Mode, NodeCommand, NodeReport, Notice, ProbeSample, Severity, SiteName, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +143,11 @@ impl Engine {
 
     pub(crate) fn log(&mut self, severity: Severity, text: String, out: &mut Outbox) {
         self.journal.write(severity, text, out);
+    }
+
+    /// What staff did, however much else is told in the same second.
+    pub(crate) fn log_word(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        self.journal.write_word(severity, text, out);
     }
 
     fn route(&mut self, input: Input, out: &mut Outbox) {
@@ -341,5 +347,5 @@ pub fn decisions(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
 
 /// Text of others, cut to a line of the log.
 pub(crate) fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    text.chars().filter(|&c| !is_unseen(c)).take(200).collect()
 }

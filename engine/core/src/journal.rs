@@ -26,6 +26,23 @@ impl Journal {
     /// Writes a line, unless fifty were written within this second: then a line of the next second says how
     /// many are missing.
     pub(crate) fn write(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        self.turn_second(out);
+        if self.written >= A_SECOND {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.written += 1;
+        self.put_now(severity, text, out);
+    }
+
+    /// Writes the line of a command, also amid a flood: nothing that staff did goes untold.
+    pub(crate) fn write_word(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        self.turn_second(out);
+        self.put_now(severity, text, out);
+    }
+
+    /// In a new second there is room again, and what was left out in the one before is told.
+    fn turn_second(&mut self, out: &mut Outbox) {
         let now = out.now;
         if now >= self.second + Span::secs(1) {
             self.second = now;
@@ -35,36 +52,21 @@ impl Journal {
                     "{} more lines in a second were left out",
                     std::mem::take(&mut self.left_out)
                 );
-                self.put(
-                    LogEntry {
-                        at: now,
-                        severity: Severity::Warning,
-                        text,
-                    },
-                    out,
-                );
+                self.put_now(Severity::Warning, text, out);
             }
         }
-        if self.written >= A_SECOND {
-            self.left_out = self.left_out.saturating_add(1);
-            return;
-        }
-        self.written += 1;
-        self.put(
-            LogEntry {
-                at: now,
-                severity,
-                text,
-            },
-            out,
-        );
     }
 
     pub(crate) fn lines(&self) -> &VecDeque<LogEntry> {
         &self.lines
     }
 
-    fn put(&mut self, entry: LogEntry, out: &mut Outbox) {
+    fn put_now(&mut self, severity: Severity, text: String, out: &mut Outbox) {
+        let entry = LogEntry {
+            at: out.now,
+            severity,
+            text,
+        };
         if self.lines.len() >= KEPT {
             self.lines.pop_front();
         }
@@ -94,5 +96,21 @@ mod tests {
             journal.lines()[50].text,
             "950 more lines in a second were left out"
         );
+    }
+
+    #[test]
+    fn what_staff_did_is_written_amid_a_flood() {
+        let mut journal = Journal::default();
+        let mut out = Outbox::new(Timestamp(5_000_000));
+        for n in 0..1000 {
+            journal.write(Severity::Info, format!("{n}"), &mut out);
+        }
+        journal.write_word(
+            Severity::Warning,
+            "glass broken by ada: fire".to_owned(),
+            &mut out,
+        );
+        assert_eq!(out.into_effects().len(), 51);
+        assert_eq!(journal.lines()[50].text, "glass broken by ada: fire");
     }
 }

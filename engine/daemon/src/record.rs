@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use line::Chain;
 pub use reader::Torn;
-pub(crate) use reader::{Next, Reader, io_error};
+pub(crate) use reader::{MAX_LINE, Next, Reader, io_error};
 
 /// The word in the header.
 const FORMAT: &str = "pacao-record";
@@ -160,6 +160,14 @@ pub enum RecordError {
     OtherConfig {
         /// Which record.
         path: PathBuf,
+    },
+    /// One line that would make the whole record unreadable. It is not written; the record goes on without it.
+    #[error("a line for {} was not written, for it could not be read back: {why}", path.display())]
+    Unreadable {
+        /// Which record.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// The engine's state has no JSON form.
     #[error("the engine's state cannot be written down: {source}")]

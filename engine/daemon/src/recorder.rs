@@ -16,7 +16,7 @@ use pacao_core::{Effect, Engine, Input};
 use proto::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::record::{Body, Chain, Header, RecordError, io_error};
+use crate::record::{Body, Chain, Entry, Header, MAX_LINE, RecordError, io_error};
 
 pub(crate) use resume::resume;
 
@@ -59,6 +59,8 @@ pub(crate) struct Recorder {
     /// Length and seal of what certainly stands in the file.
     written: (u64, Chain),
     since_state: u32,
+    /// Bytes of a line at most: no more than a reader takes.
+    most: u64,
 }
 
 impl Recorder {
@@ -88,17 +90,41 @@ impl Recorder {
             chain,
             written,
             since_state: 0,
+            most: MAX_LINE,
         }
     }
 
-    /// What happened.
+    /// What happened. A command, which comes from people, is read back first: what forwarders tell is of a bounded depth by
+    /// its types.
     pub(crate) fn input(&mut self, at: Timestamp, input: &Input) -> Result<(), RecordError> {
-        self.since_state += 1;
-        self.line(&Body {
+        let body = Body {
             at,
             input: Some(Cow::Borrowed(input)),
             ..Body::default()
-        })
+        };
+        let json = json(&body)?;
+        if matches!(input, Input::Command { .. }) {
+            self.reads_back(&json, input)?;
+        }
+        self.sealed(&json)?;
+        self.since_state += 1;
+        Ok(())
+    }
+
+    fn reads_back(&self, json: &str, input: &Input) -> Result<(), RecordError> {
+        let read = serde_json::from_str::<Body<'_>>(json).map_err(|error| error.to_string());
+        let same = read.and_then(|body| match Entry::try_from(body)? {
+            Entry::Input { input: read, .. } if read == *input => Ok(()),
+            _ => Err("it reads otherwise".to_owned()),
+        });
+        same.map_err(|why| self.unreadable(why))
+    }
+
+    fn unreadable(&self, why: String) -> RecordError {
+        RecordError::Unreadable {
+            path: self.path.clone(),
+            why,
+        }
     }
 
     /// What was decided upon the last input.
@@ -173,10 +199,22 @@ impl Recorder {
     }
 
     fn line<T: serde::Serialize>(&mut self, body: &T) -> Result<(), RecordError> {
-        let json = serde_json::to_string(body).map_err(|source| RecordError::State { source })?;
-        self.chain.seal(&json, &mut self.buffer);
+        self.sealed(&json(body)?)
+    }
+
+    fn sealed(&mut self, json: &str) -> Result<(), RecordError> {
+        let length = Chain::sealed_length(json);
+        if length > self.most {
+            let most = self.most;
+            return Err(self.unreadable(format!("it has {length} bytes, and a line no more than {most}")));
+        }
+        self.chain.seal(json, &mut self.buffer);
         Ok(())
     }
+}
+
+fn json<T: serde::Serialize>(body: &T) -> Result<String, RecordError> {
+    serde_json::to_string(body).map_err(|source| RecordError::State { source })
 }
 
 fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, RecordError> {

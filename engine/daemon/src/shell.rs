@@ -9,6 +9,7 @@
 //! The channel holds [`INPUTS`]; when it is full, those who fill it wait: a forwarder keeps its probe samples, a
 //! console its command. Nothing is dropped on the way in.
 
+mod asked;
 mod consoles;
 mod journal;
 mod looks;

@@ -138,9 +138,76 @@ pub enum Command {
     BreakGlass {
         /// Why; not empty.
         reason: String,
-        /// [`Command::Switch`] or [`Command::Decide`].
-        ask: Box<Command>,
+        /// What.
+        ask: Forced,
     },
+}
+
+/// What may be asked with the glass broken; on the wire as the [`Command`] of the same name. A type of its own, so that no
+/// frame nests deeper than what it is recorded by can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Forced {
+    /// [`Command::Decide`].
+    Decide {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// The revision that was on the screen.
+        revision: u32,
+        /// The word.
+        verdict: Verdict,
+    },
+    /// [`Command::Switch`].
+    Switch {
+        /// Which user.
+        user: UserName,
+        /// To which of the user's VMs.
+        vm: VmName,
+        /// By which data centre.
+        to: SiteName,
+    },
+}
+
+impl From<Forced> for Command {
+    fn from(forced: Forced) -> Self {
+        match forced {
+            Forced::Decide {
+                proposal,
+                revision,
+                verdict,
+            } => Self::Decide {
+                proposal,
+                revision,
+                verdict,
+            },
+            Forced::Switch { user, vm, to } => Self::Switch { user, vm, to },
+        }
+    }
+}
+
+/// A command that no reason carries out in spite of policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only a switch or an approval can be carried out by breaking the glass")]
+pub struct NotForced;
+
+impl TryFrom<Command> for Forced {
+    type Error = NotForced;
+
+    fn try_from(command: Command) -> Result<Self, NotForced> {
+        match command {
+            Command::Decide {
+                proposal,
+                revision,
+                verdict,
+            } => Ok(Self::Decide {
+                proposal,
+                revision,
+                verdict,
+            }),
+            Command::Switch { user, vm, to } => Ok(Self::Switch { user, vm, to }),
+            _ => Err(NotForced),
+        }
+    }
 }
 
 /// What is looked at in a forwarder.
@@ -300,4 +367,37 @@ pub enum Refusal {
         /// The error.
         why: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forced_stands_in_the_frame_as_the_command_itself() {
+        let switch = Command::Switch {
+            user: UserName::new("paris").unwrap(),
+            vm: VmName::new("web").unwrap(),
+            to: SiteName::new("lip6").unwrap(),
+        };
+        let inner = serde_json::to_value(&switch).unwrap();
+        let glass = Command::BreakGlass {
+            reason: "fire".to_owned(),
+            ask: switch.try_into().unwrap(),
+        };
+        let whole = serde_json::to_value(&glass).unwrap();
+        assert_eq!(whole["ask"], inner);
+        assert_eq!(serde_json::from_value::<Command>(whole).unwrap(), glass);
+        assert_eq!(Forced::try_from(Command::Arm), Err(NotForced));
+    }
+
+    /// Each level would make the line of the record deeper than the frame was.
+    #[test]
+    fn a_broken_glass_holds_no_other() {
+        let mut text = serde_json::to_string(&Command::Arm).unwrap();
+        for depth in 0..100 {
+            text = format!(r#"{{"command":"break-glass","reason":"r","ask":{text}}}"#);
+            assert!(serde_json::from_str::<Command>(&text).is_err(), "{depth}");
+        }
+    }
 }

@@ -30,12 +30,13 @@ pub mod policy;
 pub mod proposal;
 pub mod qoe;
 pub mod snapshot;
+pub mod text;
 pub mod time;
 pub mod why;
 
 pub use autonomy::{ActionClass, AutonomyRow};
 pub use availability::{AvailabilityReport, AvailabilityRow};
-pub use command::{Actor, Command, Look, Refusal, Reply, RequestId, Verdict};
+pub use command::{Actor, Command, Forced, Look, Refusal, Reply, RequestId, Verdict};
 pub use frame::{ClientFrame, EngineFrame, NodeFrame, PROTOCOL, ReportFrame};
 pub use inspect::{
     Cursor, Direction, LogDetail, LogFilter, LogPage, LogQuery, LoggedMessage, MessageOutcome, Page,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use chrono::{DateTime, FixedOffset};
 use proto::policy::{Arming, BudgetRow, FlapRow, Gauge, ModeRow, Source};
-use proto::{Actor, Command, FlapKey, Scope, SiteName, Snapshot, Timestamp, UserName, VmName};
+use proto::{Actor, Command, FlapKey, Forced, Scope, SiteName, Snapshot, Timestamp, UserName, VmName};
 
 use crate::cli::{ModeWord, PartArgs};
 
@@ -101,12 +101,12 @@ pub(super) fn forgive(
 }
 
 /// The command itself, or in spite of rules, windows and budgets.
-pub(super) fn in_spite(reason: Option<&String>, command: Command) -> Command {
+pub(super) fn in_spite(reason: Option<&String>, forced: Forced) -> Command {
     match reason {
-        None => command,
+        None => forced.into(),
         Some(reason) => Command::BreakGlass {
             reason: reason.clone(),
-            ask: Box::new(command),
+            ask: forced,
         },
     }
 }

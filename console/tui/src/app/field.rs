@@ -237,7 +237,9 @@ impl App {
         let clocks = self.clocks();
         let (dialog, moot) = match command {
             Command::BreakGlass { reason, ask } => {
-                return self.question(ask).map(|dialog| dialog.in_spite(reason));
+                return self
+                    .question(&ask.clone().into())
+                    .map(|dialog| dialog.in_spite(reason));
             }
             Command::Decide {
                 proposal, verdict, ..

@@ -4,8 +4,8 @@
 use proto::inspect::{LogFilter, MessageKind};
 use proto::policy::DrainRow;
 use proto::{
-    ActionClass, Command, Disarmed, FlapKey, Mode, ProposalId, Scope, SiteName, Span, TenantName, UserName,
-    Verdict, VmName,
+    ActionClass, Command, Disarmed, FlapKey, Forced, Mode, ProposalId, Scope, SiteName, Span, TenantName,
+    UserName, Verdict, VmName,
 };
 
 use super::nodelog::log_filter;
@@ -217,10 +217,8 @@ fn glass(args: &[&str], known: Known<'_>) -> Result<Command, String> {
     if reason.is_empty() {
         return Err(format!("say why: {BECAUSE} REASON; it goes on the record"));
     }
-    Ok(Command::BreakGlass {
-        reason,
-        ask: Box::new(ask),
-    })
+    let ask = Forced::try_from(ask).map_err(|error| error.to_string())?;
+    Ok(Command::BreakGlass { reason, ask })
 }
 
 fn why(args: &[&str], known: Known<'_>) -> Result<Command, String> {

@@ -46,7 +46,7 @@ impl Engine {
             None => return Ok(format!("{class} is not pinned")),
         };
         record.standing = standing;
-        self.log(Severity::Warning, format!("{what}; by {who}"), out);
+        self.log_word(Severity::Warning, format!("{what}; by {who}"), out);
         self.policy_changed();
         self.attend_all(out);
         Ok(what)
@@ -68,7 +68,7 @@ impl Engine {
         }
         *record = Record::default();
         let what = format!("{class} is forgiven: it goes by the mode again");
-        self.log(Severity::Warning, format!("{what}; by {}", name_of(by)), out);
+        self.log_word(Severity::Warning, format!("{what}; by {}", name_of(by)), out);
         self.policy_changed();
         self.attend_all(out);
         Ok(what)

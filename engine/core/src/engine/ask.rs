@@ -94,7 +94,7 @@ impl Engine {
             Command::Look { .. } => Err(Refusal::NotSo {
                 why: "only the forwarder itself can be looked into".to_owned(),
             }),
-            Command::BreakGlass { reason, ask } => self.break_glass(&reason, *ask, by, done),
+            Command::BreakGlass { reason, ask } => self.break_glass(&reason, ask.into(), by, done),
         }
     }
 
@@ -149,14 +149,10 @@ impl Engine {
         out: &mut Outbox,
     ) -> Result<String, Refusal> {
         let reason = Self::reason_given(reason)?;
-        if !matches!(command, Command::Switch { .. } | Command::Decide { .. }) {
-            let why = "only a switch or an approval can be carried out by breaking the glass".to_owned();
-            return Err(Refusal::NotSo { why });
-        }
         let text = format!("glass broken by {}: {reason}", name_of(&by));
         let mut done = Outbox::new(out.now);
         let what = self.answer(command, by, Glass::Broken, &mut done)?;
-        self.log(Severity::Warning, text, out);
+        self.log_word(Severity::Warning, text, out);
         out.append(done);
         Ok(format!("{what} (glass broken)"))
     }
@@ -191,7 +187,7 @@ impl Engine {
                 pair.gates.bar(to, &policy, now);
             }
             self.desk.end(id, ProposalState::Rejected { by, at: now }, out);
-            self.log(
+            self.log_word(
                 Severity::Info,
                 format!("proposal #{} rejected by {who}", id.0),
                 out,
@@ -219,7 +215,7 @@ impl Engine {
         };
         let pass = self.admit_by_hand(&ask, now).map_err(held)?;
         self.note_word(ix, id, Said::Approved, now);
-        self.log(
+        self.log_word(
             Severity::Info,
             format!("proposal #{} approved by {who}", id.0),
             out,
@@ -287,7 +283,7 @@ impl Engine {
             self.fabric.label(dc),
             name_of(&by)
         );
-        self.log(Severity::Info, text, out);
+        self.log_word(Severity::Info, text, out);
         self.depart(
             ix,
             Departure {
@@ -317,7 +313,7 @@ impl Engine {
         out.push(Effect::Notify {
             notice: Notice::Mode { mode },
         });
-        self.log(
+        self.log_word(
             Severity::Info,
             format!("mode {mode}, set by {}", name_of(by)),
             out,

@@ -1,6 +1,7 @@
 //! Commands that set policy while the engine runs: modes of parts of the fabric, disarming, drains, forgiving.
 
 use proto::policy::{Arming, Disarmed, FlapKey, Scope};
+use proto::text::{LONGEST_REASON, is_unseen};
 use proto::{Actor, Mode, Refusal, Severity, SiteName, UserName, VmName};
 
 use super::Engine;
@@ -8,9 +9,6 @@ use super::ask::{name_of, unknown};
 use crate::fabric::{Dc, PairIx};
 use crate::outbox::Outbox;
 use crate::policy::state::Drain;
-
-/// Longest reason for breaking the glass, in characters.
-const LONGEST_REASON: usize = 200;
 
 impl Engine {
     pub(super) fn ask_mode_at(
@@ -33,7 +31,7 @@ impl Engine {
             }
             None => format!("{scope} goes by the mode of the session or of what is around it"),
         };
-        self.log(Severity::Info, format!("{what}, set by {}", name_of(by)), out);
+        self.log_word(Severity::Info, format!("{what}, set by {}", name_of(by)), out);
         self.policy_changed();
         self.look_again("the engine only observes there now", out);
         Ok(what)
@@ -59,7 +57,7 @@ impl Engine {
             Disarmed::Freeze => format!("disarmed: nothing moves until the engine is armed{rest}"),
             Disarmed::Ignore => format!("disarmed: only hands move until the engine is armed{rest}"),
         };
-        self.log(Severity::Warning, format!("{what}; by {}", name_of(by)), out);
+        self.log_word(Severity::Warning, format!("{what}; by {}", name_of(by)), out);
         what
     }
 
@@ -69,7 +67,7 @@ impl Engine {
         }
         self.calm.arming = Arming::Armed;
         self.policy_changed();
-        self.log(Severity::Warning, format!("armed by {}", name_of(by)), out);
+        self.log_word(Severity::Warning, format!("armed by {}", name_of(by)), out);
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
             self.attend(ix, out);
         }
@@ -111,7 +109,7 @@ impl Engine {
             told_empty: false,
         });
         self.policy_changed();
-        self.log(Severity::Warning, text, out);
+        self.log_word(Severity::Warning, text, out);
         self.look_again("the data centre is being drained", out);
         self.close_anew(out);
         let beside = self.drained_by_session(dc).map_or_else(String::new, |rule| {
@@ -150,7 +148,7 @@ impl Engine {
             }
         };
         self.policy_changed();
-        self.log(Severity::Info, format!("{what}; by {}", name_of(by)), out);
+        self.log_word(Severity::Info, format!("{what}; by {}", name_of(by)), out);
         self.look_again("the drain was taken back", out);
         self.close_anew(out);
         Ok(what)
@@ -177,7 +175,7 @@ impl Engine {
             return Ok(format!("{key} has no penalty"));
         }
         self.policy_changed();
-        self.log(
+        self.log_word(
             Severity::Info,
             format!("flaps of {key} forgiven by {}", name_of(by)),
             out,
@@ -203,7 +201,7 @@ impl Engine {
     pub(super) fn reason_given(reason: &str) -> Result<String, Refusal> {
         let text: String = reason
             .chars()
-            .filter(|c| !c.is_control())
+            .filter(|&c| !is_unseen(c))
             .take(LONGEST_REASON)
             .collect();
         let text = text.trim().to_owned();

@@ -29,9 +29,6 @@ const MAX_CONSOLES: usize = 32;
 /// Connections that have not shown the token yet. Any user of this host can make them: for one more, the oldest goes.
 const MAX_STRANGERS: usize = 64;
 
-/// Longest name of an operator.
-const MAX_NAME: usize = 64;
-
 pub(crate) struct Server {
     listener: TcpListener,
     token: Arc<Token>,
@@ -236,16 +233,8 @@ async fn greeting(socket: &mut Socket) -> Result<String, Parting> {
             "the console speaks protocol {protocol}, this engine {PROTOCOL}; use the same version of both"
         ))),
         Some(ClientFrame::Hello { operator, .. }) => {
-            // The name goes to logs and screens.
-            let good = !operator.trim().is_empty()
-                && operator.chars().count() <= MAX_NAME
-                && !operator.chars().any(char::is_control);
-            let why = || {
-                Parting::Misspoke(format!(
-                    "an operator's name has 1 to {MAX_NAME} printable characters"
-                ))
-            };
-            good.then_some(operator).ok_or_else(why)
+            proto::text::operator(&operator).map_err(Parting::Misspoke)?;
+            Ok(operator)
         }
         Some(ClientFrame::Ask { .. }) | None => {
             Err(Parting::Misspoke("the first frame must be a hello".into()))

@@ -28,6 +28,11 @@ impl Chain {
         out.push(b'\n');
     }
 
+    /// Bytes of the line that [`Self::seal`] makes of `json`, its newline included.
+    pub(crate) fn sealed_length(json: &str) -> u64 {
+        (json.len() + TAIL) as u64
+    }
+
     /// The object of a sealed line (without its newline); `Err` says what is wrong and leaves the chain as it was.
     pub(crate) fn open(&mut self, line: &str) -> Result<String, &'static str> {
         let at = line

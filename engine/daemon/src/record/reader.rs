@@ -8,8 +8,8 @@ use proto::Timestamp;
 
 use super::{Body, Chain, Entry, FORMAT, Header, RecordError, VERSION};
 
-/// No line is longer: the state of a very large fabric is a few megabytes.
-const MAX_LINE: u64 = 256 << 20;
+/// No line is longer, its newline included; the writer refuses such. The state of a very large fabric is some megabytes.
+pub(crate) const MAX_LINE: u64 = 256 << 20;
 
 /// Reads one record.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Reader {
     /// Bytes of whole, good lines so far.
     good: u64,
     last: Timestamp,
+    /// Bytes of a line at most.
+    most: u64,
 }
 
 /// What comes next.
@@ -44,6 +46,11 @@ pub struct Torn {
 impl Reader {
     /// Opens a record and reads its header.
     pub(crate) fn open(path: &Path) -> Result<(Self, Header), RecordError> {
+        Self::open_within(path, MAX_LINE)
+    }
+
+    /// The same with lines of at most so many bytes.
+    fn open_within(path: &Path, most: u64) -> Result<(Self, Header), RecordError> {
         let file = File::open(path).map_err(io_error("open", path))?;
         let mut reader = Self {
             path: path.to_owned(),
@@ -52,6 +59,7 @@ impl Reader {
             line: 0,
             good: 0,
             last: Timestamp::default(),
+            most,
         };
         let header = reader.header()?;
         reader.last = header.at;
@@ -70,7 +78,12 @@ impl Reader {
             bytes: text.len() as u64,
         };
         let Some(whole) = text.strip_suffix(b"\n") else {
-            return Ok(Next::Torn(torn));
+            // What was torn off is the last thing in the file; a line that goes on is none that was ever written.
+            return if self.at_end()? {
+                Ok(Next::Torn(torn))
+            } else {
+                Err(self.damaged(format!("it is longer than {} bytes", self.most)))
+            };
         };
         let chain = self.chain.clone();
         let opened = std::str::from_utf8(whole)
@@ -157,7 +170,7 @@ impl Reader {
     /// The next line with its newline; empty at the end of the file.
     fn text(&mut self) -> Result<Vec<u8>, RecordError> {
         let mut text = Vec::new();
-        let read = (&mut self.file).take(MAX_LINE).read_until(b'\n', &mut text);
+        let read = (&mut self.file).take(self.most).read_until(b'\n', &mut text);
         read.map_err(io_error("read", &self.path))?;
         Ok(text)
     }
@@ -180,4 +193,53 @@ struct Kind {
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     let path = path.to_owned();
     move |source| RecordError::Io { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use pacao_core::{Config, Input};
+
+    use super::*;
+    use crate::session::Session;
+
+    fn config() -> Config {
+        let text = include_str!("../../../../sessions/two-sites.yaml");
+        Session::parse(text, "two-sites.yaml").unwrap().config
+    }
+
+    /// Cutting it would cut all that came after it as well.
+    #[test]
+    fn a_line_that_is_too_long_is_damage_unless_nothing_follows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.jsonl");
+        let at = Timestamp(1_700_000_000_000_000);
+        let header = Header::new(config(), at);
+        let mut chain = Chain::default();
+        let mut bytes = Vec::new();
+        let mut seal = |json: String| chain.seal(&json, &mut bytes);
+        seal(serde_json::to_string(&header).unwrap());
+        let input = Input::NodeDown {
+            site: proto::SiteName::new("north").unwrap(),
+            why: "x".repeat(100_000),
+        };
+        let body = Body {
+            at,
+            input: Some(std::borrow::Cow::Owned(input)),
+            ..Body::default()
+        };
+        seal(serde_json::to_string(&body).unwrap());
+        let long = bytes.len();
+        std::fs::write(&path, &bytes).unwrap();
+        let (mut reader, _) = Reader::open_within(&path, 64 << 10).unwrap();
+        let told = reader.next().unwrap_err().to_string();
+        assert!(
+            told.contains("record.jsonl:2: ") && told.contains("longer than 65536 bytes"),
+            "{told}"
+        );
+        let (mut reader, _) = Reader::open(&path).unwrap();
+        assert!(matches!(reader.next().unwrap(), Next::Entry(_)));
+        std::fs::write(&path, &bytes[..long - 1]).unwrap();
+        let (mut reader, _) = Reader::open(&path).unwrap();
+        assert!(matches!(reader.next().unwrap(), Next::Torn(_)));
+    }
 }

@@ -283,6 +283,8 @@ fn a_session_that_changed_does_not_go_on_with_the_old_record() {
     ));
 }
 
+mod readable;
+
 mod flipped {
     use super::*;
     use proptest::prelude::*;

@@ -21,6 +21,14 @@ pub(super) struct Journal {
     state: Arc<StateDir>,
     failure: Option<Failure>,
     flush_at: Option<Instant>,
+    oversize: Oversize,
+}
+
+/// Whether states have become too large for a line; staff are told once.
+enum Oversize {
+    No,
+    Untold(String),
+    Told,
 }
 
 struct Failure {
@@ -37,6 +45,7 @@ impl Journal {
             state,
             failure: None,
             flush_at: None,
+            oversize: Oversize::No,
         }
     }
 
@@ -52,6 +61,17 @@ impl Journal {
         Some(failure.why.clone())
     }
 
+    /// That a state could not be written for its size, once.
+    pub(super) fn oversize_news(&mut self) -> Option<String> {
+        match std::mem::replace(&mut self.oversize, Oversize::Told) {
+            Oversize::Untold(why) => Some(why),
+            before => {
+                self.oversize = before;
+                None
+            }
+        }
+    }
+
     /// When [`Self::flush`] or [`Self::mend`] is due.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.failure
@@ -59,12 +79,11 @@ impl Journal {
             .map_or(self.flush_at, |failure| Some(failure.mend_at))
     }
 
-    /// Takes down what happened; in memory for now.
+    /// Takes down what happened; in memory for now. Without a [`Self::failure`] after it, an error is of this input alone.
     pub(super) fn input(&mut self, at: Timestamp, input: &Input, engine: &Engine) -> Result<(), String> {
-        self.with(|recorder| {
-            recorder.state_if_due(at, engine)?;
-            recorder.input(at, input)
-        })
+        let state = self.with(|recorder| recorder.state_if_due(at, engine));
+        self.without_state(state)?;
+        self.with(|recorder| recorder.input(at, input))
     }
 
     /// Takes down what was decided; in memory until [`Self::commit`].
@@ -74,7 +93,21 @@ impl Journal {
 
     /// Takes down the whole engine, before a stop.
     pub(super) fn state(&mut self, at: Timestamp, engine: &Engine) -> Result<(), String> {
-        self.with(|recorder| recorder.state(at, engine))
+        let state = self.with(|recorder| recorder.state(at, engine));
+        self.without_state(state)
+    }
+
+    /// A record goes on without a state that is too large: whoever takes it up handles more inputs again.
+    fn without_state(&mut self, state: Result<(), String>) -> Result<(), String> {
+        match state {
+            Err(why) if self.failure.is_none() => {
+                if matches!(self.oversize, Oversize::No) {
+                    self.oversize = Oversize::Untold(why);
+                }
+                Ok(())
+            }
+            state => state,
+        }
     }
 
     /// All of it to the file.
@@ -120,6 +153,8 @@ impl Journal {
                 self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH_EVERY);
                 Ok(())
             }
+            // Nothing of it stands in the file, and the next line may be well.
+            Err(error @ RecordError::Unreadable { .. }) => Err(error.to_string()),
             Err(error) => Err(self.fail(error.to_string())),
         }
     }

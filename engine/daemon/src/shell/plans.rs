@@ -19,6 +19,8 @@ use super::looks::Answer;
 const BUDGET: Span = Span::secs(2);
 /// Whatever the asker says: plans share the machine with decisions.
 const MOST: Span = Span::secs(30);
+/// Who wait for one plan at most. One more is refused: whoever asks that often reads nothing.
+const ASKERS: usize = 64;
 /// Of the time, what the search for moves may take before the proof begins.
 const SEARCH: f64 = 0.3;
 
@@ -76,12 +78,15 @@ impl Plans {
     ) -> Option<Answer> {
         let refused = |refusal| Some((console, request.clone(), Reply::Refused { refusal }));
         if let Some(running) = &mut self.running {
-            if running.terms == terms {
+            let why = if running.terms != terms {
+                "another plan is being made; ask again when it is told"
+            } else if running.waiting.len() >= ASKERS {
+                "too many wait for this plan already; ask again when it is told"
+            } else {
                 running.waiting.push((console, request));
                 return None;
-            }
-            let why = "another plan is being made; ask again when it is told".to_owned();
-            return refused(Refusal::NotSo { why });
+            };
+            return refused(Refusal::NotSo { why: why.to_owned() });
         }
         let assignment = match begin() {
             Ok(assignment) => assignment,
@@ -170,10 +175,18 @@ mod tests {
             matches!(refused, Some((_, _, Reply::Refused { .. }))),
             "{refused:?}"
         );
+        for number in 2..ASKERS {
+            assert!(asked(&mut plans, &format!("again-{number}"), terms(None)).is_none());
+        }
+        let refused = asked(&mut plans, "one more", terms(None));
+        assert!(
+            matches!(refused, Some((_, _, Reply::Refused { .. }))),
+            "{refused:?}"
+        );
         assert!(plans.made(6, Err("of another life".to_owned())).is_empty());
         let told = plans.made(7, Err("its thread died".to_owned()));
         let requests: Vec<_> = told.iter().map(|(_, request, _)| request.0.as_str()).collect();
-        assert_eq!(requests, ["1", "2"]);
+        assert_eq!((requests.len(), &requests[..2]), (ASKERS, &["1", "2"][..]));
         assert!(stop.load(Ordering::Relaxed), "nobody waits any more");
         assert!(plans.running.is_none());
     }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::asked;
 use super::consoles::{ConsoleId, Consoles};
 use super::journal::Journal;
 use super::looks::{self, Looks};
@@ -123,6 +124,11 @@ impl Shell {
             if let Some(why) = self.journal.news() {
                 self.record_failed(&why);
             }
+            if let Some(why) = self.journal.oversize_news() {
+                let text =
+                    format!("{why}; the record goes on without states, and the next start takes longer");
+                self.remark(Severity::Error, text);
+            }
             self.catch_up();
         };
         self.end(died).await
@@ -159,19 +165,24 @@ impl Shell {
             }
             Arrival::Ask {
                 console,
-                ask: (request, command @ Command::Plan { .. }, _),
-            } => self.make_plan((console, request), &command),
-            Arrival::Ask {
-                console,
-                ask: (request, command @ Command::Look { .. }, _),
-            } => {
+                ask: (request, command, by),
+            } => self.asked(console, request, command, by).await,
+        }
+    }
+
+    async fn asked(&mut self, console: ConsoleId, request: RequestId, command: Command, by: Actor) {
+        if let Err(refusal) = asked::check(&request, &command, &by) {
+            let refused = Reply::Refused { refusal };
+            self.consoles.reply(console, request, refused);
+            return;
+        }
+        match command {
+            Command::Plan { .. } => self.make_plan((console, request), &command),
+            Command::Look { .. } => {
                 let refused = self.looks.ask((console, request), command, &self.nodes);
                 self.answer(refused);
             }
-            Arrival::Ask {
-                console,
-                ask: (request, command, by),
-            } => self.ask(console, request, command, by).await,
+            command => self.ask(console, request, command, by).await,
         }
     }
 
@@ -221,7 +232,13 @@ impl Shell {
     /// Everything else is measured and shown even when it cannot be recorded.
     async fn take(&mut self, input: Input) {
         let now = self.clock.now();
-        let _failure_is_told_after_this = self.journal.input(now, &input, &self.engine);
+        if let Err(why) = self.journal.input(now, &input, &self.engine)
+            && self.journal.failure().is_none()
+        {
+            // Handled all the same, it would be missing when the record is repeated.
+            tracing::error!(why, "what was told is left out");
+            return;
+        }
         self.handle(input, now).await;
     }
 

@@ -196,6 +196,8 @@ async fn who_does_not_speak_the_protocol_is_told_and_let_go() {
         (hello(PROTOCOL + 1, "ada"), "speaks protocol 2"),
         (hello(PROTOCOL, "a\u{1b}[2J"), "printable"),
         (hello(PROTOCOL, ""), "printable"),
+        (hello(PROTOCOL, "The Engine"), "needs another name"),
+        (hello(PROTOCOL, "eve\u{202e}"), "U+202E"),
         ("{\"frame\":\"dance\"}".to_owned(), "that is no frame"),
     ] {
         let mut request = url(&engine).into_client_request().unwrap();
@@ -287,4 +289,60 @@ async fn a_console_looks_into_a_forwarder_through_the_engine() {
     engine.shutdown().await.unwrap();
     let record = std::fs::read_to_string(bench.paths().record()).unwrap();
     assert!(!record.contains("\"look\""));
+}
+
+/// What a console sends becomes a line of the record, a level deeper: nothing may come in that cannot be read again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_as_deep_as_parsers_go_is_refused_and_the_record_stays_readable() {
+    let bench = Bench::new(Mode::Recommend);
+    let engine = serving(&bench).await;
+    let token = std::fs::read_to_string(bench.paths().token()).unwrap();
+    for depth in [1, 2, 60, 124, 125, 126, 127] {
+        let mut request = url(&engine).into_client_request().unwrap();
+        let bearer = format!("Bearer {}", token.trim()).parse().unwrap();
+        request.headers_mut().insert("Authorization", bearer);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let hello = ClientFrame::Hello {
+            protocol: PROTOCOL,
+            operator: "eve".into(),
+        };
+        let hello = serde_json::to_string(&hello).unwrap();
+        socket.send(Message::text(hello)).await.unwrap();
+        let glass = r#"{"command":"break-glass","reason":"r","ask":"#;
+        let frame = format!(
+            r#"{{"frame":"ask","request":"deep","command":{}{{"command":"arm"}}{}}}"#,
+            glass.repeat(depth),
+            "}".repeat(depth)
+        );
+        socket.send(Message::text(frame)).await.unwrap();
+        let told = loop {
+            let answer = socket.next().await.unwrap().unwrap();
+            let Ok(text) = answer.to_text() else { continue };
+            if let Ok(EngineFrame::Bye { why }) = serde_json::from_str(text) {
+                break why;
+            }
+        };
+        assert!(told.contains("that is no frame"), "{depth}: {told}");
+    }
+    engine.shutdown().await.unwrap();
+    assert!(engine::replay(&bench.record()).unwrap().identical());
+    bench.engine().await.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_long_or_reads_like_another_is_refused_and_not_recorded() {
+    let bench = Bench::new(Mode::Recommend);
+    let engine = bench.engine().await;
+    let mut console = engine.attach().await.unwrap();
+    let mode = Command::SetMode { mode: Mode::Auto };
+    for request in ["x".repeat(10_000), "turned\u{202e}".to_owned()] {
+        let reply = ask(&mut console, &request, mode.clone()).await;
+        assert!(matches!(reply, Reply::Refused { .. }), "{reply:?}");
+    }
+    let reply = ask(&mut console, &"x".repeat(128), mode).await;
+    assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+    engine.shutdown().await.unwrap();
+    let record = std::fs::read_to_string(bench.record()).unwrap();
+    let asked = record.matches(r#""input":"command""#).count();
+    assert_eq!(asked, 1, "a refusal at the door is no input");
 }

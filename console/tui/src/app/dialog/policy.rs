@@ -2,7 +2,7 @@
 
 use chrono::FixedOffset;
 use proto::policy::{Arming, DrainRow, FlapRow, ModeRow, Source};
-use proto::{Actor, Command, Disarmed, FlapKey, Mode, ProposalState, Scope, SiteName, Timestamp};
+use proto::{Actor, Command, Disarmed, FlapKey, Forced, Mode, ProposalState, Scope, SiteName, Timestamp};
 
 use super::{Choice, Deed, Dialog};
 use crate::app::world::World;
@@ -247,10 +247,14 @@ impl Dialog {
         ));
         for choice in &mut self.choices {
             if let Deed::Ask(command, what) = &mut choice.deed {
-                let ask = Box::new(command.clone());
-                let reason = reason.to_owned();
-                *command = Command::BreakGlass { reason, ask };
-                what.push_str(", glass broken");
+                match Forced::try_from(command.clone()) {
+                    Ok(ask) => {
+                        let reason = reason.to_owned();
+                        *command = Command::BreakGlass { reason, ask };
+                        what.push_str(", glass broken");
+                    }
+                    Err(error) => choice.hindrance = Some(error.to_string()),
+                }
             }
         }
         self

@@ -42,7 +42,7 @@ fn what_changes_anything_is_asked_for_after_a_question() {
     };
     let glass = Command::BreakGlass {
         reason: "fire at Telco".to_owned(),
-        ask: Box::new(switch.clone()),
+        ask: switch.clone().try_into().unwrap(),
     };
     let decide = |verdict| Command::Decide {
         proposal: ProposalId(17),

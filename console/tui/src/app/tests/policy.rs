@@ -2,7 +2,7 @@
 
 use proto::policy::{DrainRow, Hold};
 use proto::{
-    Arming, Command, Disarmed, EngineFrame, FlapKey, Mode, Notice, PolicyRow, Refusal, Reply, Scope,
+    Arming, Command, Disarmed, EngineFrame, FlapKey, Forced, Mode, Notice, PolicyRow, Refusal, Reply, Scope,
 };
 
 use super::{SIZE, later, noc, status};
@@ -201,11 +201,11 @@ fn the_glass_needs_a_reason_and_sends_it() {
     let effects = press(&mut console, "Enter Down Down Enter", later(3_000));
     let glass = Command::BreakGlass {
         reason: "fire at Telco".to_owned(),
-        ask: Box::new(Command::Switch {
+        ask: Forced::Switch {
             user: user("paris-001"),
             vm: vm(),
             to: site("marilyn"),
-        }),
+        },
     };
     assert_eq!(asked(&effects), [&glass]);
 }

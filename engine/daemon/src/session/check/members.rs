@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lisp_wire::{EidPrefix, Rloc};
 use pacao_core::config::{Site, Traits, User, Vm, shipped};
+use proto::text::is_unseen;
 use proto::{SiteName, SlaName, Tag, TenantName, UserName, VmName};
 
 use super::addresses::Addresses;
@@ -282,9 +283,8 @@ fn label(given: Option<&str>, name: &str, path: &[Step], doubts: &mut Doubts<'_>
     let Some(label) = given else {
         return name.to_owned();
     };
-    let good = !label.trim().is_empty()
-        && label.chars().count() <= MAX_LABEL
-        && !label.chars().any(char::is_control);
+    let good =
+        !label.trim().is_empty() && label.chars().count() <= MAX_LABEL && !label.chars().any(is_unseen);
     if !good {
         doubts.value(path, format!("a label has 1 to {MAX_LABEL} printable characters"));
     }
