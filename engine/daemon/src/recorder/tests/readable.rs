@@ -8,10 +8,10 @@ use proto::{ActionClass, ChangeId, Disarmed, FlapKey, Forced, ProposalId, Scope,
 use super::*;
 use crate::record::{Entry, Next, Reader};
 
-fn name<N: std::str::FromStr>() -> impl Strategy<Value = N>
+fn name<N>() -> impl Strategy<Value = N>
 where
+    N: std::str::FromStr + std::fmt::Debug,
     N::Err: std::fmt::Debug,
-    N: std::fmt::Debug,
 {
     "[a-zA-Z0-9][-a-zA-Z0-9_.]{0,62}".prop_map(|text| text.parse().unwrap())
 }
