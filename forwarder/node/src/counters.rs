@@ -151,6 +151,10 @@ counters! {
     PubsubSent = "control.pubsub.sent",
     /// Changes to be told to a subscriber (Map-Server role).
     PubsubPublished = "control.pubsub.published",
+    /// Changes of mappings that changed too often: told later, the last of them only (Map-Server role).
+    PubsubCoalesced = "control.pubsub.coalesced",
+    /// Subscriptions ended because too much was to be told, or part of it under another key (Map-Server role).
+    PubsubOverrun = "control.pubsub.overrun",
     /// Changes that a subscriber acknowledged (Map-Server role).
     PubsubDelivered = "control.pubsub.delivered",
     /// Map-Notifies that a subscriber never acknowledged (Map-Server role).

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod answering;
+mod damping;
 mod delegating;
 mod merging;
 mod publishing;
@@ -23,6 +24,7 @@ use crate::config::{AnsweredFor, Config, NonceRule, Site};
 use crate::context::{Context, Memory, unsigned};
 use crate::counters::Counter;
 use crate::etr::Arrival;
+use crate::map_server::damping::Damping;
 use crate::map_server::merging::{MergeNotices, Reach, Standing, spoken};
 use crate::map_server::quota::Holdings;
 use crate::map_server::routed::Through;
@@ -61,6 +63,7 @@ pub(crate) struct MapServer {
     /// When room was last made among them: it takes a look at each, which a flood must not cause at each request.
     askers_swept: Timestamp,
     publisher: Publisher,
+    damping: Damping,
     merges: MergeNotices,
 }
 
@@ -117,6 +120,7 @@ impl MapServer {
             askers: BTreeMap::new(),
             askers_swept: now,
             publisher: Publisher::default(),
+            damping: Damping::default(),
             merges: MergeNotices::default(),
         }
     }
@@ -341,6 +345,7 @@ impl MapServer {
             .next()
             .into_iter()
             .chain(self.publisher.next_deadline())
+            .chain(self.damping.next_deadline())
             .chain(self.merges_due())
             .min()
     }
@@ -351,6 +356,7 @@ impl MapServer {
             self.forget(&key, cx);
         }
         self.publisher.tick(cx);
+        self.publish_due(cx);
         self.tick_merges(cx);
     }
 

@@ -31,6 +31,10 @@ const LONGEST_LIFE: Span = Span::secs(24 * 3600);
 /// The last nonce of an ended subscription is remembered for so long; of the oldest if there are too many, no longer.
 const SPENT: Span = Span::secs(24 * 3600);
 const MOST_SPENT: usize = 65_536;
+/// Changes that are on their way to one subscriber at a time; more wait for an acknowledgement.
+const MOST_OPEN: usize = 64;
+/// Mappings whose changes wait, at most. With more the subscription ends, and whoever is still there subscribes anew.
+const MOST_WAITING: usize = 4096;
 
 /// Who is subscribed to what.
 #[derive(Debug, Default)]
@@ -42,9 +46,14 @@ pub(crate) struct Publisher {
     spent: BTreeMap<(EidPrefix, XtrId), Nonce>,
     spent_until: Timers<(EidPrefix, XtrId)>,
     notices: Notices,
+    /// What may be told now to whom, after it had to wait.
+    ready: Vec<(Subscriber, EidPrefix)>,
     /// What an xTR at the same node may want to know.
     news: Vec<Publication>,
 }
+
+/// What is subscribed to, and by whom.
+pub(crate) type Subscriber = (EidPrefix, XtrId);
 
 /// What is known of a subscriber, who is reached at each of `to`.
 #[derive(Clone, Debug)]
@@ -88,6 +97,8 @@ struct Subscription {
     nonce: Nonce,
     /// What has not been acknowledged yet, by the EID it is about.
     open: BTreeMap<EidPrefix, NoticeId>,
+    /// Mappings that have changed besides. What they are is looked up when it is told.
+    waiting: BTreeSet<EidPrefix>,
 }
 
 /// What a Map-Request with the N bit asks for.
@@ -165,50 +176,102 @@ impl Publisher {
         }
     }
 
-    /// Tells all subscribers of mappings around `record` and of `within`, each once (RFC 9437 section 6).
-    pub(crate) fn publish(&mut self, record: MappingRecord, within: &[EidPrefix], cx: &mut Context<'_>) {
+    /// Tells all subscribers of mappings around `record`, each once (RFC 9437 section 6), and those of parts of it, `within`,
+    /// what holds there. Who subscribed under another key than the mapping has by now has not proven to hold that, and is let go.
+    pub(crate) fn publish(
+        &mut self,
+        record: MappingRecord,
+        within: Vec<MappingRecord>,
+        cx: &mut Context<'_>,
+    ) {
+        for part in within {
+            self.publish_by(&[part.eid], part, cx);
+        }
+        let config = cx.config;
+        let keys = keys_of(config, &record.eid);
+        let same = |eid: &EidPrefix| {
+            let of = keys_of(config, eid);
+            of.zip(keys).is_some_and(|(of, keys)| std::ptr::eq(of, keys))
+        };
+        let known = around(&record.eid).filter(|eid| self.subscriptions.contains_key(eid));
+        // The longest first: one subscriber of several mappings around is told by the closest.
+        let (around, others): (Vec<EidPrefix>, Vec<EidPrefix>) = known.partition(same);
+        self.publish_by(&around, record, cx);
+        for eid in others {
+            let xtrs = self.subscriptions.get(&eid).into_iter().flatten();
+            let xtrs: Vec<XtrId> = xtrs.map(|(xtr, _)| *xtr).collect();
+            for xtr in xtrs {
+                self.break_off((eid, xtr), cx);
+            }
+        }
+    }
+
+    /// Tells those who are subscribed to any of these, by the first of them.
+    fn publish_by(&mut self, eids: &[EidPrefix], record: MappingRecord, cx: &mut Context<'_>) {
         let config = cx.config;
         let Some(keys) = keys_of(config, &record.eid) else {
             return;
         };
         let record = Arc::new(record);
-        let mut told = BTreeSet::new();
-        // The longest first: one subscriber of several mappings around is told by the closest.
-        for eid in within.iter().copied().chain(around(&record.eid)) {
-            let Some(subscribers) = self.subscriptions.get_mut(&eid) else {
-                continue;
-            };
-            for (xtr, subscription) in subscribers {
-                if told.insert(*xtr) {
-                    tell(
+        let (mut told, mut overrun) = (BTreeSet::new(), Vec::new());
+        for eid in eids {
+            for (xtr, subscription) in self.subscriptions.get_mut(eid).into_iter().flatten() {
+                let subscriber = (*eid, *xtr);
+                if told.insert(*xtr)
+                    && tell(
                         &mut self.notices,
-                        (eid, *xtr),
+                        subscriber,
                         subscription,
                         &record,
                         (keys, &mut *cx),
-                    );
+                    ) == Room::None
+                {
+                    overrun.push(subscriber);
                 }
             }
         }
+        for subscriber in overrun {
+            self.break_off(subscriber, cx);
+        }
+    }
+
+    /// Ends a subscription to more than one can be to, and says so: who is still there subscribes anew, to a part.
+    fn break_off(&mut self, (eid, xtr): Subscriber, cx: &mut Context<'_>) {
+        let config = cx.config;
+        let Some(subscription) = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr)) else {
+            return;
+        };
+        cx.count(Counter::PubsubOverrun);
+        let wish = subscription.next_wish(xtr, (&self.notices, &eid));
+        if let Some(keys) = keys_of(config, &eid) {
+            let notice = Notice::new(Purpose::Publication, wish, Arc::new(withdrawn(eid)));
+            notices::last_word(&notice, keys, cx);
+        }
+        self.end((&eid, &xtr), Nonce(0), cx.now);
+    }
+
+    /// What may be told now, after it had to wait until something else was acknowledged.
+    pub(crate) fn take_waiting(&mut self) -> Vec<(Subscriber, EidPrefix)> {
+        std::mem::take(&mut self.ready)
     }
 
     /// Tells one subscriber.
-    pub(crate) fn publish_to(
-        &mut self,
-        (eid, xtr): (EidPrefix, XtrId),
-        record: MappingRecord,
-        cx: &mut Context<'_>,
-    ) {
+    pub(crate) fn publish_to(&mut self, (eid, xtr): Subscriber, record: MappingRecord, cx: &mut Context<'_>) {
         let config = cx.config;
         let subscription = self.subscriptions.get_mut(&eid).and_then(|all| all.get_mut(&xtr));
-        if let (Some(subscription), Some(keys)) = (subscription, keys_of(config, &record.eid)) {
-            tell(
-                &mut self.notices,
-                (eid, xtr),
-                subscription,
-                &Arc::new(record),
-                (keys, cx),
-            );
+        let (Some(subscription), Some(keys)) = (subscription, keys_of(config, &record.eid)) else {
+            return;
+        };
+        let record = Arc::new(record);
+        let told = tell(
+            &mut self.notices,
+            (eid, xtr),
+            subscription,
+            &record,
+            (keys, &mut *cx),
+        );
+        if told == Room::None {
+            self.break_off((eid, xtr), cx);
         }
     }
 
@@ -226,6 +289,8 @@ impl Publisher {
             Purpose::Publication => {
                 let subscription = self.subscriptions.get_mut(&eid)?.get_mut(&xtr)?;
                 subscription.open.remove(&notice.record.eid);
+                let next = subscription.waiting.pop_first();
+                self.ready.extend(next.map(|next| ((eid, xtr), next)));
                 self.news.push(Publication::Told {
                     eid: notice.record.eid,
                     to: Arc::clone(&subscription.to),
@@ -255,6 +320,7 @@ impl Publisher {
                     to: notice.wish.to,
                     nonce: notice.wish.nonce,
                     open: BTreeMap::new(),
+                    waiting: BTreeSet::new(),
                 };
                 self.news.push(Publication::Subscribed {
                     eid,
@@ -366,6 +432,27 @@ impl Publisher {
     }
 }
 
+impl Subscription {
+    /// Who is told the next thing, with the nonce of that.
+    fn next_wish(&mut self, xtr: XtrId, (notices, about): (&Notices, &EidPrefix)) -> Wish {
+        self.nonce = notices.after(self.nonce, about, &self.to);
+        Wish {
+            xtr,
+            site: self.site,
+            asked: self.asked,
+            nonce: self.nonce,
+            to: Arc::clone(&self.to),
+        }
+    }
+}
+
+/// Whether something could be told, or wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Enough,
+    None,
+}
+
 /// There is no room for another subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -394,27 +481,29 @@ pub(crate) fn withdrawn(eid: EidPrefix) -> MappingRecord {
 /// One publication to one subscriber; what was under way to it about the same EID is overtaken.
 fn tell(
     notices: &mut Notices,
-    (eid, xtr): (EidPrefix, XtrId),
+    (eid, xtr): Subscriber,
     subscription: &mut Subscription,
     record: &Arc<MappingRecord>,
     (keys, cx): (&KeyRing, &mut Context<'_>),
-) {
+) -> Room {
     if let Some(id) = subscription.open.remove(&record.eid) {
         notices.drop(id);
+    } else if subscription.open.len() >= MOST_OPEN {
+        subscription.waiting.insert(record.eid);
+        return if subscription.waiting.len() > MOST_WAITING {
+            Room::None
+        } else {
+            Room::Enough
+        };
     }
-    subscription.nonce = notices.after(subscription.nonce, &record.eid, &subscription.to);
-    let wish = Wish {
-        xtr,
-        site: subscription.site,
-        asked: subscription.asked,
-        nonce: subscription.nonce,
-        to: Arc::clone(&subscription.to),
-    };
+    subscription.waiting.remove(&record.eid);
+    let wish = subscription.next_wish(xtr, (notices, &record.eid));
     let mut notice = Notice::new(Purpose::Publication, wish, Arc::clone(record));
     notice.eid = eid;
     cx.count(Counter::PubsubPublished);
     let id = notices.send(notice, keys, cx);
     subscription.open.insert(record.eid, id);
+    Room::Enough
 }
 
 /// `eid` and the prefixes around it, the longest first.

@@ -191,6 +191,13 @@ impl Subscriber {
             cx.count(Counter::PubsubEnded);
             let asked = held.asked;
             self.forget(&eid, knowledge.resolutions);
+            // Of none of these we are told any more, and the block would hide what has come within it.
+            for block in knowledge.cache.published_within(eid) {
+                if !self.held.contains_key(&block) {
+                    knowledge.cache.withdraw(&block);
+                }
+            }
+            knowledge.cache.publish(cx);
             return knowledge.resolutions.refresh(asked, cx);
         }
         if notify.nonce == held.last {

@@ -87,6 +87,16 @@ impl Cache {
         })
     }
 
+    /// What a Map-Server has published of `block` and within it.
+    pub(crate) fn published_within(&self, block: EidPrefix) -> Vec<EidPrefix> {
+        let within = self.mappings.range(block..);
+        within
+            .take_while(|(prefix, _)| block.contains(&prefix.first()))
+            .filter(|(prefix, mapping)| block.covers(prefix) && mapping.origin == Origin::Publication)
+            .map(|(prefix, _)| *prefix)
+            .collect()
+    }
+
     /// Whether there is a mapping within `block`, of whatever content.
     pub(crate) fn holds_within(&self, block: EidPrefix) -> bool {
         self.mappings

@@ -103,7 +103,7 @@ impl MapServer {
     }
 
     /// What is registered within `block`, itself left out.
-    fn within(&self, block: EidPrefix) -> impl Iterator<Item = Registration> {
+    pub(super) fn within(&self, block: EidPrefix) -> impl Iterator<Item = Registration> {
         self.registrations
             .range(block..)
             .take_while(move |(eid, _)| block.contains(&eid.first()))

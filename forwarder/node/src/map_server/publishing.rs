@@ -7,14 +7,17 @@ use lisp_wire::message::{MapNotify, MapRequest};
 use lisp_wire::{Action, EidPrefix, MappingRecord};
 
 use super::answering::{proxied, send_reply};
+use super::damping::When;
 use super::merging::spoken;
 use super::{MapServer, Query, UNREGISTERED, notified_at};
+use crate::config::{Config, KeyRing};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::etr::{Arrival, reply_address};
-use crate::pubsub::{Publication, Wish, keys_of, withdrawn};
+use crate::pubsub::{Proven, Publication, Wish, keys_of, withdrawn};
 
-/// At most so many longer mappings are told at once to who was told that there was none.
+/// At most so many longer mappings are told to who subscribes to a block; where there are more, the subscription is to a
+/// part of it.
 const MOST_WITHIN: usize = 64;
 
 impl MapServer {
@@ -46,25 +49,28 @@ impl MapServer {
         if self.merge_acknowledged(ack, datagram, cx) {
             return;
         }
-        let Some(proven) = self.publisher.acknowledged(ack, datagram, from, cx) else {
-            return;
-        };
-        // Registrations may have changed while it was on its way.
+        if let Some(proven) = self.publisher.acknowledged(ack, datagram, from, cx) {
+            self.catch_up(&proven, cx);
+        }
+        for (subscriber, eid) in self.publisher.take_waiting() {
+            let now = self.told(&eid).unwrap_or_else(|| withdrawn(eid));
+            self.publisher.publish_to(subscriber, now, cx);
+        }
+    }
+
+    /// Tells a new subscriber what has changed while its subscription was on its way, and of the longer mappings within,
+    /// which the one that it asked for would hide.
+    fn catch_up(&mut self, proven: &Proven, cx: &mut Context<'_>) {
         let subscriber = (proven.eid, proven.xtr);
-        match self.told(&proven.eid) {
+        match self.holding(&proven.eid) {
             Some(now) if now == *proven.told => {}
             Some(now) => self.publisher.publish_to(subscriber, now, cx),
-            None if proven.told.locators.is_empty() => {
-                let within = self.registrations.range(proven.eid..).map(|(eid, _)| *eid);
-                let within = within
-                    .take_while(|eid| proven.eid.contains(&eid.first()))
-                    .filter(|eid| proven.eid.covers(eid))
-                    .take(MOST_WITHIN);
-                for record in within.filter_map(|eid| self.told(&eid)).collect::<Vec<_>>() {
-                    self.publisher.publish_to(subscriber, record, cx);
-                }
-            }
+            None if proven.told.locators.is_empty() => {}
             None => self.publisher.publish_to(subscriber, withdrawn(proven.eid), cx),
+        }
+        let within = self.within(proven.eid).filter(|longer| longer.proxy_reply);
+        for record in within.map(|longer| proxied(&longer.record)).collect::<Vec<_>>() {
+            self.publisher.publish_to(subscriber, record, cx);
         }
     }
 
@@ -119,12 +125,23 @@ impl MapServer {
         };
         // RFC 9437 section 3: only where the Map-Server may speak for the ETR.
         let record = match self.newest(&asked) {
-            Some(registration) if registration.proxy_reply => Some(proxied(&registration.record)),
+            Some(registration) if registration.proxy_reply => {
+                let around = registration.record.eid.length()..=asked.length();
+                around
+                    .filter_map(|length| EidPrefix::new(asked.iid(), asked.address(), length).ok())
+                    .find(|block| self.is_one(*block, keys, config))
+                    .map(|eid| MappingRecord {
+                        eid,
+                        ..proxied(&registration.record)
+                    })
+            }
             Some(_) => {
                 cx.count(Counter::PubsubNotProxied);
                 None
             }
-            None => self.hole(asked, cx),
+            None => self
+                .hole(asked, cx)
+                .filter(|hole| self.is_one(hole.eid, keys, config)),
         };
         let Some(record) = record else { return false };
         let others = request.itr_rlocs.iter().filter(|rloc| rloc.0 != to.ip());
@@ -143,6 +160,27 @@ impl MapServer {
         self.publisher.subscribe(wish, record, keys, cx).is_ok()
     }
 
+    /// Whether one subscription can be to all of a block: under the same key everywhere, with few longer mappings within,
+    /// of which all are told of here.
+    fn is_one(&self, block: EidPrefix, keys: &KeyRing, config: &Config) -> bool {
+        let same = |of: Option<&KeyRing>| of.is_some_and(|of| std::ptr::eq(of, keys));
+        let mut sites = config.sites.iter().filter(|site| block.covers(&site.prefix));
+        let mut within = self.within(block);
+        same(keys_of(config, &block))
+            && sites.all(|site| same(site.pubsub.as_ref().or(config.pubsub.key.as_ref())))
+            && within.by_ref().take(MOST_WITHIN).all(|longer| longer.proxy_reply)
+            && within.next().is_none()
+    }
+
+    /// The mapping that holds for a block, if subscribers are told of it: its own, or the one around it.
+    fn holding(&self, block: &EidPrefix) -> Option<MappingRecord> {
+        let around = self.newest(block).filter(|around| around.proxy_reply)?;
+        Some(MappingRecord {
+            eid: *block,
+            ..proxied(&around.record)
+        })
+    }
+
     /// What subscribers are told of exactly this prefix.
     pub(super) fn told(&self, eid: &EidPrefix) -> Option<MappingRecord> {
         if self.publisher.is_empty() {
@@ -152,20 +190,35 @@ impl MapServer {
         whole.proxy_reply.then(|| proxied(&whole.record))
     }
 
-    /// Tells all who want to know, if a mapping is no longer what it was `before`.
+    /// Tells all who want to know, if a mapping is no longer what it was `before`: at once, or with what is yet to come if it
+    /// changes all the time.
     pub(super) fn publish(&mut self, eid: EidPrefix, before: Option<&MappingRecord>, cx: &mut Context<'_>) {
-        let now = self.told(&eid);
-        if self.publisher.is_empty() || now.as_ref() == before {
+        if self.publisher.is_empty() || self.told(&eid).as_ref() == before {
             return;
         }
+        match self.damping.changed(eid, cx.now) {
+            When::Now => self.publish_now(eid, cx),
+            When::Later => cx.count(Counter::PubsubCoalesced),
+        }
+    }
+
+    /// Publishes what was put off.
+    pub(super) fn publish_due(&mut self, cx: &mut Context<'_>) {
+        while let Some(eid) = self.damping.due(cx.now) {
+            self.publish_now(eid, cx);
+        }
+    }
+
+    fn publish_now(&mut self, eid: EidPrefix, cx: &mut Context<'_>) {
         // Who is subscribed to a part that nobody registers goes by the mapping around it.
         let closest = |part: &EidPrefix| {
             let longer = self.newest_prefix(part);
             longer.is_none_or(|longer| longer.length() <= eid.length())
         };
-        let within: Vec<EidPrefix> = self.publisher.within(eid).filter(closest).collect();
-        let record = now.unwrap_or_else(|| withdrawn(eid));
-        self.publisher.publish(record, &within, cx);
+        let now = |part| self.holding(&part).unwrap_or_else(|| withdrawn(part));
+        let within: Vec<_> = self.publisher.within(eid).filter(closest).map(now).collect();
+        let record = self.told(&eid).unwrap_or_else(|| withdrawn(eid));
+        self.publisher.publish(record, within, cx);
     }
 
     /// The longest registered prefix around `asked`.

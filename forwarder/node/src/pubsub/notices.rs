@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use lisp_wire::message::{MapNotify, XtrId};
-use lisp_wire::{Action, EidPrefix, Key, MappingRecord, Message, Nonce, verify};
+use lisp_wire::{Action, EidPrefix, Key, MappingRecord, Message, Nonce, Ttl, verify};
 use proto::{Span, Timestamp};
 
 use super::{Wish, keys_of};
@@ -29,6 +29,8 @@ const WAITS: [Span; 7] = [
 const ELSEWHERE: usize = 3;
 /// So many nonces are looked at for one that nobody asks with.
 const MOST_SKIPPED: u64 = 8;
+/// How long the last word counts. Not zero, which would be a withdrawal.
+const ENDED: Ttl = Ttl(1);
 /// At most this many offers wait for their first acknowledgement: anyone can ask for one.
 const MOST_OFFERS: usize = 16_384;
 
@@ -238,8 +240,9 @@ impl Notices {
 }
 
 /// Who never answers is told once that its subscription is no more (RFC 9437 section 5).
-fn last_word(notice: &Notice, keys: &KeyRing, cx: &mut Context<'_>) {
+pub(super) fn last_word(notice: &Notice, keys: &KeyRing, cx: &mut Context<'_>) {
     let ended = MappingRecord {
+        ttl: ENDED,
         action: Action::DropAuthFailure,
         locators: Vec::new(),
         ..notice.record.as_ref().clone()

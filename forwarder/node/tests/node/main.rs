@@ -15,6 +15,7 @@
 //! | `forging` | Change-Priority forged, replayed, misdirected, cut |
 //! | `probing` | figures, samples, failover |
 //! | `publishing` | publish/subscribe: publications, loss, forgeries, restarts, fallbacks |
+//! | `nesting` | subscriptions to blocks with longer mappings and other keys within; mappings that flap |
 //! | `looking` | the message log, tables page by page |
 //! | `rolling` | keys replaced while everything runs |
 //! | `signalling` | data headers: locators down, paths closed one way, versions of mappings |
@@ -39,6 +40,7 @@ mod looking;
 mod merging;
 mod moving;
 mod natted;
+mod nesting;
 mod network;
 mod pacing;
 mod pinning;

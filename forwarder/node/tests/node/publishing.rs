@@ -24,7 +24,7 @@ pub(crate) fn pubsub_key() -> lisp_wire::Key {
 }
 
 /// Everyone subscribes, and the Map-Server answers for the sites.
-fn subscribing(mut config: Config) -> Config {
+pub(crate) fn subscribing(mut config: Config) -> Config {
     if config.sites.is_empty() {
         config.subscribe = BTreeMap::from([(server(), pubsub_key().into())]);
     } else {
@@ -50,7 +50,7 @@ fn is_notify(message: &Message) -> bool {
     matches!(message, Message::MapNotify(_))
 }
 
-fn is_ack(message: &Message) -> bool {
+pub(crate) fn is_ack(message: &Message) -> bool {
     matches!(message, Message::MapNotifyAck(_))
 }
 
@@ -74,7 +74,7 @@ fn to_paris(packet: &Packet) -> bool {
     packet.to.ip() == paris().0
 }
 
-fn notifies(net: &Network, to: Rloc) -> Vec<(Packet, MapNotify)> {
+pub(crate) fn notifies(net: &Network, to: Rloc) -> Vec<(Packet, MapNotify)> {
     let notify = |packet: &Packet| match packet.message()? {
         Message::MapNotify(notify) if packet.from.ip() == server().0 && packet.to.ip() == to.0 => {
             Some((packet.clone(), notify))
