@@ -9,6 +9,7 @@ mod nodes;
 mod policy_rows;
 mod rows;
 mod steer;
+mod unrecorded;
 mod written;
 
 pub(crate) use ask::{name_of, unknown};
@@ -158,6 +159,12 @@ impl Engine {
             Input::Report { site, report } => self.report(&site, report, out),
             Input::FabricCost { site, vm, cost } => self.fabric_cost(&site, &vm, cost, out),
             Input::Command { request, by, command } => self.ask(request, by, command, out),
+            Input::RecordFailed {
+                why,
+                withheld,
+                undone,
+            } => self.record_failed(&why, (&withheld, undone), out),
+            Input::RecordMended => self.record_mended(out),
         }
     }
 

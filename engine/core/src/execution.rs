@@ -462,7 +462,7 @@ impl Engine {
     }
 
     /// Ends a switch without its confirmation: the old view is told again.
-    fn break_off(&mut self, ix: PairIx, (why, ended): (String, Timestamp), out: &mut Outbox) {
+    pub(crate) fn break_off(&mut self, ix: PairIx, (why, ended): (String, Timestamp), out: &mut Outbox) {
         let now = out.now;
         let Some(flight) = self.pairs[ix.at()].flight.take() else {
             return;

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out.
 
-use proto::{Actor, Command, NodeCommand, NodeReport, Notice, Reply, RequestId, SiteName, VmName};
+use proto::{Actor, ChangeId, Command, NodeCommand, NodeReport, Notice, Reply, RequestId, SiteName, VmName};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. Every one is recorded before it is handled.
@@ -48,6 +48,18 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The record cannot be written: nothing moves until it can. Not on the record itself, but in the state from which it
+    /// goes on.
+    RecordFailed {
+        /// The error.
+        why: String,
+        /// Changes that were not told to anybody, for they could not be recorded.
+        withheld: Vec<ChangeId>,
+        /// The command that came to nothing by that.
+        undone: Option<RequestId>,
+    },
+    /// The record can be written again.
+    RecordMended,
 }
 
 /// Something to be done by the shell.

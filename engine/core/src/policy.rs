@@ -82,6 +82,7 @@ pub(crate) enum Withheld {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum GateKind {
+    Unrecorded,
     Disarmed,
     Mode,
     Warming,
@@ -96,6 +97,7 @@ pub(crate) enum GateKind {
 impl From<&Hold> for GateKind {
     fn from(hold: &Hold) -> Self {
         match hold {
+            Hold::Unrecorded => Self::Unrecorded,
             Hold::Disarmed { .. } => Self::Disarmed,
             Hold::Mode { .. } => Self::Mode,
             Hold::Warming { .. } => Self::Warming,

@@ -58,6 +58,8 @@ pub(crate) struct Recorder {
     chain: Chain,
     /// Length and seal of what certainly stands in the file.
     written: (u64, Chain),
+    /// What a failure goes back to, if that is before what is written: the input of a command that is not done yet.
+    held: Option<(u64, Chain)>,
     since_state: u32,
     /// Bytes of a line at most: no more than a reader takes.
     most: u64,
@@ -89,6 +91,7 @@ impl Recorder {
             buffer: Vec::new(),
             chain,
             written,
+            held: None,
             since_state: 0,
             most: MAX_LINE,
         }
@@ -171,6 +174,16 @@ impl Recorder {
         self.commit()
     }
 
+    /// What is taken down from here on is one with what is decided upon it: if that cannot be written, neither stands.
+    pub(crate) fn hold(&mut self) {
+        self.held = Some((self.written.0 + self.buffer.len() as u64, self.chain.clone()));
+    }
+
+    /// It is written, or will be tried no more.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+    }
+
     /// Hands what has gathered to the system: it survives the end of this process.
     pub(crate) fn flush(&mut self) -> Result<(), RecordError> {
         if self.buffer.is_empty() {
@@ -193,6 +206,8 @@ impl Recorder {
 
     /// What was refused for a failing disk must not be carried out by the next engine that reads the record.
     fn take_back(&mut self, to: (u64, Chain), error: io::Error) -> RecordError {
+        let held = self.held.take().filter(|held| held.0 < to.0);
+        let to = held.unwrap_or(to);
         let _then_mend_tries_again = self.medium.cut(to.0);
         self.written = to;
         io_error("write", &self.path)(error)

@@ -116,6 +116,8 @@ impl fmt::Display for FlapKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "gate")]
 pub enum Hold {
+    /// The record cannot be written.
+    Unrecorded,
     /// The engine is disarmed.
     Disarmed {
         /// How far.
@@ -183,6 +185,7 @@ impl Hold {
     /// One word for the gate.
     pub const fn word(&self) -> &'static str {
         match self {
+            Self::Unrecorded => "unrecorded",
             Self::Disarmed { .. } => "disarmed",
             Self::Mode { .. } => "mode",
             Self::Warming { .. } => "warming",
@@ -198,6 +201,7 @@ impl Hold {
     /// What would open the gate, besides waiting for [`Self::until`].
     pub const fn remedy(&self) -> &'static str {
         match self {
+            Self::Unrecorded => "mend what keeps the record from being written: the log says it",
             Self::Disarmed { .. } => "arm the engine first",
             Self::Mode { .. } => "set the mode there to recommend, or to auto for moves without hands",
             Self::InFlight { .. } => "wait for that move to end",
@@ -216,7 +220,11 @@ impl Hold {
                 Some(*until)
             }
             Self::Window { until, .. } | Self::Budget { until, .. } => *until,
-            Self::Disarmed { .. } | Self::Mode { .. } | Self::InFlight { .. } | Self::Rule { .. } => None,
+            Self::Unrecorded
+            | Self::Disarmed { .. }
+            | Self::Mode { .. }
+            | Self::InFlight { .. }
+            | Self::Rule { .. } => None,
         }
     }
 }
@@ -224,6 +232,7 @@ impl Hold {
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unrecorded => f.write_str("the record cannot be written: nothing moves until it can"),
             Self::Disarmed {
                 how: Disarmed::Freeze,
             } => f.write_str("the engine is disarmed (freeze): nothing moves until it is armed"),

@@ -91,7 +91,7 @@ impl Engine {
 
     fn is_frozen(&self) -> bool {
         matches!(
-            self.calm.arming,
+            self.arming_shown(),
             Arming::Disarmed {
                 how: Disarmed::Freeze,
                 ..

@@ -74,6 +74,7 @@ impl Engine {
         let slots = self.fabric.config.slots;
         let policy = self.policy();
         self.since = now;
+        self.thaw();
         self.book_absence();
         self.monitor.restart(now);
         for node in &mut self.nodes {
@@ -155,6 +156,11 @@ impl Engine {
         out.push(send(NodeCommand::Probe {
             targets: self.probe_targets(),
         }));
+        self.brief_all(dc, out);
+    }
+
+    /// Every view in force, to one node.
+    pub(super) fn brief_all(&mut self, dc: Dc, out: &mut Outbox) {
         for at in 0..self.pairs.len() as u32 {
             self.brief(PairIx(at), dc, out);
         }
@@ -277,7 +283,7 @@ impl Engine {
     }
 
     /// What `dc` was to tell and has not confirmed is untold.
-    fn disown(&mut self, dc: Dc) {
+    pub(super) fn disown(&mut self, dc: Dc) {
         for at in 0..self.pairs.len() {
             let pair = &mut self.pairs[at];
             if let Known::Sent { change, node } = pair.known

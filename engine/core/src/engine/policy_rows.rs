@@ -53,7 +53,7 @@ impl Engine {
 
     pub(super) fn policy_row(&self, now: Timestamp) -> PolicyRow {
         PolicyRow {
-            arming: self.calm.arming.clone(),
+            arming: self.arming_shown(),
             modes: self.mode_rows(),
             budgets: self.budget_rows(now),
             flaps: self.flap_rows(now),

@@ -144,6 +144,9 @@ impl Engine {
     }
 
     fn is_armed(&self, by: &Actor) -> Result<(), Hold> {
+        if self.calm.unrecorded.is_some() {
+            return Err(Hold::Unrecorded);
+        }
         match &self.calm.arming {
             Arming::Disarmed { how, .. } if *how == Disarmed::Freeze || *by == Actor::Engine => {
                 Err(Hold::Disarmed { how: *how })

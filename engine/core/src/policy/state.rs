@@ -17,6 +17,9 @@ use crate::fabric::{Dc, PairIx};
 #[serde(default)]
 pub(crate) struct Calmness {
     pub(crate) arming: Arming,
+    /// Since when the record cannot be written; then nothing moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unrecorded: Option<Timestamp>,
     /// Set while the engine ran.
     pub(crate) modes: Vec<(Scope, Mode)>,
     pub(crate) drains: Vec<Drain>,

@@ -45,6 +45,8 @@ mod scoring;
 #[cfg(test)]
 mod switching;
 #[cfg(test)]
+mod unrecorded;
+#[cfg(test)]
 mod watching;
 #[cfg(test)]
 mod world;

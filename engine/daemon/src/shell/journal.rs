@@ -54,6 +54,11 @@ impl Journal {
         self.failure.as_ref().map(|failure| failure.why.as_str())
     }
 
+    /// Whether a failure is news still.
+    pub(super) fn has_news(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| !failure.told)
+    }
+
     /// A failure that nobody was told of, once.
     pub(super) fn news(&mut self) -> Option<String> {
         let failure = self.failure.as_mut().filter(|failure| !failure.told)?;
@@ -84,6 +89,20 @@ impl Journal {
         let state = self.with(|recorder| recorder.state_if_due(at, engine));
         self.without_state(state)?;
         self.with(|recorder| recorder.input(at, input))
+    }
+
+    /// From here on an input and what is decided upon it stand in the record together, or neither does.
+    pub(super) fn hold(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hold();
+        }
+    }
+
+    /// The end of it.
+    pub(super) fn release(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.release();
+        }
     }
 
     /// Takes down what was decided; in memory until [`Self::commit`].

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input, decisions};
 use proto::{
-    Actor, Command, EngineFrame, LogEntry, Mode, NodeCommand, Notice, Refusal, Reply, RequestId, Severity,
-    SiteName, Snapshot, Timestamp,
+    Actor, ChangeId, Command, EngineFrame, LogEntry, NodeCommand, Notice, Refusal, Reply, RequestId,
+    Severity, SiteName, Snapshot, Timestamp, Verdict,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -51,8 +51,17 @@ pub(super) struct Shell {
     looks: Looks,
     plans: Plans,
     remarks: VecDeque<LogEntry>,
+    /// What was not sent when the record failed, until the core is told.
+    withheld: Withheld,
     ticked_at: Instant,
     tasks: JoinSet<&'static str>,
+}
+
+/// What came to nothing because it could not be recorded.
+#[derive(Debug, Default)]
+struct Withheld {
+    changes: Vec<ChangeId>,
+    request: Option<RequestId>,
 }
 
 impl Shell {
@@ -89,6 +98,7 @@ impl Shell {
             looks: Looks::default(),
             plans: Plans::default(),
             remarks,
+            withheld: Withheld::default(),
             ticked_at: Instant::now(),
             tasks,
         }
@@ -205,6 +215,9 @@ impl Shell {
 
     /// A command is on the disk before it is handled, or refused.
     async fn ask(&mut self, console: ConsoleId, request: RequestId, command: Command, by: Actor) {
+        if is_deed(&command) {
+            self.journal.hold();
+        }
         let input = Input::Command {
             request: request.clone(),
             by,
@@ -219,8 +232,10 @@ impl Shell {
             Ok(()) => {
                 self.askers.entry(request).or_default().push(console);
                 self.handle(input, now).await;
+                self.journal.release();
             }
             Err(why) => {
+                self.journal.release();
                 let reply = Reply::Refused {
                     refusal: Refusal::NotRecorded { why },
                 };
@@ -243,10 +258,18 @@ impl Shell {
     }
 
     async fn handle(&mut self, input: Input, now: Timestamp) {
-        let effects = self.engine.handle(input, now);
+        let deed = match &input {
+            Input::Command { request, command, .. } if is_deed(command) => Some(request.clone()),
+            _ => None,
+        };
+        let mut effects = self.engine.handle(input, now);
         let decided: Vec<&Effect> = decisions(&effects).collect();
         if !decided.is_empty() && self.journal.decisions(now, &decided).is_ok() {
             let _failure_keeps_effects_from_leaving = self.journal.commit().await;
+        }
+        if let (Some(request), Some(why)) = (deed, self.journal.failure()) {
+            not_done(&mut effects, &request, why);
+            self.withheld.request = Some(request);
         }
         self.act(effects);
     }
@@ -267,6 +290,11 @@ impl Shell {
                 Effect::Node { site, command } => {
                     if self.journal.failure().is_some() && changes_fabric(&command) {
                         tracing::error!(%site, "not sent, for it cannot be recorded");
+                        if let NodeCommand::SetLocators { change, .. } = command
+                            && self.journal.has_news()
+                        {
+                            self.withheld.changes.push(change);
+                        }
                     } else {
                         self.send(&site, command);
                     }
@@ -293,9 +321,7 @@ impl Shell {
         } else {
             let now = self.clock.now();
             if self.journal.mend(now, &self.engine).await {
-                let text =
-                    "the record can be written again; the engine observes until the mode is set".to_owned();
-                self.remark(Severity::Warning, text);
+                self.take(Input::RecordMended).await;
             }
         }
     }
@@ -305,16 +331,13 @@ impl Shell {
         let text = format!("{why}: commands are refused and nothing is carried out; measuring goes on");
         self.remark(Severity::Error, text);
         let now = self.clock.now();
-        let request = RequestId(format!("record-failed-{}", now.micros()));
-        let command = Command::SetMode { mode: Mode::Observe };
-        let effects = self.engine.handle(
-            Input::Command {
-                request,
-                by: Actor::Engine,
-                command,
-            },
-            now,
-        );
+        let Withheld { changes, request } = std::mem::take(&mut self.withheld);
+        let failed = Input::RecordFailed {
+            why: why.to_owned(),
+            withheld: changes,
+            undone: request,
+        };
+        let effects = self.engine.handle(failed, now);
         self.act(effects);
     }
 
@@ -381,6 +404,31 @@ async fn forward(mut asks: mpsc::Receiver<Ask>, console: ConsoleId, arrivals: mp
         };
         if arrivals.send(Arrival::Ask { console, ask }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Whether a command is something done at once, and not a setting: asked for, it is done or it is not.
+const fn is_deed(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Decide {
+            verdict: Verdict::Approve,
+            ..
+        } | Command::Switch { .. }
+            | Command::BreakGlass { .. }
+    )
+}
+
+/// What was asked for cannot be recorded, so it is not done, and not said to be.
+fn not_done(effects: &mut [Effect], request: &RequestId, why: &str) {
+    for effect in effects {
+        if let Effect::Reply { request: of, reply } = effect
+            && of == request
+            && matches!(reply, Reply::Accepted { .. })
+        {
+            let refusal = Refusal::NotRecorded { why: why.to_owned() };
+            *reply = Reply::Refused { refusal };
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use proto::{Actor, Command, LogEntry, Mode, Notice, Refusal, Reply, RequestId, Severity, Snapshot};
+use proto::{
+    Actor, Arming, Command, Disarmed, LogEntry, Mode, Notice, Refusal, Reply, RequestId, Severity, Snapshot,
+};
 use tokio::time::{Duration, timeout};
 
 use super::*;
@@ -19,6 +21,8 @@ struct Disk {
     file: std::fs::File,
     full: Arc<AtomicBool>,
     broken: Arc<AtomicBool>,
+    /// So many syncs go well yet, broken or not.
+    good_syncs: Arc<AtomicU32>,
 }
 
 impl Medium for Disk {
@@ -32,7 +36,10 @@ impl Medium for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.broken.load(Ordering::Relaxed) {
+        let good = self
+            .good_syncs
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if self.broken.load(Ordering::Relaxed) && good.is_err() {
             return Err(io::Error::other("broken"));
         }
         self.file.sync()
@@ -48,6 +55,7 @@ struct Bench {
     record: PathBuf,
     full: Arc<AtomicBool>,
     broken: Arc<AtomicBool>,
+    good_syncs: Arc<AtomicU32>,
     engine: EngineHandle,
 }
 
@@ -64,11 +72,13 @@ fn bench() -> Bench {
     let (reader, _) = crate::record::Reader::open(&record).unwrap();
     let (chain, length): (Chain, u64) = reader.position();
     let (full, broken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let good_syncs = Arc::new(AtomicU32::new(0));
     let file = std::fs::OpenOptions::new().append(true).open(&record).unwrap();
     let disk = Disk {
         file,
         full: Arc::clone(&full),
         broken: Arc::clone(&broken),
+        good_syncs: Arc::clone(&good_syncs),
     };
     let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
     let journal = Journal::new(recorder, Arc::new(state));
@@ -94,15 +104,20 @@ fn bench() -> Bench {
         record,
         full,
         broken,
+        good_syncs,
         engine,
     }
 }
 
 async fn set_mode(console: &mut Attachment, request: &str, mode: Mode) -> Reply {
+    ask(console, request, Command::SetMode { mode }).await
+}
+
+async fn ask(console: &mut Attachment, request: &str, command: Command) -> Reply {
     let by = Actor::Operator { name: "ada".into() };
     console
         .ask
-        .send((RequestId(request.into()), Command::SetMode { mode }, by))
+        .send((RequestId(request.into()), command, by))
         .await
         .unwrap();
     until(console, |frame| match frame {
@@ -171,10 +186,17 @@ async fn what_cannot_be_recorded_is_refused_until_the_disk_is_mended() {
     })
     .await;
     let shown = snapshot(&bench.engine).await;
-    assert_eq!(
-        shown.mode,
-        Mode::Observe,
-        "an engine that cannot write takes its hands off"
+    assert!(
+        matches!(
+            shown.policy.arming,
+            Arming::Disarmed {
+                how: Disarmed::Freeze,
+                by: Actor::Engine,
+                ..
+            }
+        ),
+        "an engine that cannot write takes its hands off: {:?}",
+        shown.policy.arming
     );
     assert!(
         shown
@@ -188,6 +210,8 @@ async fn what_cannot_be_recorded_is_refused_until_the_disk_is_mended() {
         remark(frame, "can be written again", Severity::Warning)
     })
     .await;
+    let shown = snapshot(&bench.engine).await;
+    assert_eq!((shown.mode, shown.policy.arming), (Mode::Auto, Arming::Armed));
     assert!(matches!(
         set_mode(&mut console, "3", Mode::Auto).await,
         Reply::Accepted { .. }
@@ -254,3 +278,5 @@ async fn remarks_of_the_start_are_in_the_log() {
     let shown = snapshot(&bench.engine).await;
     assert!(shown.log.iter().any(|entry| entry.text == "taken up"));
 }
+
+mod mended;
