@@ -5,6 +5,7 @@ mod play;
 mod stage;
 mod summary;
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -34,11 +35,13 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<bool> {
     let facts = Facts::of(&stage, &story, args.auto);
     let outcome = stage.end().context("ending the demo")?;
     let summary = Summary::new(&facts, &story, &outcome);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary.json()?)?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&summary.json()?)?
     } else {
-        println!("{}", summary.text());
-    }
+        summary.text()
+    };
+    // The terminal may have gone before the demo did.
+    writeln!(std::io::stdout(), "{text}").context("printing the summary")?;
     Ok(summary.holds() || !args.auto)
 }
 
@@ -63,6 +66,8 @@ fn on_screen(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
     let followed = stage.attach()?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // However the console ends: the scope waits for the player.
+        let stopping = Stop(&stop);
         let mut player = None;
         let shown = screen.show(|feed| {
             let stop = &stop;
@@ -80,12 +85,21 @@ fn on_screen(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
                 story
             }));
         });
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         let player = player.context("the console did not start")?;
         let story = player.join().map_err(|_| anyhow!("the demo's player died"))?;
         shown?;
         story
     })
+}
+
+/// Stops the player when it goes.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The mode a demo begins in.

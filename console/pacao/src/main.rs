@@ -38,6 +38,7 @@ mod simulate;
 mod told;
 mod traffic;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -75,7 +76,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("pacao: {error:#}");
+            // A terminal that has gone takes no words; the exit status still tells.
+            let _ = writeln!(std::io::stderr(), "pacao: {error:#}");
             ExitCode::from(2)
         }
     }

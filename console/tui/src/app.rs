@@ -27,7 +27,7 @@ pub(crate) mod world;
 
 use card::Card;
 use choice::PolicyItem;
-use dialog::{Clocks, Dialog};
+use dialog::{Came, Clocks, Dialog};
 use field::Field;
 use table::Table;
 use world::World;
@@ -168,7 +168,11 @@ pub(crate) fn update(app: &mut App, input: Input, now: Timestamp) -> Vec<Effect>
             vec![Effect::Draw]
         }
         Input::Close { why } => vec![Effect::Quit(Ending::Closed { why })],
-        Input::Key(key) => app.key(&key),
+        Input::Key(key) => {
+            let at = app.now;
+            app.key(&key, Came::Pressed(at))
+        }
+        Input::Keys(keys) => app.keys(&keys),
         Input::Paste(text) => app.paste(&text),
         Input::Resize { width, height } => {
             app.size = (width, height);

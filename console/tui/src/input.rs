@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use chrono::FixedOffset;
 use crossterm::event::KeyEvent;
-use proto::{Command, EngineFrame, RequestId};
+use proto::{Command, EngineFrame, RequestId, Timestamp};
 
 /// Room in the input channel. A full channel means that the console draws slower than it is fed: [`Feed::send`] waits,
 /// [`Feed::offer`] gives the input back, so that its owner can drop notices and send a snapshot later.
@@ -29,8 +29,10 @@ pub enum Input {
         /// Why, in words; handed back in [`crate::Ending::Closed`].
         why: String,
     },
-    /// A key.
+    /// A key, pressed now.
     Key(KeyEvent),
+    /// Keys that came at once.
+    Keys(Keys),
     /// A bracketed paste. Only a text field takes it.
     Paste(String),
     /// The terminal's size, in cells.
@@ -53,6 +55,15 @@ impl Input {
     pub fn frame(frame: EngineFrame) -> Self {
         Self::Frame(Box::new(frame))
     }
+}
+
+/// Keys that were read from the terminal at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// In order.
+    pub keys: Vec<KeyEvent>,
+    /// When they were read, by the console's clock. They may be taken later than that.
+    pub at: Timestamp,
 }
 
 /// Something to be done by the shell.

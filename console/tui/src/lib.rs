@@ -33,7 +33,7 @@ pub mod terminal;
 mod theme;
 mod view;
 
-pub use input::{Effect, Feed, Gone, Inbox, Input, channel};
+pub use input::{Effect, Feed, Gone, Inbox, Input, Keys, channel};
 pub use layout::{Arrangement, Finding, Layout};
 pub use terminal::{Ending, EnginePort, OnLost, Options, TerminalError, run};
 pub use theme::{Colour, Glyphs};

@@ -13,7 +13,9 @@ use crate::theme::Theme;
 use crate::view::Scroll;
 use crate::{Arrangement, Colour, Effect, Glyphs, Inbox, Input};
 
+mod decode;
 mod history;
+mod keyboard;
 mod screen;
 mod watch;
 
@@ -143,7 +145,7 @@ pub enum TerminalError {
 }
 
 /// Runs the console on this process's terminal until it ends, and puts the terminal back as it was: at return, at a panic,
-/// and at SIGINT, SIGTERM and SIGHUP. Those signals do nothing else from then on, unless the host handles them too.
+/// and at SIGINT, SIGTERM and SIGHUP. Those signals do nothing else until then; after it they end the process again, unless the host handles them too.
 ///
 /// Blocks; a host with an async runtime calls it from a blocking thread. Panic messages of other threads are held back
 /// and printed once the terminal is restored.
@@ -163,7 +165,7 @@ pub fn run(options: Options, inbox: Inbox, mut engine: impl EnginePort) -> Resul
     let Inbox { feed, inputs } = inbox;
     let mut screen = Screen::enter()?;
     // Dropped before the screen: keys are read no more when the terminal is given back.
-    let _watch = Watch::start(&feed)?;
+    let _watch = Watch::start(&feed, &clock)?;
     drop(feed);
     // Without one commands are remembered until the console ends: no reason not to show it.
     let opened = options.history.as_deref().map(History::open).and_then(Result::ok);
@@ -255,6 +257,7 @@ fn setup(options: Options, history: Vec<String>, (size, clock): ((u16, u16), &Cl
 }
 
 /// The time of day, which never goes backwards, and its distance from UTC.
+#[derive(Clone)]
 struct Clock {
     base: Timestamp,
     since: Instant,

@@ -5,10 +5,15 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{Termios, tcgetattr};
 
@@ -17,9 +22,12 @@ use crate::patience::PATIENCE;
 /// A program on a terminal of its own.
 pub struct Screen {
     child: Child,
-    keys: File,
+    /// `None`: hung up.
+    keys: Option<File>,
     /// Kept open so that the terminal's settings can be read after the program ended.
     terminal: OwnedFd,
+    hung_up: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
     before: Termios,
     seen: Arc<Mutex<Seen>>,
 }
@@ -39,6 +47,10 @@ impl Screen {
             ws_ypixel: 0,
         };
         let pty = openpty(Some(&size), None)?;
+        // A program that held the other end of its own terminal would never see it hang up.
+        for end in [&pty.master, &pty.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
         let before = tcgetattr(pty.slave.as_fd())?;
         command
             .env("TERM", "xterm-256color")
@@ -51,6 +63,8 @@ impl Screen {
         let child = command.spawn()?;
         let keys = File::from(pty.master);
         let mut output = keys.try_clone()?;
+        let hung_up = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&hung_up);
         let (rows, columns) = (NonZero::new(height), NonZero::new(width));
         let (Some(rows), Some(columns)) = (rows, columns) else {
             bail!("a terminal has at least one cell")
@@ -61,9 +75,18 @@ impl Screen {
             raw: Vec::new(),
         }));
         let shared = Arc::clone(&seen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = output.read(&mut buffer) {
+            while !over.load(Ordering::SeqCst) {
+                let mut wait = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+                match poll(&mut wait, 20_u8) {
+                    Ok(0) | Err(Errno::EINTR) => continue,
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
+                let Ok(count @ 1..) = output.read(&mut buffer) else {
+                    break;
+                };
                 let mut seen = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.parser.process(&buffer[..count]);
                 seen.raw.extend_from_slice(&buffer[..count]);
@@ -71,7 +94,9 @@ impl Screen {
         });
         Ok(Self {
             child,
-            keys,
+            keys: Some(keys),
+            hung_up,
+            reader: Some(reader),
             terminal: pty.slave,
             before,
             seen,
@@ -100,9 +125,19 @@ impl Screen {
 
     /// Presses keys.
     pub fn press(&mut self, keys: &str) {
-        self.keys
+        let mut terminal = self.keys.as_ref().expect("the terminal is there");
+        terminal
             .write_all(keys.as_bytes())
             .expect("the terminal takes keys");
+    }
+
+    /// The terminal goes away, as when a connection drops: what is read from it ends, what is written to it fails.
+    pub fn hang_up(&mut self) {
+        self.hung_up.store(true, Ordering::SeqCst);
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader ends");
+        }
+        self.keys = None;
     }
 
     /// Waits until `wanted` is on the screen.

@@ -68,3 +68,67 @@ fn the_terminal_comes_back_after_a_signal_and_wrong_keys_do_no_harm() {
     screen.ended();
     screen.assert_restored();
 }
+
+/// The very bytes of a paste on a terminal without brackets: `a`, Tab, Enter, 666 times over, and Escape behind it.
+#[test]
+fn a_paste_without_brackets_approves_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let mut screen = demo(state.path(), 120, 40);
+    screen.wait_for("a proposal", |text| {
+        text.contains("#1") && text.contains("SWITCH")
+    });
+    screen.press(&"a\t\r".repeat(666));
+    screen.wait_for("the question and why it heard nothing", |text| {
+        text.contains("Cancel") && text.contains("keys came at once")
+    });
+    // All of it was taken: nothing is left that the next key could push along.
+    std::thread::sleep(std::time::Duration::from_millis(1_100)); // a dialog is deaf after a paste
+    screen.press("\x1b");
+    screen.wait_for("the question is gone", |text| !text.contains("Cancel"));
+    screen.press(":");
+    screen.wait_for("the palette", |text| text.contains("Enter done"));
+    assert!(
+        screen.text().contains("1 open") && !screen.text().contains("Switched"),
+        "{}",
+        screen.text()
+    );
+}
+
+/// Processes that were started with this state folder, or by one that was.
+fn processes_of(state: &std::path::Path) -> Vec<String> {
+    let wanted = format!("XDG_STATE_HOME={}", state.display()).into_bytes();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ours = processes.filter(|process| {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|set| set == wanted)
+    });
+    ours.map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_demo_and_all_it_started() {
+    let state = tempfile::tempdir().unwrap();
+    let mut screen = demo(state.path(), 80, 24);
+    screen.wait_for("links", |text| screen.alternate() && text.contains("paris-001"));
+    assert!(processes_of(state.path()).len() > 3, "a demo is many processes");
+    screen.hang_up();
+    let status = screen.ended();
+    assert_ne!(status.code(), Some(101), "it did not panic");
+    assert_eq!(processes_of(state.path()), [] as [&str; 0]);
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_engine_of_run_in_good_order() {
+    let state = tempfile::tempdir().unwrap();
+    let mut command = pacao(["run", "--listen", "127.0.0.1:0"]).unwrap();
+    command
+        .arg(system_tests::fabric::session_path())
+        .env("XDG_STATE_HOME", state.path());
+    let mut screen = Screen::start(command, 80, 24).unwrap();
+    screen.wait_for("links", |text| screen.alternate() && text.contains("paris-001"));
+    screen.hang_up();
+    let status = screen.ended();
+    assert!(status.success(), "{status}");
+    assert_eq!(processes_of(state.path()), [] as [&str; 0]);
+}

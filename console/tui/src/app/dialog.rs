@@ -1,5 +1,5 @@
 //! Questions before deeds. *Cancel* has the focus at first, and no key counts until the keys have been still for a moment:
-//! neither a paste storm nor a fat finger does anything.
+//! neither a paste storm nor a fat finger does anything. Keys that came faster than fingers press never count.
 
 mod autonomy;
 mod policy;
@@ -13,6 +13,17 @@ use crate::figures;
 
 /// Keys must have been still for this long before a dialog takes one.
 const STILL: Span = Span::millis(200);
+/// And for this long after keys that nobody pressed: more of them may be behind.
+const STILL_AFTER_HASTE: Span = Span::secs(1);
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Pressed at this moment, by our clock; it may be taken later.
+    Pressed(Timestamp),
+    /// Among more keys than fingers press at once: a paste without brackets, or a device that types.
+    Hastily(Timestamp),
+}
 
 /// A question on the screen.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,13 +252,19 @@ impl Dialog {
         self.opened_at
     }
 
-    /// Whether a key counts now. One that comes too early puts the moment off.
-    pub(crate) fn takes_key(&mut self, now: Timestamp) -> bool {
-        if now >= self.armed_at {
-            return true;
+    /// Whether a key counts. One that comes too early, or too fast, puts the moment off.
+    pub(crate) fn takes_key(&mut self, came: Came) -> bool {
+        match came {
+            Came::Pressed(at) if at >= self.armed_at => true,
+            Came::Pressed(at) => {
+                self.armed_at = self.armed_at.max(at + STILL);
+                false
+            }
+            Came::Hastily(at) => {
+                self.armed_at = self.armed_at.max(at + STILL_AFTER_HASTE);
+                false
+            }
         }
-        self.armed_at = now + STILL;
-        false
     }
 
     /// Moves the focus by this many buttons, around the ends.

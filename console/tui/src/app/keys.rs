@@ -1,18 +1,21 @@
 //! What the operator does.
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use proto::{Command, Severity, Timestamp, Verdict};
+use proto::{Command, Severity, Verdict};
 
 use super::card::{Answer, Card};
-use super::dialog::{Choice, Deed, Dialog};
+use super::dialog::{Came, Choice, Deed, Dialog};
 use super::table::Filter;
 use super::{App, Frozen, Visit};
 use crate::keymap::{Context, Intent, help, hindrance, intent};
 use crate::layout::PaneKind;
-use crate::{Effect, Ending};
+use crate::{Effect, Ending, Keys};
 
 /// Layouts with a key of their own; the key for the next layout passes them by.
 const VISITED: [&str; 2] = ["policy", "node"];
+
+/// More keys than this, read at once, were not pressed by fingers: a slow line gathers a few, a paste brings many.
+const AT_ONCE: usize = 8;
 
 /// With the engine's own price and time.
 const ANY_PLAN: Command = Command::Plan {
@@ -21,7 +24,25 @@ const ANY_PLAN: Command = Command::Plan {
 };
 
 impl App {
-    pub(super) fn key(&mut self, key: &KeyEvent) -> Vec<Effect> {
+    /// Keys that came at once.
+    pub(super) fn keys(&mut self, came: &Keys) -> Vec<Effect> {
+        let each = if came.keys.len() > AT_ONCE {
+            Came::Hastily(came.at)
+        } else {
+            Came::Pressed(came.at)
+        };
+        let mut effects: Vec<Effect> = came.keys.iter().flat_map(|key| self.key(key, each)).collect();
+        if self.dialog.is_some() && matches!(each, Came::Hastily(_)) {
+            let text = format!(
+                "{} keys came at once, as from a paste: this question takes none of them",
+                came.keys.len()
+            );
+            effects.extend(self.say(Severity::Warning, text));
+        }
+        effects
+    }
+
+    pub(super) fn key(&mut self, key: &KeyEvent, came: Came) -> Vec<Effect> {
         if key.kind == KeyEventKind::Release {
             return Vec::new();
         }
@@ -29,10 +50,12 @@ impl App {
         let context = self.context();
         let meant = intent(key, context);
         match (meant, context) {
+            // A text that happens to hold the letter does not end the console.
+            (Some(Intent::Leave | Intent::Quit), _) if matches!(came, Came::Hastily(_)) => Vec::new(),
             (Some(Intent::Leave), _) => vec![Effect::Quit(Ending::Quit)],
             (Some(Intent::Redraw), _) => vec![Effect::Redraw],
             (meant, Context::Field) => self.field_key(meant, key),
-            (meant, Context::Dialog) => self.dialog_key(meant),
+            (meant, Context::Dialog) => self.dialog_key(meant, came),
             (Some(meant), Context::Help) => self.help_key(meant),
             (Some(meant), Context::Card) => self.card_key(meant),
             (Some(meant), _) => self.act(meant),
@@ -428,13 +451,12 @@ impl App {
         vec![Effect::Draw]
     }
 
-    fn dialog_key(&mut self, meant: Option<Intent>) -> Vec<Effect> {
-        let now: Timestamp = self.now;
+    fn dialog_key(&mut self, meant: Option<Intent>, came: Came) -> Vec<Effect> {
         let Some(dialog) = &mut self.dialog else {
             return Vec::new();
         };
         // Keys without a meaning here count as noise too: a paste storm is made of them.
-        if !dialog.takes_key(now) {
+        if !dialog.takes_key(came) {
             return Vec::new();
         }
         match meant {

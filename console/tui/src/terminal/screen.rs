@@ -14,6 +14,7 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
+use nix::sys::termios::{FlushArg, tcflush};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
@@ -36,9 +37,31 @@ pub(super) enum Extent {
     All,
 }
 
+/// Writes to the terminal as long as it is ours. What comes later is dropped without an error: half a frame has no place on
+/// a screen that was given back, and one that hung up takes nothing.
+struct Ours(Stdout);
+
+impl Write for Ours {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if TAKEN.load(Ordering::SeqCst) {
+            self.0.write(bytes)
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if TAKEN.load(Ordering::SeqCst) {
+            self.0.flush()
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// The terminal, taken over. Dropping gives it back.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Ours>>>,
     previous: Option<Arc<Hook>>,
     held_back: Arc<Mutex<Vec<String>>>,
 }
@@ -55,7 +78,7 @@ impl Screen {
         // From here on, whatever goes wrong gives the terminal back.
         let held_back = Arc::new(Mutex::new(Vec::new()));
         let previous = Some(hook_in(std::thread::current().id(), Arc::clone(&held_back)));
-        let writer = BufWriter::with_capacity(1 << 16, io::stdout());
+        let writer = BufWriter::with_capacity(1 << 16, Ours(io::stdout()));
         match Terminal::new(CrosstermBackend::new(writer)) {
             Ok(terminal) => Ok(Self {
                 terminal,
@@ -152,7 +175,8 @@ fn take() -> io::Result<()> {
     taken
 }
 
-/// Gives the terminal back, once. Errors are of no use to anybody here: a terminal that is gone needs nothing back.
+/// Gives the terminal back, once. Keys that nobody has read were meant for the console: a shell must not run them. Errors are
+/// of no use to anybody here: a terminal that is gone needs nothing back.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let _ = execute!(
@@ -163,6 +187,7 @@ fn give_back() {
             LeaveAlternateScreen,
             Show
         );
+        let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
         let _ = disable_raw_mode();
     }
 }

@@ -1,21 +1,23 @@
-//! The two threads of the console: keys and signals. They feed the input channel and end with it.
+//! The two threads of the console: keys and signals. They feed the input channel and end with it. Once it is over, signals
+//! do again what they do to any process.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event, KeyEventKind};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::flag::register_conditional_default;
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::emulate_default_handler;
 
-use super::TerminalError;
+use super::keyboard::read_keys;
+use super::{Clock, TerminalError};
 use crate::{Feed, Gone, Input};
 
 /// How long the key thread may take to notice that the console is over, and stop taking keys meant for what comes next.
-const NOTICE: Duration = Duration::from_millis(50);
+pub(super) const NOTICE: Duration = Duration::from_millis(50);
 
 /// A console that has not ended this long after it was told to is stuck, on a terminal that takes no output for one. Told
 /// once more, it ends as if nobody handled the signal.
@@ -29,10 +31,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(feed: &Feed) -> Result<Self, TerminalError> {
+    pub(super) fn start(feed: &Feed, clock: &Clock) -> Result<Self, TerminalError> {
         let failed = |operation| move |source| TerminalError::Io { operation, source };
-        let mut signals =
-            Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT]).map_err(failed("listening for signals"))?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT, SIGWINCH])
+            .map_err(failed("listening for signals"))?;
+        default_again(false).map_err(failed("listening for signals"))?;
         let handle = signals.handle();
         let over = Arc::new(AtomicBool::new(false));
 
@@ -42,10 +45,10 @@ impl Watch {
             .spawn(move || pass_signals(&mut signals, &signal_feed))
             .map_err(failed("starting the signal thread"))?;
 
-        let (key_feed, key_over) = (feed.clone(), Arc::clone(&over));
+        let (key_feed, key_over, clock) = (feed.clone(), Arc::clone(&over), clock.clone());
         let keys = thread::Builder::new()
             .name("keys".to_owned())
-            .spawn(move || read_keys(&key_feed, &key_over))
+            .spawn(move || read_keys(&key_feed, &key_over, &clock))
             .map_err(failed("starting the key thread"))?;
         Ok(Self {
             over,
@@ -59,6 +62,8 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         self.signals.close();
+        // It was set up at the start, so nothing can go wrong.
+        let _ = default_again(true);
         // A key thread that waits for room in the channel ends when the channel does, a moment after this.
         if let Some(keys) = self.keys.take().filter(|_| !thread::panicking()) {
             for _ in 0..4 {
@@ -74,7 +79,7 @@ impl Drop for Watch {
 /// Never waits for room in the channel: it is full when the console is stuck.
 fn pass_signals(signals: &mut Signals, feed: &Feed) {
     let handle = signals.handle();
-    let mut told: Option<Instant> = None;
+    let mut first: Option<Instant> = None;
     let mut waiting = VecDeque::new();
     while !handle.is_closed() {
         let new = if waiting.is_empty() {
@@ -84,13 +89,16 @@ fn pass_signals(signals: &mut Signals, feed: &Feed) {
             signals.pending()
         };
         for signal in new {
-            if signal != SIGCONT && told.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            if ![SIGCONT, SIGWINCH].contains(&signal)
+                && first.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+            {
                 let _does_not_return = emulate_default_handler(signal);
             }
             waiting.push_back(signal);
         }
         while let Some(signal) = waiting.pop_front() {
-            match feed.offer(Input::Signal(signal)) {
+            let Some(input) = told(signal) else { continue };
+            match feed.offer(input) {
                 Ok(None) => {}
                 Ok(Some(_full)) => {
                     waiting.push_front(signal);
@@ -102,26 +110,31 @@ fn pass_signals(signals: &mut Signals, feed: &Feed) {
     }
 }
 
-fn read_keys(feed: &Feed, over: &AtomicBool) {
-    while !over.load(Ordering::SeqCst) {
-        let input = match event::poll(NOTICE) {
-            Ok(false) => continue,
-            Ok(true) => event::read(),
-            Err(error) => Err(error),
-        };
-        let input = match input {
-            Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Input::Key(key),
-            Ok(Event::Paste(text)) => Input::Paste(text),
-            Ok(Event::Resize(width, height)) => Input::Resize { width, height },
-            Ok(Event::Key(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost) => continue,
-            // The terminal is gone.
-            Err(_) => Input::Signal(SIGHUP),
-        };
-        let last = matches!(input, Input::Signal(_));
-        if feed.send(input).is_err() || last {
-            break;
-        }
+/// A change of the window's size is told as one; other signals as they are.
+fn told(signal: i32) -> Option<Input> {
+    if signal != SIGWINCH {
+        return Some(Input::Signal(signal));
     }
+    let (width, height) = crossterm::terminal::size().ok()?;
+    Some(Input::Resize { width, height })
+}
+
+/// Whether signals that end a process end this one. The handler of a signal stays with the process once it is set, and
+/// without this would swallow what is sent after the console.
+fn default_again(wanted: bool) -> std::io::Result<()> {
+    static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let mut registered = Ok(());
+    let over = OVER.get_or_init(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if let Err(error) = register_conditional_default(signal, Arc::clone(&over)) {
+                registered = Err(error);
+            }
+        }
+        over
+    });
+    over.store(wanted, Ordering::SeqCst);
+    registered
 }
 
 #[cfg(test)]
@@ -138,7 +151,7 @@ mod tests {
     fn be_stuck() {
         let (feed, _inbox) = crate::channel();
         while feed.offer(Input::Tick) == Ok(None) {}
-        let _watch = Watch::start(&feed).unwrap();
+        let _watch = Watch::start(&feed, &Clock::start()).unwrap();
         std::io::stdout().write_all(b"\nstuck\n").unwrap();
         thread::sleep(PATIENCE * 10);
     }

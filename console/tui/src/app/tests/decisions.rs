@@ -1,12 +1,70 @@
 //! From a key to a command: dialogs, and what stands in the way.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proto::{Command, EngineFrame, Mode, Notice, ProposalId, ProposalState, RequestId, Span, Verdict};
 
 use super::{SIZE, approve, later, noc, revised, status};
 use crate::fixture::{
     NOW, asked, blank, console, console_with, notice, press, site, snapshot, typed, user, vm,
 };
-use crate::{Effect, Ending, Input};
+use crate::headless::Headless;
+use crate::{Effect, Ending, Input, Keys};
+
+/// Keys as they were read: these, at once, at this moment; taken at that one.
+fn read(console: &mut Headless, keys: &str, (read, taken): (u64, u64)) -> Vec<Effect> {
+    let keys = keys.chars().map(|letter| match letter {
+        '\r' => KeyEvent::from(KeyCode::Enter),
+        '\t' => KeyEvent::from(KeyCode::Tab),
+        '\x03' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+        letter => KeyEvent::from(KeyCode::Char(letter)),
+    });
+    let keys = keys.collect();
+    let at = later(read);
+    console.update(Input::Keys(Keys { keys, at }), later(taken))
+}
+
+#[test]
+fn keys_that_come_at_once_are_no_answer_however_long_a_question_has_stood() {
+    let mut console = noc();
+    read(&mut console, "a", (0, 0));
+    let effects = read(&mut console, &"\ta\r".repeat(300), (60_000, 60_000));
+    assert!(asked(&effects).is_empty());
+    assert!(
+        status(&console).starts_with("900 keys came at once"),
+        "{}",
+        status(&console)
+    );
+    // The end of a long paste may come by itself, a little later.
+    assert!(asked(&read(&mut console, "\t\r", (60_900, 60_900))).is_empty());
+    assert!(asked(&read(&mut console, "y", (61_050, 61_050))).is_empty());
+    assert_eq!(asked(&read(&mut console, "y", (61_800, 61_800))), [&approve()]);
+}
+
+#[test]
+fn a_few_keys_gathered_by_a_slow_line_are_an_answer() {
+    let mut console = noc();
+    read(&mut console, "a", (0, 0));
+    assert_eq!(asked(&read(&mut console, "\t\r", (1_000, 1_000))), [&approve()]);
+}
+
+#[test]
+fn keys_pressed_before_a_question_was_to_be_seen_do_not_answer_it() {
+    let mut console = noc();
+    // Nothing was taken for five seconds; the question came up after that, and more keys waited behind.
+    read(&mut console, "a", (0, 5_000));
+    assert!(asked(&read(&mut console, "\t", (1_000, 6_000))).is_empty());
+    assert!(asked(&read(&mut console, "\r", (2_000, 7_000))).is_empty());
+    assert!(console.app.dialog.is_some());
+}
+
+#[test]
+fn a_pasted_text_does_not_end_the_console() {
+    let mut console = noc();
+    let effects = read(&mut console, "Sgq Gsq gs\x03", (1_000, 1_000));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Quit(_))));
+    let effects = read(&mut console, "\x03", (3_000, 3_000));
+    assert_eq!(effects, [Effect::Quit(Ending::Quit)]);
+}
 
 #[test]
 fn approving_asks_exactly_once_with_the_revision_that_was_on_the_screen() {
