@@ -3,11 +3,12 @@
 use lisp_wire::message::Purpose;
 use lisp_wire::{Eid, Message, Priority, Rloc};
 use node::Input;
-use node::config::OwnEid;
 use proto::node::{ChangeOutcome, Show};
 use proto::{ChangeId, NodeCommand, NodeReport, Span};
 
-use crate::fabric::{VM, VM_BLOCK, fabric_with, lip6, lyon, marilyn, paris, prefix, rloc, switch, telco};
+use crate::fabric::{
+    VM, VM_BLOCK, fabric_of_hosts, fabric_with, lip6, lyon, marilyn, paris, prefix, rloc, switch, telco,
+};
 use crate::moving::{busy_fabric, change_priority, database, is_update, outcomes, priority};
 use crate::network::{Network, Packet, Way};
 use crate::resolving::is_ecm;
@@ -257,23 +258,7 @@ fn a_client_that_has_roamed_hears_of_moves_at_its_new_address() {
 
 #[test]
 fn a_client_that_has_roamed_asks_for_all_that_it_keeps_but_not_at_once() {
-    let host = |number| format!("10.1.1.{number}");
-    let (mut net, at) = fabric_with(|mut config| {
-        if let Some(eid) = config.eids.pop_if(|_| config.name.as_str() == "telco") {
-            let each = |number| OwnEid {
-                prefix: prefix(&format!("{}/32", host(number))),
-                ..eid.clone()
-            };
-            config.eids = (1..=90).map(each).collect();
-        }
-        config
-    });
-    net.run_for(Span::secs(5));
-    for number in 1..=90 {
-        net.miss(at.paris, &host(number));
-        net.run_for(Span::millis(100));
-    }
-    net.run_for(Span::secs(5));
+    let (mut net, at) = fabric_of_hosts(90);
     assert_eq!(net.cache(at.paris).len(), 90);
     let new = rloc("172.16.1.77");
     net.relocate(at.paris, new);

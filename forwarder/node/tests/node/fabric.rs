@@ -213,6 +213,32 @@ pub(crate) fn fabric_with(change: impl Fn(Config) -> Config) -> (Network, Fabric
     (net, members)
 }
 
+/// A host of Telco in [`fabric_of_hosts`].
+pub(crate) fn host(number: u32) -> String {
+    format!("10.1.1.{number}")
+}
+
+/// The whole fabric, with so many hosts at Telco, each an EID of its own, in place of the VM. Paris speaks to all of them.
+pub(crate) fn fabric_of_hosts(count: u32) -> (Network, Fabric) {
+    let (mut net, at) = fabric_with(|mut config| {
+        if let Some(eid) = config.eids.pop_if(|_| config.name.as_str() == "telco") {
+            let each = |number| OwnEid {
+                prefix: prefix(&format!("{}/32", host(number))),
+                ..eid.clone()
+            };
+            config.eids = (1..=count).map(each).collect();
+        }
+        config
+    });
+    net.run_for(Span::secs(5));
+    for number in 1..=count {
+        net.miss(at.paris, &host(number));
+        net.run_for(Span::millis(100));
+    }
+    net.run_for(Span::secs(5));
+    (net, at)
+}
+
 /// "Tell this client that the VM is entered by these, the first of them before all."
 pub(crate) fn switch(change: u64, client: Rloc, order: &[Rloc]) -> NodeCommand {
     NodeCommand::SetLocators {

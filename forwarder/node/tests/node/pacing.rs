@@ -40,6 +40,17 @@ fn after_ten_repetitions_without_an_answer_an_eid_is_left_alone_for_half_a_minut
     assert!(asked[10] - asked[0] < 30_000, "{asked:?}");
 }
 
+/// Somebody says that what Paris has asked for last is another by now.
+fn solicit(net: &mut Network) {
+    let mut solicitation = last_request(net, paris());
+    solicitation.solicit = true;
+    net.inject(
+        "172.16.6.6:4342".parse().unwrap(),
+        paris().0,
+        bytes_of(&Message::MapRequest(solicitation)),
+    );
+}
+
 // RFC 9301 section 5.3: whatever it is asked for.
 #[test]
 fn a_solicitation_right_after_a_miss_waits_until_the_eid_may_be_asked_for_again() {
@@ -47,13 +58,7 @@ fn a_solicitation_right_after_a_miss_waits_until_the_eid_may_be_asked_for_again(
     let start = net.now;
     net.miss(at.paris, VM);
     net.run_for(Span::millis(300));
-    let mut solicitation = last_request(&net, paris());
-    solicitation.solicit = true;
-    net.inject(
-        "172.16.6.6:4342".parse().unwrap(),
-        paris().0,
-        bytes_of(&Message::MapRequest(solicitation)),
-    );
+    solicit(&mut net);
     net.run_for(Span::secs(1));
     assert_eq!(asked_at(&net, start), [0, 1_000]);
     assert!(last_request(&net, paris()).invoked);
@@ -85,13 +90,7 @@ fn an_answer_that_lives_no_time_is_forgotten_at_once() {
     answer(&mut net, vec![net_record("10.1.0.0/24", &[telco()])]);
     assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));
     net.run_for(Span::secs(2));
-    let mut solicitation = last_request(&net, paris());
-    solicitation.solicit = true;
-    net.inject(
-        "172.16.6.6:4342".parse().unwrap(),
-        paris().0,
-        bytes_of(&Message::MapRequest(solicitation)),
-    );
+    solicit(&mut net);
     net.run_for(Span::millis(5));
     let mut gone = net_record("10.1.0.0/24", &[telco()]);
     gone.ttl = Ttl(0);
@@ -109,13 +108,7 @@ fn a_shorter_mapping_takes_the_place_of_the_longer_one_that_was_asked_for_anew()
     answer(&mut net, vec![net_record(VM_BLOCK, &[lip6()])]);
     assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
     net.run_for(Span::secs(2));
-    let mut solicitation = last_request(&net, paris());
-    solicitation.solicit = true;
-    net.inject(
-        "172.16.6.6:4342".parse().unwrap(),
-        paris().0,
-        bytes_of(&Message::MapRequest(solicitation)),
-    );
+    solicit(&mut net);
     net.run_for(Span::millis(5));
     answer(&mut net, vec![net_record("10.1.0.0/24", &[telco()])]);
     assert_eq!(net.member(at.paris).way(VM), Way::To(telco()));

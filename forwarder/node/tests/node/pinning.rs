@@ -1,10 +1,11 @@
 //! Mappings set by hand, and solicitations of many.
 
 use lisp_wire::Message;
-use node::config::OwnEid;
 use proto::{NodeCommand, Span};
 
-use crate::fabric::{VM, VM_BLOCK, fabric, fabric_with, lip6, paris, prefix, ranked, switch, telco};
+use crate::fabric::{
+    VM, VM_BLOCK, fabric, fabric_of_hosts, host, lip6, paris, prefix, ranked, switch, telco,
+};
 use crate::network::{Network, Way};
 use crate::resolving::{bytes_of, is_ecm, last_request};
 
@@ -76,23 +77,7 @@ fn of_the_blocks_of_a_solicitation_the_first_four_are_looked_at() {
 
 #[test]
 fn who_solicits_for_everything_leaves_others_their_turn() {
-    let host = |number: u32| format!("10.1.1.{number}");
-    let (mut net, at) = fabric_with(|mut config| {
-        if let Some(eid) = config.eids.pop_if(|_| config.name.as_str() == "telco") {
-            let each = |number| OwnEid {
-                prefix: prefix(&format!("{}/32", host(number))),
-                ..eid.clone()
-            };
-            config.eids = (1..=90).map(each).collect();
-        }
-        config
-    });
-    net.run_for(Span::secs(5));
-    for number in 1..=90 {
-        net.miss(at.paris, &host(number));
-        net.run_for(Span::millis(100));
-    }
-    net.run_for(Span::secs(5));
+    let (mut net, at) = fabric_of_hosts(90);
     let solicit = |net: &mut Network, from: &str, number| {
         let mut solicitation = last_request(net, paris());
         (solicitation.solicit, solicitation.source_eid) = (true, None);
