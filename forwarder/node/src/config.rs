@@ -8,6 +8,7 @@ mod quota;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lisp_wire::data_header::MapVersion;
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{EidPrefix, Key, Locator, Priority, Rloc, Ttl, Weight};
 use proto::{SiteName, Span};
@@ -36,6 +37,9 @@ pub struct Config {
     pub map_servers: Vec<MapServer>,
     /// Time between registrations; 60 s as a rule (RFC 9301 section 8.2).
     pub register_every: Span,
+    /// Time between two askings for what this node is subscribed to elsewhere (RFC 9437): a Map-Server that has restarted
+    /// knows of no subscription.
+    pub subscribe_every: Span,
     /// Its own EIDs.
     pub eids: Vec<OwnEid>,
     /// Who may register what here (Map-Server role).
@@ -130,6 +134,9 @@ pub struct OwnEid {
     pub locators: Vec<Locator>,
     /// Whether this node registers it. Of several sites that serve an EID, only the one where it lives does.
     pub register: bool,
+    /// The version that the mapping begins with, and goes on from with each change (RFC 9302 section 6);
+    /// [`MapVersion::NONE`] where it has none. Needs a memory, [`StoredState`](crate::StoredState).
+    pub map_version: MapVersion,
 }
 
 /// A LISP site that registers with this Map-Server.
@@ -237,6 +244,9 @@ impl Default for Probing {
     }
 }
 
+/// A Map-Server lets a subscription run out after a quarter of an hour and a minute at the earliest.
+const MOST_SUBSCRIBE_EVERY: Span = Span::secs(15 * 60);
+
 impl Config {
     /// Whether anyone may subscribe to anything here.
     pub(crate) fn publishes(&self) -> bool {
@@ -268,6 +278,9 @@ impl Config {
                 least: Span::secs(1),
             });
         }
+        if !(Span::secs(1)..=MOST_SUBSCRIBE_EVERY).contains(&self.subscribe_every) {
+            return Err(ConfigError::SubscribeEvery);
+        }
         let probing = &self.probing;
         for (field, span) in [
             ("probing.cache_interval", probing.cache_interval),
@@ -293,6 +306,10 @@ impl Config {
         }
         if probing.down_after == 0 {
             return Err(ConfigError::DownAfter);
+        }
+        let versioned = self.eids.iter().any(|own| own.map_version != MapVersion::NONE);
+        if versioned && !self.data_header.versions() {
+            return Err(ConfigError::Versions);
         }
         for (at, own) in self.eids.iter().enumerate() {
             if self.eids[..at].iter().any(|other| other.prefix == own.prefix) {
@@ -444,6 +461,16 @@ pub enum ConfigError {
     /// Nobody would ever be answered.
     #[error("answers_per_second: must be at least 1")]
     NoAnswers,
+    /// Subscriptions that run out, or a flood of questions.
+    #[error(
+        "subscribe_every: must be from 1s to {MOST_SUBSCRIBE_EVERY}, before a Map-Server lets a subscription run out"
+    )]
+    SubscribeEvery,
+    /// Versions that nobody is told.
+    #[error(
+        "eids: a map_version has a use only with data_header.map_version: true, for peers that are named"
+    )]
+    Versions,
     /// Nobody would ever be asked there.
     #[error("subscribe: {resolver} is not among the map_resolvers")]
     Subscribe {
@@ -506,11 +533,13 @@ mod tests {
             map_resolvers: Vec::new(),
             map_servers: Vec::new(),
             register_every: Span::secs(60),
+            subscribe_every: Span::secs(180),
             eids: vec![OwnEid {
                 prefix,
                 ttl: Ttl(10),
                 locators: Vec::new(),
                 register: true,
+                map_version: MapVersion::NONE,
             }],
             sites: vec![site],
             authority: Vec::new(),
@@ -541,7 +570,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut Config);
-        let spoils: [(&str, Spoil); 17] = [
+        let spoils: [(&str, Spoil); 19] = [
             ("data_header.echo_wait", |c| c.data_header.echo_wait = Span(1)),
             ("answers_per_second", |c| c.answers_per_second = 0),
             ("ddt.delegations", |c| {
@@ -554,6 +583,10 @@ mod tests {
             ("roles", |c| c.roles = [Role::MapResolver].into()),
             ("rlocs", |c| c.rlocs.clear()),
             ("register_every", |c| c.register_every = Span::ZERO),
+            ("subscribe_every", |c| c.subscribe_every = Span::secs(901)),
+            ("eids", |c| {
+                c.eids[0].map_version = MapVersion::new(1).unwrap();
+            }),
             ("probing.cache_interval", |c| c.probing.cache_interval = Span(1)),
             ("probing.timeout", |c| c.probing.timeout = Span(1)),
             ("probing.down_after", |c| c.probing.down_after = 0),

@@ -4,7 +4,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lisp_wire::data_header::MapVersion;
+use lisp_wire::data_header::{Age, MapVersion};
 use lisp_wire::{Action, Eid, EidPrefix, Locator, MappingRecord, Priority, Rloc, Ttl};
 use proto::{Span, Timestamp};
 
@@ -59,12 +59,7 @@ struct Requester {
 }
 
 impl Database {
-    pub(crate) fn new(config: &Config, now: Timestamp) -> Self {
-        let version = if config.data_header.versions() {
-            first_version(now)
-        } else {
-            MapVersion::NONE
-        };
+    pub(crate) fn new(config: &Config) -> Self {
         let own = config.eids.iter().map(|eid| {
             let standing = if eid.register {
                 Standing::Registered
@@ -80,7 +75,7 @@ impl Database {
                 by_age: BTreeSet::new(),
                 proven: BTreeSet::new(),
                 siblings: Vec::new(),
-                version,
+                version: eid.map_version,
             };
             (eid.prefix, own)
         });
@@ -140,7 +135,7 @@ impl Database {
     }
 
     /// Goes on from the versions of an earlier process. The restart itself counts as a change: what the configuration
-    /// says may be another thing now.
+    /// says may be another thing now. A newer version in the configuration is gone on from instead.
     pub(crate) fn resume_versions(&mut self, versions: &[(EidPrefix, u16)]) {
         for (eid, number) in versions {
             let own = self
@@ -148,7 +143,9 @@ impl Database {
                 .get_mut(eid)
                 .filter(|own| own.version != MapVersion::NONE);
             if let (Some(own), Some(last)) = (own, MapVersion::new(*number)) {
-                own.version = last.next();
+                if own.version.compared_with(last.next()) != Some(Age::Newer) {
+                    own.version = last.next();
+                }
                 self.touched = true;
             }
         }
@@ -298,13 +295,6 @@ impl Database {
 pub(crate) fn in_order(mut locators: Vec<Locator>) -> Vec<Locator> {
     locators.sort_by_key(|locator| (locator.path.is_some(), locator.rloc));
     locators
-}
-
-/// Where versions begin without a memory: at the minute of the clock, so that a restart is newer than what went before,
-/// which did not change once a minute.
-fn first_version(now: Timestamp) -> MapVersion {
-    let minute = now.0 / 60_000_000;
-    MapVersion::new((minute % 4095) as u16).map_or(MapVersion::NONE, MapVersion::next)
 }
 
 /// What the configuration says of an EID.

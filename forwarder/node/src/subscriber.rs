@@ -18,8 +18,6 @@ use crate::datagrams::Datagram;
 use crate::resolution::Resolutions;
 use crate::timers::Timers;
 
-/// A subscription is asked for anew after this time: a Map-Server that has restarted knows of none.
-const RENEW: Span = Span::secs(180);
 /// How long each attempt to end a subscription waits; after the last it is left to run out at the Map-Server.
 const WAITS: [Span; 3] = [Span::secs(1), Span::secs(2), Span::secs(4)];
 /// What ended is acknowledged for so long, as long as a Map-Server may repeat itself.
@@ -167,7 +165,7 @@ impl Subscriber {
         knowledge
             .resolutions
             .told(record, news.asked, knowledge.cache, cx);
-        self.renewals.set(record.eid, cx.now + RENEW);
+        self.renewals.set(record.eid, cx.now + cx.config.subscribe_every);
         knowledge.resolutions.follow(record.eid, news.last);
         self.held.insert(record.eid, news);
     }
@@ -294,7 +292,7 @@ impl Subscriber {
                 continue;
             };
             if knowledge.cache.holds_within(eid) {
-                self.renewals.set(eid, cx.now + RENEW);
+                self.renewals.set(eid, cx.now + cx.config.subscribe_every);
                 knowledge.resolutions.refresh(asked, cx);
             } else {
                 self.part(eid, knowledge.resolutions, cx);

@@ -39,7 +39,7 @@ impl Xtr {
             )
             .heeding(config.data_header.any()),
             resolutions: Resolutions::new(now),
-            database: Database::new(config, now),
+            database: Database::new(config),
             registrations: Registrations::default(),
             subscriber: Subscriber::default(),
             relocation: Relocation::default(),

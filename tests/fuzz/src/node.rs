@@ -203,11 +203,13 @@ fn config() -> Config {
             behind_nat: true,
         }],
         register_every: Span::secs(60),
+        subscribe_every: Span::secs(180),
         eids: vec![OwnEid {
             prefix: prefix("10.1.0.0/16"),
             ttl: Ttl(60),
             locators: Vec::new(),
             register: true,
+            map_version: lisp_wire::data_header::MapVersion::NONE,
         }],
         sites: vec![Site {
             prefix: prefix("10.3.0.0/16"),

@@ -29,7 +29,7 @@ fn xtr(routes: &Site, (eid, locators): (&str, &str)) -> String {
 roles: [itr, etr]
 map_resolvers: [{MAP_SERVER}]
 map_servers: [{{ address: {MAP_SERVER}, key: main }}]
-eids: [{{ prefix: '{eid}', locators: [{locators}] }}]
+eids: [{{ prefix: '{eid}', map_version: 1, locators: [{locators}] }}]
 ",
         routes.prefix()
     )

@@ -13,7 +13,7 @@ use lisp_wire::{
 };
 use proto::inspect::{SubscribedRow, SubscriptionRow};
 use proto::node::{CacheRow, Show, Tell};
-use proto::{Audience, ChangeId, NodeCommand, NodeReport};
+use proto::{Audience, ChangeId, NodeCommand, NodeReport, Span};
 use system_tests::fabric::{ask, counters, map_cache};
 use system_tests::oor::{Internet, MAP_SERVER, Place, SECRET, Site};
 use system_tests::patience::wait_for;
@@ -47,6 +47,11 @@ sites:\n{}",
 
 /// A router at both cables of its site that subscribes with the key `publish`.
 fn xtr(here: &Site, there: &Site, publish: &str) -> String {
+    subscribing_every("180s", (here, there), publish)
+}
+
+/// The same, asking anew for its subscriptions after this time.
+fn subscribing_every(every: &str, (here, there): (&Site, &Site), publish: &str) -> String {
     format!(
         "{}rlocs: [{{ address: {}, priority: 1 }}, {{ address: {}, priority: 2 }}]
 tun: {{ name: lisp0, routes: [{}] }}
@@ -54,6 +59,7 @@ roles: [itr, etr]
 map_resolvers: [{{ address: {MAP_SERVER}, subscribe: true, key: publish }}]
 map_servers: [{{ address: {MAP_SERVER}, key: main, proxy_reply: true }}]
 register_every: 2s
+subscribe_every: {every}
 eids: [{{ prefix: {} }}]
 ",
         keys(publish),
@@ -313,6 +319,43 @@ fn a_map_server_that_restarts_disturbs_nobody_and_tells_those_who_subscribe_anew
     wait_for("it is subscribed anew", || scene.subscription(), Clone::clone);
     let second = scene.enter_by(1);
     scene.is_told(&[second]);
+}
+
+#[test]
+fn a_subscription_is_asked_for_anew_while_it_lasts_and_so_is_back_by_itself_when_the_map_server_has_forgotten_it()
+ {
+    let mut scene = Scene::set(PUBLISH);
+    // Before it has asked for anything.
+    scene.internet.kill(Place::A).unwrap();
+    let text = subscribing_every("2s", (&scene.internet.a, &scene.internet.b), PUBLISH);
+    scene.user = scene.internet.ours(Place::A, &text).unwrap();
+    let (_answers, talk) = scene.talk();
+    scene.is_told(&scene.both());
+    let first = wait_for("the Map-Server has it", || scene.subscription(), Clone::clone);
+    counts(&scene.server, "control.pubsub.subscribed", 4);
+    let renewed = scene.subscription().unwrap();
+    assert!(
+        renewed.nonce > first.nonce,
+        "{} after {}",
+        renewed.nonce,
+        first.nonce
+    );
+    // It lasts longer than it would have, though time has passed.
+    assert!(renewed.expires_in > Span(first.expires_in.micros() - 4_000_000));
+    assert_eq!(counted(&scene.user, "control.pubsub.farewells"), 0);
+    assert_eq!(counted(&scene.server, "control.pubsub.expired"), 0);
+    let second = scene.enter_by(1);
+    scene.is_told(&[second]);
+
+    scene.internet.kill(Place::Server).unwrap();
+    let text = map_server(&scene.internet);
+    scene.server = scene.internet.ours(Place::Server, &text).unwrap();
+    wait_for("it is back by itself", || scene.subscription(), Clone::clone);
+    let first = scene.enter_by(0);
+    scene.is_told(&[first]);
+    talk.come_back(20).unwrap();
+    let told = talk.finish().unwrap();
+    assert_eq!((told.lost, told.duplicated), (0, 0), "{told:?}");
 }
 
 #[test]

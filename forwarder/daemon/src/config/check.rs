@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use datapath::{EidSet, Relay};
+use lisp_wire::data_header::MapVersion;
 use lisp_wire::message::{SiteId, XtrId};
 use lisp_wire::{Hop, InstanceId, Locator, Path as LocatorPath, Priority, Rloc, Ttl, Weight};
 use node::config::{
@@ -81,7 +82,8 @@ pub(super) fn checked(mut raw: RawConfig, base: &Path) -> Result<Config, Problem
         pubsub: pubsub(&raw.pubsub, &keys)?,
         map_servers,
         register_every: raw.register_every.0,
-        eids: eids(&raw.eids)?,
+        subscribe_every: raw.subscribe_every.0,
+        eids: eids(&raw.eids, raw.state_dir.as_deref())?,
         sites: sites(&raw.sites, &keys)?,
         change_priority: change_priority(&raw.change_priority, &keys)?,
         probing: Probing {
@@ -245,7 +247,7 @@ const fn role(raw: RawRole) -> Role {
     }
 }
 
-fn eids(raw: &[RawEid]) -> Result<Vec<OwnEid>, Problem> {
+fn eids(raw: &[RawEid], memory: Option<&Path>) -> Result<Vec<OwnEid>, Problem> {
     let eid = |(at, raw): (usize, &RawEid)| {
         let numbered = raw.locators.iter().enumerate();
         let locators = numbered.map(|(locator_at, raw)| {
@@ -267,9 +269,25 @@ fn eids(raw: &[RawEid]) -> Result<Vec<OwnEid>, Problem> {
             ttl: Ttl(raw.ttl),
             locators: locators.collect::<Result<_, Problem>>()?,
             register: raw.register,
+            map_version: raw
+                .map_version
+                .map(|number| map_version(number, memory))
+                .transpose()
+                .map_err(|what| Problem::new(format!("eids[{at}].map_version"), what))?
+                .unwrap_or(MapVersion::NONE),
         })
     };
     raw.iter().enumerate().map(eid).collect()
+}
+
+/// RFC 9302 section 6: it is the operator who says where versions begin; each change goes on from there.
+fn map_version(number: u16, memory: Option<&Path>) -> Result<MapVersion, String> {
+    let version = MapVersion::new(number).filter(|version| *version != MapVersion::NONE);
+    let version = version.ok_or("must be from 1 to 4095")?;
+    match memory {
+        Some(_) => Ok(version),
+        None => Err("needs a state_dir, where is kept what it has become".to_owned()),
+    }
 }
 
 fn sites(raw: &[RawSite], keys_of: &Keys) -> Result<Vec<Site>, Problem> {

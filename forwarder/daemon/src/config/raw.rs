@@ -32,6 +32,8 @@ pub(super) struct RawConfig {
     pub(super) map_servers: Vec<RawMapServer>,
     #[serde(default = "minute")]
     pub(super) register_every: TextSpan,
+    #[serde(default = "three_minutes")]
+    pub(super) subscribe_every: TextSpan,
     #[serde(default, deserialize_with = "secret::keys")]
     pub(super) keys: BTreeMap<String, RawKey>,
     #[serde(default)]
@@ -286,6 +288,7 @@ pub(super) struct RawEid {
     pub(super) locators: Vec<RawEidLocator>,
     #[serde(default = "yes")]
     pub(super) register: bool,
+    pub(super) map_version: Option<u16>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -527,6 +530,10 @@ fn yes() -> bool {
 
 fn minute() -> TextSpan {
     TextSpan(Span::secs(60))
+}
+
+fn three_minutes() -> TextSpan {
+    TextSpan(Span::secs(180))
 }
 
 /// A length of time as people write it: `60s`, `500ms`.

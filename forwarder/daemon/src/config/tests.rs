@@ -112,6 +112,20 @@ fn subscriptions_are_off_until_a_key_is_named_for_them() {
 }
 
 #[test]
+fn a_mapping_has_the_version_that_the_operator_gives_it_and_a_memory_for_what_becomes_of_it() {
+    let text = WHOLE.replace("ttl: 1440,", "ttl: 1440, map_version: 7,");
+    let text = format!("{text}data_header: {{ map_version: true, peers: [172.16.0.0/16] }}\n");
+    let config = Config::parse(Path::new("telco.yaml"), &text).unwrap();
+    assert_eq!(config.node.eids[0].map_version.get(), 7);
+    assert_eq!(config.node.subscribe_every, Span::secs(180));
+    let refused = refusal(&text.replace("state_dir: telco\n", ""));
+    assert!(
+        refused.contains("eids[0].map_version: needs a state_dir"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn data_headers_say_and_believe_nothing_until_peers_are_trusted() {
     let toward = |said: &str, rloc: &str| {
         let text = format!("{WHOLE}data_header: {said}\n");

@@ -97,6 +97,7 @@ pub(crate) fn bare(name: &str, own: Rloc) -> Config {
         map_resolvers: vec![server()],
         map_servers: Vec::new(),
         register_every: Span::secs(60),
+        subscribe_every: Span::secs(180),
         eids: Vec::new(),
         sites: Vec::new(),
         authority: Vec::new(),
@@ -154,6 +155,7 @@ pub(crate) fn user(name: &str, own: Rloc, block: &str) -> Config {
         ttl: Ttl(60),
         locators: Vec::new(),
         register: true,
+        map_version: lisp_wire::data_header::MapVersion::NONE,
     };
     Config {
         eids: vec![eid],
@@ -169,6 +171,7 @@ pub(crate) fn site(name: &str, own: Rloc) -> Config {
         ttl: Ttl(10),
         locators,
         register: own == telco(),
+        map_version: lisp_wire::data_header::MapVersion::NONE,
     };
     let mut config = Config {
         eids: vec![eid],

@@ -23,6 +23,7 @@ fn own(block: &str) -> OwnEid {
         ttl: Ttl(60),
         locators: Vec::new(),
         register: true,
+        map_version: lisp_wire::data_header::MapVersion::NONE,
     }
 }
 

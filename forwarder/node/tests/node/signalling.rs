@@ -20,6 +20,8 @@ const ALL: Signals = Signals {
     echo_nonce: true,
     map_version: true,
 };
+/// Where the versions of all mappings begin.
+const FIRST: u16 = 4090;
 const USER: &str = "10.2.1.9";
 
 /// Everyone trusts the whole network with these; probes are slow, so that what is found out is found out otherwise.
@@ -35,6 +37,10 @@ fn trust(config: &mut Config, signals: Signals) {
         rlocs: prefix("172.16.0.0/16"),
         signals,
     }];
+    if signals.map_version {
+        let first = MapVersion::new(FIRST).unwrap();
+        config.eids.iter_mut().for_each(|own| own.map_version = first);
+    }
 }
 
 /// What became of a packet.
@@ -398,7 +404,7 @@ fn versions_outlive_a_restart_and_go_up_with_it() {
     net.miss(at.telco, USER);
     net.run_for(Span::secs(1));
     let (after, _) = versions(send(&mut net, at.telco, (VM, USER), everywhere).header);
-    assert_eq!(after, MapVersion::new(before).unwrap().next().get());
+    assert_eq!((before, after), (FIRST + 1, FIRST + 2));
     // What is registered says the same.
     let registered = |packet: &crate::network::Packet| match packet.message() {
         Some(Message::MapRegister(register)) if packet.from.ip() == telco().0 => {
@@ -407,6 +413,39 @@ fn versions_outlive_a_restart_and_go_up_with_it() {
         _ => None,
     };
     assert_eq!(net.tap.iter().rev().find_map(registered), Some(after));
+}
+
+// RFC 9302 section 6.
+#[test]
+fn versions_are_the_operators_and_a_node_makes_none_up() {
+    let (mut net, at) = fabric_with(|mut config| {
+        trust(&mut config, versioned());
+        if config.name.as_str() == "telco" {
+            config
+                .eids
+                .iter_mut()
+                .for_each(|own| own.map_version = MapVersion::NONE);
+        }
+        config
+    });
+    acquainted(&mut net, at, at.telco);
+    change_silently(&mut net, at, 1);
+    net.run_for(Span::secs(2));
+    let (none, _) = versions(send(&mut net, at.telco, (VM, USER), everywhere).header);
+    assert_eq!(none, 0);
+    // One that the operator has set ahead of what was reached is gone on from; one behind it is not gone back to.
+    for (configured, then) in [(700, 701), (650, 702)] {
+        net.kill(at.telco);
+        net.configure(at.telco, |config| {
+            config.eids[0].map_version = MapVersion::new(configured).unwrap();
+        });
+        net.start(at.telco);
+        net.run_for(Span::secs(5));
+        net.miss(at.telco, USER);
+        net.run_for(Span::secs(1));
+        let (now, _) = versions(send(&mut net, at.telco, (VM, USER), everywhere).header);
+        assert_eq!(now, then, "{configured}");
+    }
 }
 
 #[test]
