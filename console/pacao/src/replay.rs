@@ -21,6 +21,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<bool> {
                 "line": d.line, "at": d.at, "recorded": d.recorded, "repeated": d.repeated,
             })),
             "gaps": report.gaps,
+            "carried_from": report.carried_from,
         });
         println!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(identical);
@@ -32,6 +33,12 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<bool> {
         report.starts,
         report.duration.as_secs_f64() * 1e3
     );
+    if let Some(from) = &report.carried_from {
+        println!(
+            "~ the session was edited: this record goes on from {}",
+            from.record
+        );
+    }
     for gap in &report.gaps {
         println!("~ a gap in the record: {gap}");
     }

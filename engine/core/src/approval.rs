@@ -149,6 +149,33 @@ impl Desk {
         }
     }
 
+    /// The desk of an edited session: numbers, replies and ended proposals are kept; what was open or under way ends. And how
+    /// many those were.
+    pub(crate) fn carried(&self, now: Timestamp) -> (Self, usize) {
+        let why = "the session was edited";
+        let mut next = self.clone();
+        let mut ended = 0;
+        for proposal in &mut next.proposals {
+            proposal.state = match &proposal.state {
+                ProposalState::Open => ProposalState::Superseded {
+                    at: now,
+                    why: why.to_owned(),
+                },
+                ProposalState::Executing { by, .. } => ProposalState::Failed {
+                    by: by.clone(),
+                    at: now,
+                    why: format!("{why} while it was under way; the old entry stands"),
+                },
+                _ => continue,
+            };
+            ended += 1;
+        }
+        let over = next.proposals.len();
+        next.proposals.drain(..over.saturating_sub(ENDED_KEPT));
+        next.ended = next.proposals.len();
+        (next, ended)
+    }
+
     /// The reply given to a request before.
     pub(crate) fn replied(&self, request: &RequestId) -> Option<&Reply> {
         self.replies

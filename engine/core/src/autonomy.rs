@@ -28,11 +28,11 @@ use proto::autonomy::{ActionKind, Cause, Standing};
 use proto::{ActionClass, LinkState, Mode, Scope, Severity, SlaName, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Engine;
 use crate::config::Autonomy;
 use crate::fabric::{Dc, PairIx};
 use crate::optimizer::criteria::CRITERIA;
 use crate::outbox::Outbox;
+use crate::{Config, Engine};
 pub use evidence::falls_within;
 use evidence::{Entry, Evidence};
 pub(crate) use evidence::{Outcome, Said};
@@ -45,6 +45,20 @@ pub(crate) struct Shadow {
     classes: BTreeMap<ActionClass, Record>,
     /// Decisions not judged yet, at most one an entry.
     foreseen: BTreeMap<PairIx, Foreseen>,
+}
+
+impl Shadow {
+    /// What classes of actions earned, for the SLA classes there still are. Decisions not judged yet are forgotten.
+    pub(crate) fn carried(&self, config: &Config) -> Self {
+        let known = |class: &ActionClass| config.sla.contains_key(&class.sla);
+        let classes = self.classes.iter().filter(|(class, _)| known(class));
+        Self {
+            classes: classes
+                .map(|(class, record)| (class.clone(), record.clone()))
+                .collect(),
+            foreseen: BTreeMap::new(),
+        }
+    }
 }
 
 /// One class of actions.

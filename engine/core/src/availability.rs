@@ -12,6 +12,7 @@
 
 mod account;
 mod calendar;
+mod carried;
 mod contract;
 mod reaching;
 mod rows;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod books;
+mod carry;
 mod closed;
 mod costs;
 mod measures;

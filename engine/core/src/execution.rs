@@ -39,6 +39,14 @@ impl Changes {
         self.awaited.remove(&(change, pair));
     }
 
+    /// Numbers go on where they were; nothing is awaited.
+    pub(crate) fn carried(&self) -> Self {
+        Self {
+            last: self.last,
+            awaited: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn forget_awaited(&mut self) {
         self.awaited.clear();
     }

@@ -19,6 +19,7 @@
 //! | `why` | every condition between an entry and its move |
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
+//! | `places` | the numbers of names in an edited session |
 //! | `journal` | the log |
 //! | `books` | what is kept beside the decisions: `availability` and `qoe` |
 //! | [`alone`] | one user's slots and gates without an engine, for simulations |
@@ -42,6 +43,7 @@ mod monitor;
 pub mod optimizer;
 mod outbox;
 mod pair;
+mod places;
 pub mod policy;
 mod proving;
 mod qoe;

@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Backoff, Policy};
 use crate::fabric::Dc;
+use crate::places::Places;
 pub(crate) use gain::Gain;
 
 /// So many hard failures in one cool-down are moved away from; after that even they wait.
@@ -167,6 +168,17 @@ impl Gates {
             Need::Soft => true,
         };
         Some(self.cool_until).filter(|&until| waits && now < until)
+    }
+
+    /// The gates of the same entry in an edited session.
+    pub(crate) fn carried(&self, places: &Places) -> Self {
+        let barred = self.barred.iter();
+        Self {
+            barred: barred
+                .filter_map(|&(dc, until)| Some((places.dc(dc)?, until)))
+                .collect(),
+            ..self.clone()
+        }
     }
 
     /// Until when the engine keeps quiet.

@@ -12,6 +12,7 @@ use proto::{Actor, QoeReport, Score, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Fabric, PairIx};
+use crate::places::Places;
 use learn::Word;
 use trail::Trail;
 pub(crate) use trail::{REACH, Seen};
@@ -69,6 +70,25 @@ impl Qoe {
             scorers: VecDeque::new(),
             sample_at: now,
         }
+    }
+
+    /// The scores of users and classes that there still are; the report on them is made anew.
+    pub(crate) fn carried(&self, fabric: &Fabric, places: &Places, now: Timestamp) -> Self {
+        let mut next = Self::new(fabric, now);
+        places.pair_rows(&self.trails, &mut next.trails);
+        for (&class, scores) in &self.scores {
+            let of = |scored: &Scored| {
+                let user = places.user(scored.user)?;
+                Some(Scored { user, ..*scored })
+            };
+            let scores: VecDeque<Scored> = scores.iter().filter_map(of).collect();
+            if let Some(class) = places.class(class).filter(|_| !scores.is_empty()) {
+                next.scores.insert(class, scores);
+                next.unmade.push_back(class);
+            }
+        }
+        next.scorers.clone_from(&self.scorers);
+        next
     }
 
     /// Whether it is of this fabric.

@@ -6,6 +6,7 @@
 //! {"at":T,"effects":[...],"sum":"..."}        what was decided upon the input just above, if anything
 //! {"at":T,"state":{...},"sum":"..."}          the whole engine, now and then
 //! {"at":T,"gap":"why","state":{...},"sum":"..."}   what happened before could not be written; it goes on from here
+//! {"at":T,"carried":{...},"state":{...},"sum":"..."}   the session was edited; it goes on here from another record
 //! ```
 
 mod line;
@@ -75,6 +76,21 @@ pub(crate) enum Entry {
         why: String,
         engine: Box<RawValue>,
     },
+    Carried {
+        at: Timestamp,
+        from: Carried,
+        engine: Box<RawValue>,
+    },
+}
+
+/// The record that this one goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// Its file, in the same folder.
+    pub record: String,
+    /// Seal of its last line.
+    pub sum: String,
 }
 
 impl Entry {
@@ -83,7 +99,8 @@ impl Entry {
             Self::Input { at, .. }
             | Self::Decisions { at, .. }
             | Self::State { at, .. }
-            | Self::Gap { at, .. } => *at,
+            | Self::Gap { at, .. }
+            | Self::Carried { at, .. } => *at,
         }
     }
 }
@@ -100,6 +117,8 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gap: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<Carried>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Box<RawValue>>,
 }
 
@@ -108,15 +127,16 @@ impl TryFrom<Body<'_>> for Entry {
 
     fn try_from(body: Body<'_>) -> Result<Self, &'static str> {
         let at = body.at;
-        match (body.input, body.effects, body.gap, body.state) {
-            (Some(input), None, None, None) => Ok(Self::Input {
+        match (body.input, body.effects, body.gap, body.carried, body.state) {
+            (Some(input), None, None, None, None) => Ok(Self::Input {
                 at,
                 input: input.into_owned(),
             }),
-            (None, Some(effects), None, None) => Ok(Self::Decisions { at, effects }),
-            (None, None, None, Some(engine)) => Ok(Self::State { at, engine }),
-            (None, None, Some(why), Some(engine)) => Ok(Self::Gap { at, why, engine }),
-            _ => Err("it is none of input, effects, state and gap"),
+            (None, Some(effects), None, None, None) => Ok(Self::Decisions { at, effects }),
+            (None, None, None, None, Some(engine)) => Ok(Self::State { at, engine }),
+            (None, None, Some(why), None, Some(engine)) => Ok(Self::Gap { at, why, engine }),
+            (None, None, None, Some(from), Some(engine)) => Ok(Self::Carried { at, from, engine }),
+            _ => Err("it is none of input, effects, state, gap and carried"),
         }
     }
 }
@@ -151,15 +171,6 @@ pub enum RecordError {
         line: u64,
         /// What is wrong.
         why: String,
-    },
-    /// It belongs to a session that read differently.
-    #[error(
-        "{} was recorded with other settings than the session has now; move it away to begin a fresh one, or undo the change",
-        path.display()
-    )]
-    OtherConfig {
-        /// Which record.
-        path: PathBuf,
     },
     /// One line that would make the whole record unreadable. It is not written; the record goes on without it.
     #[error("a line for {} was not written, for it could not be read back: {why}", path.display())]

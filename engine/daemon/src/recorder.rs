@@ -16,7 +16,7 @@ use pacao_core::{Effect, Engine, Input};
 use proto::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::record::{Body, Chain, Entry, Header, MAX_LINE, RecordError, io_error};
+use crate::record::{Body, Carried, Chain, Entry, Header, MAX_LINE, RecordError, io_error};
 
 pub(crate) use resume::resume;
 
@@ -69,17 +69,49 @@ impl Recorder {
     /// Begins a record; an old one at the same path is set aside under a name with its own time.
     pub(crate) fn create(path: &Path, header: &Header) -> Result<Self, RecordError> {
         set_aside(path, header.at)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(io_error("create", path))?;
-        let mut recorder = Self::over(Box::new(file), path, (0, Chain::default()));
+        let mut recorder = Self::over(Box::new(new_file(path)?), path, (0, Chain::default()));
         recorder.line(header)?;
         recorder.commit()?;
         sync_folder(path)?;
         Ok(recorder)
+    }
+
+    /// Begins a record that goes on from the one at the same path, whose last seal is given, with `engine` as its first
+    /// state. Whole or not at all: at no moment is there no record at `path`, from which an engine would begin anew. The other
+    /// is kept under the name that comes back.
+    pub(crate) fn succeed(
+        path: &Path,
+        header: &Header,
+        (seal, engine): (&Chain, &Engine),
+    ) -> Result<(Self, PathBuf), RecordError> {
+        let draft = path.with_extension("draft");
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove a draft of", path)(error));
+            }
+            _ => {}
+        }
+        let aside = aside(path, header.at);
+        let mut recorder = Self::over(Box::new(new_file(&draft)?), path, (0, Chain::default()));
+        recorder.line(header)?;
+        recorder.line(&Body {
+            at: header.at,
+            carried: Some(Carried {
+                record: aside
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                sum: seal.sum(),
+            }),
+            state: Some(raw(engine)?),
+            ..Body::default()
+        })?;
+        recorder.commit()?;
+        fs::hard_link(path, &aside).map_err(io_error("set aside", path))?;
+        fs::rename(&draft, path).map_err(io_error("replace", path))?;
+        sync_folder(path)?;
+        Ok((recorder, aside))
     }
 
     /// Goes on after what is written already.
@@ -236,15 +268,25 @@ fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, RecordE
     serde_json::value::to_raw_value(value).map_err(|source| RecordError::State { source })
 }
 
+/// A file for its owner only, to be written at its end.
+fn new_file(path: &Path) -> Result<File, RecordError> {
+    OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error("create", path))
+}
+
+/// The name of a record that ends at this moment.
+fn aside(path: &Path, at: Timestamp) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-until-{}.jsonl", at.micros()))
+}
+
 /// Nothing recorded is ever overwritten.
 fn set_aside(path: &Path, at: Timestamp) -> Result<(), RecordError> {
-    let stem = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let aside = path.with_file_name(format!("{stem}-until-{}.jsonl", at.micros()));
-    match fs::rename(path, &aside) {
+    match fs::rename(path, aside(path, at)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(io_error("set aside", path)),
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pacao_core::{Effect, Engine, decisions};
 use proto::Timestamp;
 
-use crate::record::{Entry, Header, Next, Reader, RecordError, Torn};
+use crate::record::{Carried, Entry, Header, Next, Reader, RecordError, Torn};
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Report {
     pub states: u64,
     /// Starts, the first one included.
     pub starts: u64,
+    /// The record that this one goes on from, if the session was edited.
+    pub carried_from: Option<Carried>,
     /// Stretches that could not be recorded, with the reason.
     pub gaps: Vec<String>,
     /// The writer was killed while it wrote this.
@@ -70,6 +72,7 @@ pub fn replay(path: &Path) -> Result<Report, RecordError> {
             decisions: 0,
             states: 0,
             starts: 0,
+            carried_from: None,
             gaps: Vec::new(),
             torn: None,
             first_difference: None,
@@ -138,6 +141,10 @@ impl Replay {
                     let repeated = serde_json::to_string(&self.engine).ok();
                     self.differ(line, at, Some(engine.get().to_owned()), repeated);
                 }
+            }
+            Entry::Carried { from, engine, .. } => {
+                self.report.carried_from = Some(from);
+                self.engine = from_state(engine.get(), reader)?;
             }
             Entry::Gap { why, engine, .. } => {
                 self.due = None;

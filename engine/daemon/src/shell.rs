@@ -259,9 +259,17 @@ fn open_record(
         let resumed = resume(path, &config)?;
         if let Some(torn) = resumed.torn {
             let (line, bytes) = (torn.line, torn.bytes);
+            let done = if resumed.carried.is_some() {
+                "is left out"
+            } else {
+                "has been cut"
+            };
             remarks.push(format!(
-                "the record's last line ({line}, {bytes} bytes) was not finished and has been cut"
+                "the record's last line ({line}, {bytes} bytes) was not finished and {done}"
             ));
+        }
+        if let Some(carried) = resumed.carried {
+            tracing::warn!("{carried}");
         }
         let clock = Clock::start(resumed.last);
         return Ok(Opened {

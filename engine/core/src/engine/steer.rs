@@ -240,7 +240,7 @@ impl Engine {
             })
     }
 
-    fn is_known(&self, scope: &Scope) -> Result<(), Refusal> {
+    pub(super) fn is_known(&self, scope: &Scope) -> Result<(), Refusal> {
         match scope {
             Scope::All => Ok(()),
             Scope::Dc { dc } => self.known_dc(dc).map(|_| ()),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Budget;
 use crate::fabric::{Dc, PairIx};
+use crate::places::Places;
 
 /// Budgets count over this long.
 pub(crate) const HOUR: Span = Span::secs(3600);
@@ -232,6 +233,44 @@ impl Spending {
             }
         }
         any
+    }
+
+    /// What the last hour used of the budgets of an edited session. What was under way ends at `now`.
+    pub(crate) fn carried(&self, budgets: &impl Budgets, places: &Places, now: Timestamp) -> Self {
+        let of = |past: &Past| {
+            let pair = places.pair(past.pair)?;
+            Some(Past { pair, ..*past })
+        };
+        let under_way = self.flying.iter().map(|(&pair, flying)| Past {
+            at: now,
+            pair,
+            amount: flying.exposure(now),
+        });
+        let mut next = Self {
+            begun: self.begun.iter().filter_map(of).collect(),
+            ended: self
+                .ended
+                .iter()
+                .copied()
+                .chain(under_way)
+                .filter_map(|past| of(&past))
+                .collect(),
+            ..Self::default()
+        };
+        for past in &next.begun {
+            for budget in budgets.of(past.pair) {
+                let used = next.used.entry(budget).or_default();
+                used.moves += 1;
+                used.users = used.users.saturating_add(past.amount);
+            }
+        }
+        for past in &next.ended {
+            for budget in budgets.of(past.pair) {
+                let used = next.used.entry(budget).or_default();
+                used.exposure = used.exposure.saturating_add(past.amount);
+            }
+        }
+        next
     }
 
     /// Gauges of one budget: moves under way, moves and users of the last hour, users times seconds.

@@ -21,6 +21,8 @@ mod disorder;
 #[cfg(test)]
 mod draining;
 #[cfg(test)]
+mod editing;
+#[cfg(test)]
 mod explaining;
 #[cfg(test)]
 mod failing;

@@ -77,7 +77,7 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn input() -> impl Strategy<Value = Input> {
+pub(crate) fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         3 => Just(Input::Tick),
         1 => Just(Input::Started),

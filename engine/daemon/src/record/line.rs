@@ -33,6 +33,11 @@ impl Chain {
         (json.len() + TAIL) as u64
     }
 
+    /// The last seal, as it stands in a line.
+    pub(crate) fn sum(&self) -> String {
+        hex(&self.seal)
+    }
+
     /// The object of a sealed line (without its newline); `Err` says what is wrong and leaves the chain as it was.
     pub(crate) fn open(&mut self, line: &str) -> Result<String, &'static str> {
         let at = line

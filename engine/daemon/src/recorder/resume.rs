@@ -1,4 +1,4 @@
-//! Taking a record up again after a stop, or a crash.
+//! Taking a record up again after a stop, or a crash; also for a session that was edited since.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -8,74 +8,119 @@ use proto::Timestamp;
 use serde_json::value::RawValue;
 
 use super::{Recorder, io_error};
-use crate::record::{Entry, Header, Next, Reader, RecordError, Torn};
+use crate::clock::Clock;
+use crate::record::{Chain, Entry, Header, Next, Reader, RecordError, Torn};
 
 /// A record that goes on.
 pub(crate) struct Resumed {
     /// The engine as it was, up to the last input on the record.
     pub(crate) engine: Engine,
-    /// Goes on where the record ends.
+    /// Goes on where the record ends, or in a new one.
     pub(crate) recorder: Recorder,
     /// The time of the last line.
     pub(crate) last: Timestamp,
-    /// What had to be cut.
+    /// What had to be cut, or was left out.
     pub(crate) torn: Option<Torn>,
+    /// For an edited session: what went on in a new record, and what did not.
+    pub(crate) carried: Option<String>,
 }
 
-/// Reads the last state and handles the inputs after it; their effects were carried out, or never left.
+/// Reads the last state and handles the inputs after it; their effects were carried out, or never left. If the session was
+/// edited since, what has a place in it begins a new record, and the old one is kept under another name.
 pub(crate) fn resume(path: &Path, config: &Config) -> Result<Resumed, RecordError> {
-    let (mut reader, header) = Reader::open(path)?;
-    if !same_fabric(&header, config) {
-        return Err(RecordError::OtherConfig {
-            path: path.to_owned(),
-        });
+    let past = Past::read(path)?;
+    if same_session(&past.header, config) {
+        past.go_on(path)
+    } else {
+        past.carry_into(path, config.clone())
     }
-    let mut state: Option<(u64, Box<RawValue>)> = None;
-    let mut later: Vec<(Timestamp, Input)> = Vec::new();
-    let torn = loop {
-        match reader.next()? {
-            Next::End => break None,
-            Next::Torn(torn) => break Some(torn),
-            Next::Entry(entry) => match *entry {
-                Entry::Input { at, input } => later.push((at, input)),
-                Entry::Decisions { .. } => {}
-                Entry::State { engine, .. } | Entry::Gap { engine, .. } => {
-                    state = Some((reader.line(), engine));
-                    later.clear();
-                }
-            },
+}
+
+/// What a record tells.
+struct Past {
+    header: Header,
+    engine: Engine,
+    last: Timestamp,
+    torn: Option<Torn>,
+    position: (Chain, u64),
+}
+
+impl Past {
+    fn read(path: &Path) -> Result<Self, RecordError> {
+        let (mut reader, header) = Reader::open(path)?;
+        let mut state: Option<(u64, Box<RawValue>)> = None;
+        let mut later: Vec<(Timestamp, Input)> = Vec::new();
+        let torn = loop {
+            match reader.next()? {
+                Next::End => break None,
+                Next::Torn(torn) => break Some(torn),
+                Next::Entry(entry) => match *entry {
+                    Entry::Input { at, input } => later.push((at, input)),
+                    Entry::Decisions { .. } => {}
+                    Entry::State { engine, .. }
+                    | Entry::Gap { engine, .. }
+                    | Entry::Carried { engine, .. } => {
+                        state = Some((reader.line(), engine));
+                        later.clear();
+                    }
+                },
+            }
+        };
+        let mut engine = match state {
+            None => Engine::new(header.config.clone(), header.at),
+            Some((line, text)) => serde_json::from_str(text.get()).map_err(|error| RecordError::Damaged {
+                path: path.to_owned(),
+                line,
+                why: format!("the state is not of this version: {error}"),
+            })?,
+        };
+        for (at, input) in later {
+            engine.handle(input, at);
         }
-    };
-    let mut engine = match state {
-        None => Engine::new(header.config, header.at),
-        Some((line, text)) => serde_json::from_str(text.get()).map_err(|error| RecordError::Damaged {
-            path: path.to_owned(),
-            line,
-            why: format!("the state is not of this version: {error}"),
-        })?,
-    };
-    for (at, input) in later {
-        engine.handle(input, at);
+        Ok(Self {
+            header,
+            engine,
+            last: reader.last(),
+            torn,
+            position: reader.position(),
+        })
     }
-    let (chain, length) = reader.position();
-    let file = OpenOptions::new()
-        .append(true)
-        .open(path)
-        .map_err(io_error("open", path))?;
-    if torn.is_some() {
-        file.set_len(length).map_err(io_error("cut", path))?;
+
+    fn go_on(self, path: &Path) -> Result<Resumed, RecordError> {
+        let (chain, length) = self.position;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(io_error("open", path))?;
+        if self.torn.is_some() {
+            file.set_len(length).map_err(io_error("cut", path))?;
+        }
+        Ok(Resumed {
+            engine: self.engine,
+            recorder: Recorder::over(Box::new(file), path, (length, chain)),
+            last: self.last,
+            torn: self.torn,
+            carried: None,
+        })
     }
-    let recorder = Recorder::over(Box::new(file), path, (length, chain));
-    Ok(Resumed {
-        engine,
-        recorder,
-        last: reader.last(),
-        torn,
-    })
+
+    fn carry_into(self, path: &Path, config: Config) -> Result<Resumed, RecordError> {
+        let now = Clock::start(self.last).now();
+        let header = Header::new(config.clone(), now);
+        let (engine, text) = self.engine.carried_into(config, now);
+        let (recorder, kept) = Recorder::succeed(path, &header, (&self.position.0, &engine))?;
+        Ok(Resumed {
+            engine,
+            recorder,
+            last: now,
+            torn: self.torn,
+            carried: Some(format!("{text}; the record before is kept as {}", kept.display())),
+        })
+    }
 }
 
 /// The mode in the session is that of the first start only.
-fn same_fabric(header: &Header, config: &Config) -> bool {
+fn same_session(header: &Header, config: &Config) -> bool {
     let mut recorded = header.config.clone();
     recorded.mode = config.mode;
     recorded == *config

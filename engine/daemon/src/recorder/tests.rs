@@ -266,23 +266,7 @@ fn other_files_are_not_taken_for_records() {
     assert!(matches!(replay(folder.path()), Err(RecordError::Io { .. })));
 }
 
-#[test]
-fn a_session_that_changed_does_not_go_on_with_the_old_record() {
-    let mut written = Written::new();
-    written.recorder.commit().unwrap();
-    let mut config = written.engine.config().clone();
-    config.mode = Mode::Observe;
-    assert!(
-        resume(&written.path, &config).is_ok(),
-        "the mode is that of the first start"
-    );
-    config.slots.decide = Span::secs(7);
-    assert!(matches!(
-        resume(&written.path, &config),
-        Err(RecordError::OtherConfig { .. })
-    ));
-}
-
+mod edited;
 mod readable;
 
 mod flipped {
