@@ -176,6 +176,7 @@ pub(crate) fn update(app: &mut App, input: Input, now: Timestamp) -> Vec<Effect>
         Input::Paste(text) => app.paste(&text),
         Input::Resize { width, height } => {
             app.size = (width, height);
+            app.settle_focus();
             vec![Effect::Redraw]
         }
         Input::Zone(zone) => {
@@ -278,14 +279,23 @@ impl App {
         Rect::new(0, 0, self.size.0, self.size.1)
     }
 
+    /// The screen that the smallest layout needs.
+    pub(crate) fn least(&self) -> (u16, u16) {
+        let least = self.layouts.iter().map(|layout| layout.min);
+        least
+            .min_by_key(|(width, height)| u32::from(*width) * u32::from(*height))
+            .unwrap_or((1, 1))
+    }
+
     /// Whether not even the smallest layout fits.
     pub(crate) fn is_tiny(&self) -> bool {
         self.layout().is_none()
     }
 
     pub(crate) fn has_pane(&self, kind: PaneKind) -> bool {
+        let screen = self.screen();
         self.layout()
-            .is_none_or(|layout| layout.panes().iter().any(|pane| pane.kind == kind))
+            .is_none_or(|layout| layout.panes(screen).iter().any(|pane| pane.kind == kind))
     }
 
     /// Whether there is a cursor on this screen; a wall has none.
@@ -336,7 +346,7 @@ impl App {
             return Vec::new();
         };
         layout
-            .panes()
+            .panes(self.screen())
             .into_iter()
             .map(|pane| pane.kind)
             .filter(|kind| CAN.contains(kind))

@@ -350,16 +350,18 @@ pub(crate) fn hands_tied(app: &App) -> Option<String> {
 }
 
 fn too_small(app: &App) -> Option<String> {
-    app.is_tiny()
-        .then(|| "the window is too small to show what would be done".to_owned())
+    app.is_tiny().then(|| {
+        let (width, height) = app.least();
+        format!("the window is too small to show what would be done; make it {width}x{height}")
+    })
 }
 
-/// Taking hands off is allowed from any screen, also a frozen one: it is never wrong because of what is shown.
+/// Taking hands off is allowed from any screen, also a frozen or a tiny one: it is never wrong because of what is shown.
 pub(crate) fn disarming(app: &App) -> Option<String> {
     if app.is_disarmed() {
         hands_tied(app)
     } else {
-        app.unreachable().or_else(|| too_small(app))
+        app.unreachable()
     }
 }
 

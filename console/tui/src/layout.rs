@@ -23,6 +23,8 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Area {
     size: Size,
+    /// On a smaller screen it is left out.
+    from: (u16, u16),
     content: Content,
 }
 
@@ -282,12 +284,9 @@ impl Layout {
         room::place(&self.screen, area)
     }
 
-    /// All panes, in reading order.
-    pub(crate) fn panes(&self) -> Vec<&Pane> {
-        self.place(Rect::new(0, 0, self.min.0, self.min.1))
-            .into_iter()
-            .map(|placed| placed.pane)
-            .collect()
+    /// The panes that a screen of this size has, in reading order.
+    pub(crate) fn panes(&self, area: Rect) -> Vec<&Pane> {
+        self.place(area).into_iter().map(|placed| placed.pane).collect()
     }
 }
 

@@ -357,14 +357,12 @@ impl App {
             return Vec::new();
         };
         match field.of {
-            FieldOf::Filter { .. } => {
-                if let Filter::Bad { why, .. } = &self.table.filter {
-                    let text = format!("all rows are shown: {why}");
-                    self.filter(Filter::All);
-                    return self.say(Severity::Warning, text);
-                }
+            // It stays, with what is wrong beside it: kept it would hide nothing, dropped it would take the one before along.
+            FieldOf::Filter { .. } if matches!(self.table.filter, Filter::Bad { .. }) => {
+                self.field = Some(field);
                 vec![Effect::Draw]
             }
+            FieldOf::Filter { .. } => vec![Effect::Draw],
             FieldOf::Command(_) if field.line.as_str().trim().is_empty() => vec![Effect::Draw],
             FieldOf::Command(_) => self.carry_out(field.line.as_str().trim()),
             FieldOf::Reason(glass) => self.reason_given(field.line.as_str().trim(), glass),

@@ -211,6 +211,8 @@ impl App {
     pub(super) fn filter(&mut self, filter: Filter) {
         self.table.filter = filter;
         self.rebuild();
+        // What was said of the rows before is not true of these.
+        self.status = None;
     }
 
     fn freeze(&mut self) {
@@ -247,7 +249,10 @@ impl App {
             .iter()
             .position(|layout| layout.name == name && layout.fits(screen));
         let Some(found) = found else {
-            let text = format!("the layout '{name}' does not fit into this window; it needs 80x24");
+            let known = self.layouts.iter().find(|layout| layout.name == name);
+            let (width, height) = known.map_or((0, 0), |layout| layout.min);
+            let text =
+                format!("the layout '{name}' does not fit into this window; it needs {width}x{height}");
             return self.say(Severity::Warning, text);
         };
         if self.visit == Visit::None {
@@ -258,11 +263,15 @@ impl App {
     }
 
     /// The focus goes to a pane that is there.
-    fn laid_out(&mut self) -> Vec<Effect> {
+    pub(super) fn settle_focus(&mut self) {
         let panes = self.focusable();
         if !panes.contains(&self.focus) {
             self.focus = panes.first().copied().unwrap_or(PaneKind::Links);
         }
+    }
+
+    fn laid_out(&mut self) -> Vec<Effect> {
+        self.settle_focus();
         let name = self
             .layout()
             .map(|layout| layout.name.clone())

@@ -136,6 +136,29 @@ impl World {
         world
     }
 
+    /// How many parts of the fabric and classes of actions are moved by the engine itself, though the mode says otherwise.
+    pub(crate) fn autos(&self) -> usize {
+        use proto::autonomy::Standing;
+        if self.mode == Mode::Auto {
+            return 0;
+        }
+        let parts = self
+            .policy
+            .modes
+            .iter()
+            .filter(|row| row.mode == Mode::Auto)
+            .count();
+        // What a class has earned counts where the mode of everything is `recommend`.
+        let classes = self.policy.autonomy.iter().filter(|row| {
+            self.mode == Mode::Recommend
+                && matches!(
+                    row.standing,
+                    Standing::Risen { .. } | Standing::Pinned { mode: Mode::Auto, .. }
+                )
+        });
+        parts + classes.count()
+    }
+
     pub(crate) fn apply(&mut self, notice: Notice) {
         match notice {
             Notice::Link { row } => match self.links.get_mut(&row.link) {

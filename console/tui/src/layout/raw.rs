@@ -34,6 +34,8 @@ struct RawArea {
     #[serde(default)]
     size: Option<Size>,
     #[serde(default)]
+    from: Option<RawMin>,
+    #[serde(default)]
     rows: Option<Vec<RawArea>>,
     #[serde(default)]
     columns: Option<Vec<RawArea>>,
@@ -143,9 +145,29 @@ impl TryFrom<RawLayout> for Layout {
     }
 }
 
-/// Panes that are too small on a screen of the layout's least size.
+/// Panes that are too small on a screen of the layout's least size, or of one from which on there are more of them.
 fn cramped(layout: &Layout) -> Vec<Trouble> {
-    let (width, height) = layout.min;
+    let mut sizes = vec![layout.min];
+    steps(&layout.screen, layout.min, &mut sizes);
+    let found = sizes.into_iter().map(|size| cramped_at(layout, size));
+    found
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// The sizes from which on a screen has more panes.
+fn steps(area: &Area, (width, height): (u16, u16), sizes: &mut Vec<(u16, u16)>) {
+    let size = (area.from.0.max(width), area.from.1.max(height));
+    if !sizes.contains(&size) {
+        sizes.push(size);
+    }
+    if let Content::Rows(parts) | Content::Columns(parts) = &area.content {
+        parts.iter().for_each(|part| steps(part, size, sizes));
+    }
+}
+
+fn cramped_at(layout: &Layout, (width, height): (u16, u16)) -> Vec<Trouble> {
     room::place(&layout.screen, Rect::new(0, 0, width, height))
         .into_iter()
         .filter_map(|placed| {
@@ -206,7 +228,8 @@ impl Check {
                 return None;
             }
         };
-        Some(Area { size, content })
+        let from = raw.from.map_or((0, 0), |from| (from.width, from.height));
+        Some(Area { size, from, content })
     }
 
     fn parts(&mut self, key: &'static str, raw: Vec<RawArea>, frame: Frame) -> Vec<Area> {

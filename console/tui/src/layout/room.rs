@@ -35,12 +35,18 @@ impl Placed<'_> {
     }
 }
 
-/// Places all panes of an area, in reading order. Boxes side by side share the line between them.
-pub(super) fn place(area: &Area, cells: Rect) -> Vec<Placed<'_>> {
+/// Places all panes of a screen, in reading order. Boxes side by side share the line between them.
+pub(super) fn place(screen: &Area, cells: Rect) -> Vec<Placed<'_>> {
+    place_in(screen, cells, (cells.width, cells.height))
+}
+
+/// `whole` is the size of the screen that the cells are a part of.
+fn place_in(area: &Area, cells: Rect, whole: (u16, u16)) -> Vec<Placed<'_>> {
     match &area.content {
         Content::Pane(pane) => vec![Placed { pane, area: cells }],
         Content::Rows(parts) => {
-            let strips = split(parts, cells.height).into_iter().map(|(start, height)| {
+            let parts = there(parts, whole);
+            let strips = split(&parts, cells.height).into_iter().map(|(start, height)| {
                 Rect {
                     y: cells.y.saturating_add(start),
                     height,
@@ -51,11 +57,12 @@ pub(super) fn place(area: &Area, cells: Rect) -> Vec<Placed<'_>> {
             parts
                 .iter()
                 .zip(strips)
-                .flat_map(|(part, strip)| place(part, strip))
+                .flat_map(|(part, strip)| place_in(part, strip, whole))
                 .collect()
         }
         Content::Columns(parts) => {
-            let strips = split(parts, cells.width).into_iter().map(|(start, width)| {
+            let parts = there(parts, whole);
+            let strips = split(&parts, cells.width).into_iter().map(|(start, width)| {
                 Rect {
                     x: cells.x.saturating_add(start),
                     width,
@@ -66,15 +73,21 @@ pub(super) fn place(area: &Area, cells: Rect) -> Vec<Placed<'_>> {
             parts
                 .iter()
                 .zip(strips)
-                .flat_map(|(part, strip)| place(part, strip))
+                .flat_map(|(part, strip)| place_in(part, strip, whole))
                 .collect()
         }
     }
 }
 
+/// The parts that a screen of this size has.
+fn there(parts: &[Area], (width, height): (u16, u16)) -> Vec<&Area> {
+    let fits = |part: &&Area| width >= part.from.0 && height >= part.from.1;
+    parts.iter().filter(fits).collect()
+}
+
 /// Start and length of each part of a split. What is fixed comes first; then shares; the rest is filled. Parts that do not
 /// fit any more get nothing.
-fn split(parts: &[Area], total: u16) -> Vec<(u16, u16)> {
+fn split(parts: &[&Area], total: u16) -> Vec<(u16, u16)> {
     let shared: Vec<u16> = parts
         .iter()
         .zip(parts.iter().skip(1))
@@ -103,7 +116,7 @@ fn split(parts: &[Area], total: u16) -> Vec<(u16, u16)> {
             ));
         }
     }
-    let mut weights: u32 = parts.iter().map(weight).sum();
+    let mut weights: u32 = parts.iter().map(|part| weight(part)).sum();
     let mut starts = Vec::with_capacity(parts.len());
     let mut start = 0u16;
     for ((part, length), shared) in parts.iter().zip(lengths).zip(shared) {

@@ -22,7 +22,7 @@ fn all_built_in_layouts_can_be_used() {
 #[test]
 fn panes_cover_the_screen_and_boxes_share_their_lines() {
     for layout in built_in() {
-        for (width, height) in [layout.min, (160, 50), (200, 50)] {
+        for (width, height) in [layout.min, (100, 24), (160, 50), (200, 50)] {
             let screen = Rect::new(0, 0, width, height);
             let placed = layout.place(screen);
             for y in 0..height {
@@ -50,6 +50,33 @@ fn panes_cover_the_screen_and_boxes_share_their_lines() {
             }
         }
     }
+}
+
+#[test]
+fn a_part_is_left_out_on_a_screen_smaller_than_it_asks_for() {
+    let compact = built_in()
+        .into_iter()
+        .find(|layout| layout.name == "compact")
+        .unwrap();
+    let kinds = |width, height| -> Vec<&str> {
+        let panes = compact.panes(Rect::new(0, 0, width, height)).into_iter();
+        panes.map(|pane| pane.kind.word()).collect()
+    };
+    assert_eq!(kinds(60, 12), ["header", "links", "proposals", "footer"]);
+    assert_eq!(kinds(80, 16), ["header", "links", "proposals", "footer"]);
+    assert_eq!(kinds(60, 17), ["header", "links", "proposals", "log", "footer"]);
+}
+
+#[test]
+fn a_part_that_comes_too_early_is_found_at_the_size_it_comes_at() {
+    let text = "version: 1\nname: try\nmin: 80x8\nscreen:\n  rows:\n    - { pane: links }\n    - { pane: log, size: 5, from: 80x9 }\n";
+    assert_eq!(
+        findings(text),
+        [
+            "try.yaml:3:6: min: on a screen of 80x9, links has 78x3 cells inside and needs 58x4; \
+          give it more room, or raise min"
+        ]
+    );
 }
 
 #[test]

@@ -115,6 +115,11 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
         piece(8, Side::Right, props.zone.clone(), Role::Quiet),
         piece(5, Side::Right, props.operator.to_owned(), Role::Text),
     ];
+    let autos = world.autos();
+    if autos > 0 {
+        // Who reads the mode alone would think that nothing moves by itself.
+        pieces.insert(3, piece(0, Side::Left, format!("+{autos} AUTO"), Role::Alarm));
+    }
     if props.frozen {
         pieces.insert(3, piece(0, Side::Left, "FROZEN".to_owned(), Role::Alarm));
     }

@@ -18,20 +18,24 @@ pub(super) struct Props<'a> {
     world: Option<&'a World>,
     table: &'a Table,
     status: Option<&'a Status>,
+    frozen: bool,
     now: Timestamp,
     advice: String,
 }
 
 pub(super) fn props(app: &App) -> Props<'_> {
+    let (width, height) = app.least();
     let advice = format!(
-        "needs 80x24 for all; {} help  {} quit",
+        "{} help  {} quit  {} disarm  {width}x{height} for all",
         key_of(Intent::Help),
-        key_of(Intent::Quit)
+        key_of(Intent::Quit),
+        key_of(Intent::Arming)
     );
     Props {
         world: app.shown(),
         table: &app.table,
         status: app.status.as_ref(),
+        frozen: app.frozen.is_some(),
         now: app.engine_now(),
         advice,
     }
@@ -39,7 +43,7 @@ pub(super) fn props(app: &App) -> Props<'_> {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let Some(world) = props.world else { return };
-    let mut rows = vec![summary(world, props.now)];
+    let mut rows = vec![summary(world, props)];
     rows.extend(proposal(world, props.now));
     let last = match props.status {
         Some(status) => Some(Row::new().add(
@@ -77,10 +81,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     }
 }
 
-/// `x1 ~2 ?0 o6 RECOMMEND`: the gravest first, so that it is what a window of a few cells shows.
-fn summary(world: &World, now: Timestamp) -> Row {
-    let tally = world.tally(now);
+/// `x1 ~2 ?0 o6 RECOMMEND`: the gravest first, so that it is what a window of a few cells shows. Before it, what makes the
+/// rest look other than it is.
+fn summary(world: &World, props: &Props<'_>) -> Row {
+    let tally = world.tally(props.now);
     let mut row = Row::new();
+    if props.frozen {
+        row.push("FROZEN ", Role::Alarm);
+    }
+    if world.policy.arming != proto::Arming::Armed {
+        row.push("DISARMED ", Role::Alarm);
+    }
     for (mark, number, tone) in [
         ('x', tally.broken, Role::Bad),
         ('~', tally.warned, Role::Warning),
@@ -91,7 +102,11 @@ fn summary(world: &World, now: Timestamp) -> Row {
             row.push(format!("{mark}{number} "), tone);
         }
     }
-    row.add(world.mode.to_string().to_uppercase(), Role::Strong)
+    row.push(world.mode.to_string().to_uppercase(), Role::Strong);
+    match world.autos() {
+        0 => row,
+        autos => row.add(format!(" +{autos} AUTO"), Role::Alarm),
+    }
 }
 
 fn proposal(world: &World, now: Timestamp) -> Option<Row> {

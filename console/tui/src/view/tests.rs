@@ -145,7 +145,12 @@ screen!(guide_80x24, {
     console
 });
 
-screen!(small_60x20, console("auto", (60, 20)));
+screen!(small_59x20, console("auto", (59, 20)));
+screen!(slim_60x12, console("auto", (60, 12)));
+screen!(slim_79x23, console("auto", (79, 23)));
+screen!(small_disarmed_40x8, disarmed("", (40, 8)));
+screen!(small_disarming_20x5, after("d", "auto", (20, 5)));
+screen!(small_frozen_59x11, with_policy("f", "auto", (59, 11)));
 screen!(small_40x8, console("auto", (40, 8)));
 screen!(small_20x3, console("auto", (20, 3)));
 

@@ -8,6 +8,7 @@ use crate::fixture::{
     NOW, asked, blank, console, console_with, notice, press, site, snapshot, typed, user, vm,
 };
 use crate::headless::Headless;
+use crate::layout::PaneKind;
 use crate::{Effect, Ending, Input, Keys};
 
 /// Keys as they were read: these, at once, at this moment; taken at that one.
@@ -383,4 +384,58 @@ fn nothing_can_be_decided_on_a_wall_or_in_a_window_too_small_to_see_it() {
         "{}",
         tiny.text()
     );
+}
+
+/// M3: hands off, whatever the window.
+#[test]
+fn the_engine_can_be_disarmed_in_a_window_of_any_size() {
+    for size in [(80, 23), (60, 12), (40, 8), (20, 5), (20, 3)] {
+        let mut console = console("auto", size);
+        let effects = press(&mut console, "d Tab Enter", NOW);
+        assert_eq!(
+            asked(&effects),
+            [&Command::Disarm {
+                how: proto::Disarmed::Freeze
+            }],
+            "{size:?}"
+        );
+    }
+}
+
+#[test]
+fn a_terminal_of_80_by_24_with_a_status_line_of_tmux_is_a_whole_console() {
+    for (size, panes) in [((80, 23), 3), ((79, 23), 3), ((100, 23), 3), ((60, 12), 2)] {
+        let mut console = console("auto", size);
+        assert!(!console.app.is_tiny(), "{size:?}");
+        assert_eq!(
+            asked(&press(&mut console, "a Tab Enter", NOW)),
+            [&approve()],
+            "{size:?}"
+        );
+        let mut seen = Vec::new();
+        for step in 0..panes {
+            seen.push(console.app.focus);
+            press(&mut console, "Tab", later(2_000 + step * 500));
+        }
+        seen.dedup();
+        assert_eq!(seen.len() as u64, panes, "{size:?}: {seen:?}");
+        for key in ["p", "p", "n", "n"] {
+            press(&mut console, key, later(10_000));
+            assert!(
+                status(&console).starts_with("layout"),
+                "{size:?}: {}",
+                status(&console)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_focus_leaves_a_pane_that_a_smaller_window_has_not() {
+    let mut console = console("auto", (80, 24));
+    press(&mut console, "BackTab", NOW);
+    assert_eq!(console.app.focus, PaneKind::Log);
+    let (width, height) = (80, 15);
+    console.update(Input::Resize { width, height }, later(1_000));
+    assert_eq!(console.app.focus, PaneKind::Links);
 }

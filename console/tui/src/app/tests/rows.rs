@@ -4,7 +4,7 @@ use proto::{LinkId, LinkState, Notice};
 
 use super::{later, noc, status, users};
 use crate::Input;
-use crate::app::table::{Filter, Sort};
+use crate::app::table::Sort;
 use crate::fixture::{NOW, asked, blank, console, console_with, notice, press, site, snapshot, typed, user};
 use crate::headless::Headless;
 use crate::layout::PaneKind;
@@ -42,16 +42,35 @@ fn a_filter_knows_labels_states_and_what_is_carried() {
 }
 
 #[test]
-fn a_bad_filter_is_named_and_hides_nothing() {
+fn a_filter_that_cannot_be_read_stays_in_its_line_until_it_can_and_the_one_before_is_not_lost() {
     let mut console = noc();
-    press(&mut console, "/ [ Enter", NOW);
-    assert_eq!(users(&console).len(), 15);
+    press(&mut console, "/ l y o n Enter", NOW);
+    press(&mut console, "/ [ Enter Enter", later(3_000));
     assert!(
-        status(&console).starts_with("all rows are shown: unclosed character class"),
+        console
+            .text()
+            .contains("filter /lyon[   x unclosed character class"),
         "{}",
-        status(&console)
+        console.text()
     );
-    assert!(matches!(console.app.table.filter, Filter::All));
+    press(&mut console, "Backspace Enter", later(5_000));
+    assert!(console.app.field.is_none());
+    assert_eq!(console.app.table.filter.text(), "lyon");
+
+    press(&mut console, "/ [ Enter Esc", later(7_000));
+    assert_eq!(console.app.table.filter.text(), "lyon");
+    assert_eq!(users(&console).len(), 3);
+}
+
+#[test]
+fn what_was_said_of_rows_is_gone_once_the_filter_changes() {
+    for change in ["/ l", "Esc"] {
+        let mut console = noc();
+        press(&mut console, "/ y Enter s", NOW);
+        assert!(status(&console).starts_with("sorted by"));
+        press(&mut console, change, later(2_000));
+        assert_eq!(status(&console), "", "{change}");
+    }
 }
 
 #[test]
@@ -215,7 +234,7 @@ fn the_layout_follows_the_width_until_one_is_chosen() {
     );
     console.update(
         Input::Resize {
-            width: 79,
+            width: 59,
             height: 40,
         },
         NOW,
