@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use proto::Mode;
-use tui::Input;
+use tui::{Asks, Input};
 
 use crate::cli::DemoArgs;
 use crate::screen::{self, Screen};
@@ -62,7 +62,8 @@ fn headless(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
 
 /// Shows the console, with a line of advice at each turn.
 fn on_screen(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
-    let screen = Screen::new(&args.screen, stage.attach()?)?;
+    let screen = Screen::new(&args.screen, stage.attach()?)?
+        .quitting(Asks::WhileUnderWay, "the demo ends, and all it built");
     let followed = stage.attach()?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

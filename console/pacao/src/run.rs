@@ -1,7 +1,7 @@
 //! `pacao run`: the engine and its console in one process.
 
 use testbed::Lab;
-use tui::Ending;
+use tui::{Asks, Ending};
 
 use crate::cli::RunArgs;
 use crate::screen::{self, Screen};
@@ -19,7 +19,14 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<bool> {
         .build()?;
     let engine = runtime.block_on(serve::start(session, args.engine))?;
     let attachment = runtime.block_on(engine.attach())?;
-    let ending = Screen::new(&args.screen, attachment)?.show(|_| {});
+    let then = if lab.is_some() {
+        "the engine ends, and the lab it built; nothing is measured or moved any more"
+    } else {
+        "the engine ends: nothing is measured, proposed or moved; forwarders go on as they are"
+    };
+    let ending = Screen::new(&args.screen, attachment)?
+        .quitting(Asks::Always, then)
+        .show(|_| {});
     runtime.block_on(engine.shutdown())?;
     lab.map_or(Ok(()), Lab::stop)?;
     if let Ending::Lost { why } = ending? {

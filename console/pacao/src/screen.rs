@@ -10,7 +10,7 @@ use engine::console_link::Connection;
 use engine::paths::Root;
 use proto::{Actor, Command, EngineFrame, RequestId};
 use tokio::sync::mpsc;
-use tui::{Arrangement, Ending, Feed, Input, Options};
+use tui::{Arrangement, Asks, Ending, Feed, Input, Options, Quitting};
 
 use crate::cli::ScreenArgs;
 
@@ -75,6 +75,13 @@ impl Screen {
             connection: None,
             reconnect: None,
         })
+    }
+
+    /// For an engine, or a whole demo, that ends with the console.
+    pub(crate) fn quitting(mut self, asks: Asks, then: &str) -> Self {
+        let then = then.to_owned();
+        self.options.quitting = Quitting { then, asks };
+        self
     }
 
     /// For an engine of another process: holds the connection, and looks for the engine again when it is lost.

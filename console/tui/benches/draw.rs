@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         operator: "bench".to_owned(),
         on_lost: OnLost::Wait,
         guide: None,
+        quitting: tui::Quitting::default(),
         history: None,
     };
     let mut console = Headless::new(options, (200, 50), zone, NOW);

@@ -7,7 +7,7 @@ use proto::{Command, PROTOCOL, Proposal, ProposalId, RequestId, Severity, Span, 
 use ratatui::layout::Rect;
 
 use crate::layout::{Arrangement, Layout, PaneKind, built_in};
-use crate::terminal::OnLost;
+use crate::terminal::{OnLost, Quitting};
 use crate::theme::Theme;
 use crate::{Effect, Ending, Input};
 
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) operator: String,
     pub(crate) theme: Theme,
     on_lost: OnLost,
+    quitting: Quitting,
     layouts: Vec<Layout>,
     /// `None`: by width.
     chosen: Option<usize>,
@@ -91,6 +92,7 @@ pub(crate) struct Setup {
     pub(crate) arrangement: Arrangement,
     pub(crate) on_lost: OnLost,
     pub(crate) guide: Option<String>,
+    pub(crate) quitting: Quitting,
     /// Commands typed before, the oldest first.
     pub(crate) history: Vec<String>,
     pub(crate) size: (u16, u16),
@@ -205,6 +207,7 @@ impl App {
             operator: setup.operator,
             theme: setup.theme,
             on_lost: setup.on_lost,
+            quitting: setup.quitting,
             layouts,
             chosen,
             visit: Visit::None,

@@ -32,6 +32,7 @@ impl Headless {
             arrangement: options.layout,
             on_lost: options.on_lost,
             guide: options.guide,
+            quitting: options.quitting,
             history: Vec::new(),
             size,
             zone,

@@ -176,8 +176,8 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [key(KeyCode::End), letter('G')] Last "" "last row";
     Screen [letter('l')] Layout "layout" "next layout";
     Screen [letter('?')] Help "help" "this page";
-    Screen [letter('q')] Quit "quit" "quit; asks first while a switch is under way";
-    Always [control('c')] Leave "" "quit at once";
+    Screen [letter('q')] Quit "quit" "quit; asks first while a switch is under way, or if the engine would end";
+    Always [control('c')] Leave "" "quit at once; if the engine would end, asks first, and twice is yes";
     Always [control('l')] Redraw "" "draw the screen anew";
     Dialog [key(KeyCode::Tab), key(KeyCode::Right), key(KeyCode::Down), letter('l'), letter('j')]
         NextChoice "choose" "next button";

@@ -35,5 +35,5 @@ mod view;
 
 pub use input::{Effect, Feed, Gone, Inbox, Input, Keys, channel};
 pub use layout::{Arrangement, Finding, Layout};
-pub use terminal::{Ending, EnginePort, OnLost, Options, TerminalError, run};
+pub use terminal::{Asks, Ending, EnginePort, OnLost, Options, Quitting, TerminalError, run};
 pub use theme::{Colour, Glyphs};

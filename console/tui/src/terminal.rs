@@ -45,6 +45,8 @@ pub struct Options {
     pub on_lost: OnLost,
     /// A line of advice shown from the start.
     pub guide: Option<String>,
+    /// What quitting does.
+    pub quitting: Quitting,
     /// Where typed commands are kept for consoles to come; `None`: nowhere.
     pub history: Option<PathBuf>,
 }
@@ -56,6 +58,34 @@ pub enum OnLost {
     Wait,
     /// End at once with [`Ending::Lost`].
     Leave,
+}
+
+/// What happens when the operator quits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quitting {
+    /// What ends and what goes on, in words.
+    pub then: String,
+    /// When that is asked about first.
+    pub asks: Asks,
+}
+
+/// When a console asks before it quits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// While a switch is under way.
+    WhileUnderWay,
+    /// Always, as more ends than the console.
+    Always,
+}
+
+impl Default for Quitting {
+    /// Of a console whose engine is somebody else's.
+    fn default() -> Self {
+        Self {
+            then: "the console ends; the engine goes on".to_owned(),
+            asks: Asks::WhileUnderWay,
+        }
+    }
 }
 
 impl Options {
@@ -84,6 +114,7 @@ impl Options {
             operator: operator.to_owned(),
             on_lost: OnLost::Wait,
             guide: None,
+            quitting: Quitting::default(),
             history: None,
         }
     }
@@ -249,6 +280,7 @@ fn setup(options: Options, history: Vec<String>, (size, clock): ((u16, u16), &Cl
         arrangement: options.layout,
         on_lost: options.on_lost,
         guide: options.guide,
+        quitting: options.quitting,
         history,
         size,
         zone: clock.zone,

@@ -10,6 +10,7 @@ use proto::{Command, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp,
 
 use super::world::World;
 use crate::figures;
+use crate::terminal::{Asks, Quitting};
 
 /// Keys must have been still for this long before a dialog takes one.
 const STILL: Span = Span::millis(200);
@@ -208,13 +209,13 @@ impl Dialog {
         dialog
     }
 
-    /// Leave while something is under way.
-    pub(crate) fn quit(world: &World, now: Timestamp) -> Option<Self> {
+    /// Leave, where that is worth a question.
+    pub(crate) fn quit(world: Option<&World>, quitting: &Quitting, now: Timestamp) -> Option<Self> {
         let under_way: Vec<(&'static str, String)> = world
-            .proposals
-            .values()
-            .filter(|proposal| matches!(proposal.state, ProposalState::Executing { .. }))
-            .map(|proposal| {
+            .into_iter()
+            .flat_map(|world| world.proposals.values().map(move |proposal| (world, proposal)))
+            .filter(|(_, proposal)| matches!(proposal.state, ProposalState::Executing { .. }))
+            .map(|(world, proposal)| {
                 let (from, to) = (world.label(&proposal.from), world.label(&proposal.to));
                 (
                     "under way",
@@ -222,21 +223,23 @@ impl Dialog {
                 )
             })
             .collect();
-        if under_way.is_empty() {
+        if under_way.is_empty() && quitting.asks == Asks::WhileUnderWay {
             return None;
         }
         let mut dialog = Self::new("Quit".to_owned(), now);
         dialog.facts = under_way;
-        dialog.facts.push((
-            "then",
-            "the console ends, and with it an engine it runs itself".to_owned(),
-        ));
+        dialog.facts.push(("then", quitting.then.clone()));
         dialog.choices.push(Choice {
             label: "Quit".to_owned(),
             deed: Deed::Quit,
             hindrance: None,
         });
         Some(dialog)
+    }
+
+    /// Whether it is about ending the console.
+    pub(crate) fn is_about_quitting(&self) -> bool {
+        self.choices.iter().any(|choice| choice.deed == Deed::Quit)
     }
 
     /// The same question with one answer besides *Cancel*; `None` if it is not among its answers.

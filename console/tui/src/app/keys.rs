@@ -6,9 +6,10 @@ use proto::{Command, Severity, Verdict};
 use super::card::{Answer, Card};
 use super::dialog::{Came, Choice, Deed, Dialog};
 use super::table::Filter;
-use super::{App, Frozen, Visit};
+use super::{App, Connection, Frozen, Visit};
 use crate::keymap::{Context, Intent, help, hindrance, intent};
 use crate::layout::PaneKind;
+use crate::terminal::Asks;
 use crate::{Effect, Ending, Keys};
 
 /// Layouts with a key of their own; the key for the next layout passes them by.
@@ -52,7 +53,7 @@ impl App {
         match (meant, context) {
             // A text that happens to hold the letter does not end the console.
             (Some(Intent::Leave | Intent::Quit), _) if matches!(came, Came::Hastily(_)) => Vec::new(),
-            (Some(Intent::Leave), _) => vec![Effect::Quit(Ending::Quit)],
+            (Some(Intent::Leave), _) => self.leave(came),
             (Some(Intent::Redraw), _) => vec![Effect::Redraw],
             (meant, Context::Field) => self.field_key(meant, key),
             (meant, Context::Dialog) => self.dialog_key(meant, came),
@@ -173,8 +174,27 @@ impl App {
         self.dialog = dialog;
     }
 
+    /// At once, unless more ends than the console; then once more at the question is an answer.
+    fn leave(&mut self, came: Came) -> Vec<Effect> {
+        if self.quitting.asks == Asks::WhileUnderWay {
+            return vec![Effect::Quit(Ending::Quit)];
+        }
+        match self.dialog.as_mut().filter(|dialog| dialog.is_about_quitting()) {
+            None => self.quit(),
+            Some(dialog) => {
+                let taken = dialog.takes_key(came);
+                taken.then_some(Effect::Quit(Ending::Quit)).into_iter().collect()
+            }
+        }
+    }
+
     fn quit(&mut self) -> Vec<Effect> {
-        self.dialog = self.live.as_ref().and_then(|world| Dialog::quit(world, self.now));
+        // Of an engine that is gone nothing is left to end.
+        self.dialog = if matches!(self.connection, Connection::Lost { .. }) {
+            None
+        } else {
+            Dialog::quit(self.live.as_ref(), &self.quitting, self.now)
+        };
         if self.dialog.is_some() {
             vec![Effect::Draw]
         } else {

@@ -5,11 +5,11 @@ use proto::{Command, EngineFrame, Mode, Notice, ProposalId, ProposalState, Reque
 
 use super::{SIZE, approve, later, noc, revised, status};
 use crate::fixture::{
-    NOW, asked, blank, console, console_with, notice, press, site, snapshot, typed, user, vm,
+    NOW, asked, blank, console, console_with, notice, options, press, site, snapshot, typed, user, vm, zone,
 };
 use crate::headless::Headless;
 use crate::layout::PaneKind;
-use crate::{Effect, Ending, Input, Keys};
+use crate::{Asks, Effect, Ending, Input, Keys, Quitting};
 
 /// Keys as they were read: these, at once, at this moment; taken at that one.
 fn read(console: &mut Headless, keys: &str, (read, taken): (u64, u64)) -> Vec<Effect> {
@@ -384,6 +384,52 @@ fn nothing_can_be_decided_on_a_wall_or_in_a_window_too_small_to_see_it() {
         "{}",
         tiny.text()
     );
+}
+
+/// A console in one process with its engine.
+fn with_its_engine() -> Headless {
+    let mut options = options("noc");
+    options.quitting = Quitting {
+        then: "the engine ends; forwarders go on".to_owned(),
+        asks: Asks::Always,
+    };
+    Headless::new(options, SIZE, zone(), NOW)
+}
+
+#[test]
+fn a_console_that_takes_its_engine_along_asks_before_it_ends() {
+    let quits = [Effect::Quit(Ending::Quit)];
+    for key in ["q", "^C"] {
+        let mut console = with_its_engine();
+        press(&mut console, key, NOW);
+        assert!(
+            console.text().contains("the engine ends; forwarders go on"),
+            "{key}"
+        );
+        press(&mut console, "Enter", later(1_000));
+        assert!(console.app.dialog.is_none(), "Cancel has the focus");
+        press(&mut console, key, later(2_000));
+        assert_eq!(
+            press(&mut console, "Tab Enter", later(3_000)).last(),
+            quits.last()
+        );
+        let mut console = with_its_engine();
+        press(&mut console, key, NOW);
+        assert_eq!(press(&mut console, "^C", later(1_000)), quits, "{key}");
+    }
+    // A finger that stays on the key does not answer.
+    let mut console = with_its_engine();
+    for at in (0..2_000).step_by(30) {
+        assert!(
+            !console.update(typed("^C"), later(at)).contains(&quits[0]),
+            "{at}"
+        );
+    }
+    // And what is gone is not asked about.
+    let mut console = with_its_engine();
+    let why = "it ended".to_owned();
+    console.update(Input::Lost { why }, NOW);
+    assert_eq!(console.update(typed("q"), later(1_000)), quits);
 }
 
 /// M3: hands off, whatever the window.
