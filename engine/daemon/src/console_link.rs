@@ -78,11 +78,13 @@ pub enum ConsoleLinkError {
         source: io::Error,
     },
     /// The token file holds something else, or others can read it.
-    #[error("{} is not a token of ours: {why}; remove it and start again", path.display())]
+    #[error("{} is not a token of ours: {why}; {mend}", path.display())]
     Token {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         why: &'static str,
+        /// What would be right.
+        mend: &'static str,
     },
 }

@@ -6,7 +6,9 @@ mod policy;
 
 pub(crate) use policy::{Clocks, curve, drainer, meaning, part, source, standing, subject};
 
-use proto::{Command, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict};
+use proto::{
+    Arming, Command, Disarmed, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict,
+};
 
 use super::world::World;
 use crate::figures;
@@ -16,6 +18,9 @@ use crate::terminal::{Asks, Quitting};
 const STILL: Span = Span::millis(200);
 /// And for this long after keys that nobody pressed: more of them may be behind.
 const STILL_AFTER_HASTE: Span = Span::secs(1);
+
+/// Why nothing that moves anybody can be pressed.
+pub(super) const FROZEN: &str = "disarmed (freeze): nothing moves, by hand neither; arm it first";
 
 /// How a key came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,8 +296,40 @@ impl Dialog {
         void.or(choice.hindrance.as_deref())
     }
 
+    /// Takes what an engine that is frozen would refuse out of reach, and says so; gives it back once it is armed again.
+    pub(crate) fn mind_the_freeze(&mut self, world: &World) {
+        let frozen = matches!(
+            world.policy.arming,
+            Arming::Disarmed {
+                how: Disarmed::Freeze,
+                ..
+            }
+        );
+        let mut moves = false;
+        for (index, choice) in self.choices.iter_mut().enumerate() {
+            if !matches!(&choice.deed, Deed::Ask(command, _) if is_a_move(command)) {
+                continue;
+            }
+            moves = true;
+            let by_us = choice.hindrance.as_deref() == Some(FROZEN);
+            if frozen && choice.hindrance.is_none() {
+                choice.hindrance = Some(FROZEN.to_owned());
+                if self.focus == index {
+                    self.focus = 0;
+                }
+            } else if !frozen && by_us {
+                choice.hindrance = None;
+            }
+        }
+        self.facts.retain(|(_, text)| text != FROZEN);
+        if frozen && moves {
+            self.facts.push(("but", FROZEN.to_owned()));
+        }
+    }
+
     /// Looks again at what the question is about. Once it no longer stands, it stays so: what was on the screen is over.
     pub(crate) fn follow(&mut self, world: &World) {
+        self.mind_the_freeze(world);
         let (Some((id, revision)), None) = (self.about, &self.void) else {
             return;
         };
@@ -316,6 +353,16 @@ impl Dialog {
     pub(crate) fn close_off(&mut self, why: String) {
         self.void = Some(why);
         self.focus = 0;
+    }
+}
+
+/// Whether a command asks for somebody to be moved.
+fn is_a_move(command: &Command) -> bool {
+    match command {
+        Command::Switch { .. } => true,
+        Command::Decide { verdict, .. } => *verdict == Verdict::Approve,
+        Command::BreakGlass { ask, .. } => is_a_move(&Command::from(ask.clone())),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use proto::{EngineFrame, Notice, PROTOCOL, Proposal, ProposalState, Reply, Severity, Span};
 
 use super::card::Answer;
+use super::dialog::FROZEN;
 use super::world::World;
 use super::{App, Connection, foreign};
 use crate::terminal::OnLost;
@@ -100,9 +101,11 @@ impl App {
     }
 
     /// Holds an open dialog against what is true now.
-    fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self) {
         if let (Some(dialog), Some(world)) = (&mut self.dialog, &self.live) {
             dialog.follow(world);
+            let armed = world.policy.arming == proto::Arming::Armed;
+            self.status = self.status.take().filter(|said| !armed || said.text != FROZEN);
         }
     }
 

@@ -217,6 +217,7 @@ impl App {
                     return Err(why);
                 }
                 self.dialog = Some(self.question(&command)?);
+                self.look_again();
                 Ok(vec![Effect::Draw])
             }
         }
@@ -399,6 +400,7 @@ impl App {
                 // It may have ended while the reason was typed.
                 dialog.follow(world);
                 self.dialog = Some(dialog.in_spite(reason));
+                self.look_again();
                 vec![Effect::Draw]
             }
             None => self.say(Severity::Warning, "that proposal is gone".to_owned()),

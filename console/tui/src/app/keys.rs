@@ -92,6 +92,7 @@ impl App {
                 self.dialog = chosen
                     .zip(self.live.as_ref())
                     .map(|(user, world)| Dialog::switch(&user, world, clocks));
+                self.look_again();
             }
             Intent::Mode => self.dialog = self.live.as_ref().map(|world| Dialog::mode(world.mode, self.now)),
             Intent::Why => {
@@ -172,6 +173,7 @@ impl App {
             _ => None,
         };
         self.dialog = dialog;
+        self.look_again();
     }
 
     /// At once, unless more ends than the console; then once more at the question is an answer.

@@ -163,7 +163,9 @@ fn steps(area: &Area, (width, height): (u16, u16), sizes: &mut Vec<(u16, u16)>) 
         sizes.push(size);
     }
     if let Content::Rows(parts) | Content::Columns(parts) = &area.content {
-        parts.iter().for_each(|part| steps(part, size, sizes));
+        for part in parts {
+            steps(part, size, sizes);
+        }
     }
 }
 

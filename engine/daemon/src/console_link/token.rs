@@ -28,19 +28,22 @@ impl Token {
             path: path.to_owned(),
             source,
         };
-        let not_ours = |why| ConsoleLinkError::Token {
+        let not_ours = |why, mend| ConsoleLinkError::Token {
             path: path.to_owned(),
             why,
+            mend,
         };
         let file = OpenOptions::new().read(true).open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
-            return Err(not_ours("others than its owner have access to it"));
+            let mend = "chmod 600 it, or name another with --token-file";
+            return Err(not_ours("others than its owner have access to it", mend));
         }
         let mut text = String::new();
         file.take(2 * DIGITS as u64)
             .read_to_string(&mut text)
             .map_err(failed)?;
-        Self::parse(&text).ok_or_else(|| not_ours("it does not hold 64 hexadecimal digits"))
+        let mend = "name the right one with --token-file";
+        Self::parse(&text).ok_or_else(|| not_ours("it does not hold 64 hexadecimal digits", mend))
     }
 
     /// From its text; spaces around it are left out. `None` if it is not 64 hexadecimal digits.
@@ -63,7 +66,17 @@ impl Token {
             .mode(0o600)
             .open(path)
         {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // This one is the engine's own: it makes a new one where there is none.
+                Self::read(path).map_err(|error| match error {
+                    ConsoleLinkError::Token { path, why, .. } => ConsoleLinkError::Token {
+                        path,
+                        why,
+                        mend: "remove it and start again",
+                    },
+                    other => other,
+                })
+            }
             Err(error) => Err(failed(error)),
             Ok(mut file) => {
                 let token = Self::random().map_err(failed)?;
@@ -121,9 +134,16 @@ mod tests {
         let path = folder.path().join("token");
         Token::keep(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Token::read(&path), Err(ConsoleLinkError::Token { .. })));
+        let told = |outcome: Result<Token, ConsoleLinkError>| outcome.unwrap_err().to_string();
+        // Somebody's file is not to be removed: it may be the key of something else.
+        assert!(
+            told(Token::read(&path))
+                .ends_with("access to it; chmod 600 it, or name another with --token-file")
+        );
+        assert!(told(Token::keep(&path)).ends_with("access to it; remove it and start again"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "hello").unwrap();
-        assert!(matches!(Token::keep(&path), Err(ConsoleLinkError::Token { .. })));
+        assert!(told(Token::read(&path)).ends_with("digits; name the right one with --token-file"));
+        assert!(told(Token::keep(&path)).ends_with("digits; remove it and start again"));
     }
 }

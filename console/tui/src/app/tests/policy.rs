@@ -32,6 +32,48 @@ fn disarmed() -> Notice {
     }
 }
 
+/// A freeze refuses whoever asks, the glass broken or not.
+#[test]
+fn what_a_freeze_would_refuse_cannot_be_pressed_and_the_question_says_so() {
+    let armed = Notice::Policy { row: policy() };
+    for keys in [
+        "a",
+        "e Down Down",
+        "Tab Tab B x Enter",
+        ": a p p r o v e Space 1 7 Enter",
+    ] {
+        let mut console = with_policy();
+        notice(&mut console, disarmed(), NOW);
+        press(&mut console, keys, NOW);
+        let text = console.text();
+        assert!(
+            text.contains("disarmed (freeze): nothing moves, by hand"),
+            "{keys}: {text}"
+        );
+        assert!(
+            asked(&press(&mut console, "y Tab Enter", later(8_000))).is_empty(),
+            "{keys}"
+        );
+        assert!(console.app.dialog.is_some(), "{keys}");
+        // Armed under the open question.
+        notice(&mut console, armed.clone(), later(12_000));
+        let text = console.text();
+        assert!(!text.contains("disarmed (freeze)"), "{keys}: {text}");
+        assert!(
+            !asked(&press(&mut console, "Enter y", later(12_000))).is_empty(),
+            "{keys}"
+        );
+    }
+    // Frozen under the open question: the focus goes back to Cancel.
+    let mut console = with_policy();
+    press(&mut console, "a Tab", NOW);
+    notice(&mut console, disarmed(), later(500));
+    assert!(asked(&press(&mut console, "Enter", later(1_000))).is_empty());
+    assert!(console.app.dialog.is_none(), "Cancel was pressed");
+    // Saying no moves nobody.
+    assert!(!asked(&press(&mut console, "r y", later(2_000))).is_empty());
+}
+
 #[test]
 fn every_question_about_policy_has_cancel_first() {
     for keys in [
