@@ -153,7 +153,8 @@ counters! {
     PubsubPublished = "control.pubsub.published",
     /// Changes of mappings that changed too often: told later, the last of them only (Map-Server role).
     PubsubCoalesced = "control.pubsub.coalesced",
-    /// Subscriptions ended because too much was to be told, or part of it under another key (Map-Server role).
+    /// Subscriptions ended because too much was to be told, or part of it under another key or by its owner alone (Map-Server
+    /// role).
     PubsubOverrun = "control.pubsub.overrun",
     /// Changes that a subscriber acknowledged (Map-Server role).
     PubsubDelivered = "control.pubsub.delivered",

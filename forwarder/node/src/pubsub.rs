@@ -198,11 +198,7 @@ impl Publisher {
         let (around, others): (Vec<EidPrefix>, Vec<EidPrefix>) = known.partition(same);
         self.publish_by(&around, record, cx);
         for eid in others {
-            let xtrs = self.subscriptions.get(&eid).into_iter().flatten();
-            let xtrs: Vec<XtrId> = xtrs.map(|(xtr, _)| *xtr).collect();
-            for xtr in xtrs {
-                self.break_off((eid, xtr), cx);
-            }
+            self.break_off_all(eid, cx);
         }
     }
 
@@ -232,6 +228,22 @@ impl Publisher {
         }
         for subscriber in overrun {
             self.break_off(subscriber, cx);
+        }
+    }
+
+    /// Lets all go who are subscribed to blocks around a mapping, or to parts of it.
+    pub(crate) fn let_go(&mut self, of: EidPrefix, cx: &mut Context<'_>) {
+        let within: Vec<EidPrefix> = self.within(of).collect();
+        for eid in around(&of).chain(within) {
+            self.break_off_all(eid, cx);
+        }
+    }
+
+    fn break_off_all(&mut self, eid: EidPrefix, cx: &mut Context<'_>) {
+        let subscribers = self.subscriptions.get(&eid).into_iter().flatten();
+        let xtrs: Vec<XtrId> = subscribers.map(|(xtr, _)| *xtr).collect();
+        for xtr in xtrs {
+            self.break_off((eid, xtr), cx);
         }
     }
 

@@ -1,5 +1,5 @@
 //! A site behind a NAT of the kernel's: registered through a router that helps, and reached through it, both ways, also when the
-//! NAT gives it another port.
+//! NAT gives it another port; and OpenOverlayRouter in its place.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -132,4 +132,106 @@ eids: [{{ prefix: {eid} }}]
     // A router of which the Map-Server knows nothing cannot register anybody, nor anybody without the site's key.
     let counted = counters(&server).unwrap();
     assert_eq!(counted["control.refused.scope"], 0, "{counted:#?}");
+}
+
+/// OpenOverlayRouter behind the NAT. It draws the nonces of its registrations at random, and is named for that at each of three places.
+#[test]
+fn openoverlayrouter_behind_a_nat_is_reached_through_our_router_both_ways() {
+    let mut internet = Internet::lay().unwrap();
+    let (router, router_rloc) = internet.rtr().unwrap();
+    translate(&internet, "");
+    let [a, b] = [&internet.a, &internet.b].map(Site::prefix);
+    let keys = format!(
+        "keys:\n  main: {{ id: 0, algorithm: hmac-sha1, legacy: true, mac: whole, secret: {SECRET} }}\n  router: {{ id: 2, algorithm: hmac-sha256, secret: between routers }}\n"
+    );
+    let text = format!(
+        "{keys}rlocs: [{{ address: {MAP_SERVER} }}]
+roles: [map-server, map-resolver]
+sites: [{{ prefix: {a}, keys: [main], nonces: any }}, {{ prefix: {b}, keys: [main] }}]
+nat_rtrs: [{{ address: {router_rloc}, key: router, nonces: any }}]
+"
+    );
+    let server = internet.ours(Place::Server, &text).unwrap();
+    let text = format!(
+        "{keys}rlocs: [{{ address: {router_rloc} }}]
+roles: [rtr]
+map_resolvers: [{MAP_SERVER}]
+rtr: {{ eids: [{a}, {b}], nat: [{{ map_server: {MAP_SERVER}, key: router, nonces: any }}] }}
+"
+    );
+    let rtr = internet.ours(router, &text).unwrap();
+    let text = format!(
+        "{keys}rlocs: [{{ address: {} }}]
+tun: {{ name: lisp0, routes: [{a}] }}
+roles: [itr, etr]
+map_resolvers: [{MAP_SERVER}]
+register_every: 2s
+map_servers: [{{ address: {MAP_SERVER}, key: main }}]
+eids: [{{ prefix: {b} }}]
+",
+        internet.b.rloc(0)
+    );
+    let peer = internet.ours(Place::B, &text).unwrap();
+    let text = format!(
+        "operating-mode = xTR
+encapsulation = LISP
+ipv6-scope = GLOBAL
+nat_traversal_support = on
+map-request-retries = 2
+rloc-probing {{
+    rloc-probe-interval = 0
+}}
+map-resolver = {{
+    {MAP_SERVER}
+}}
+map-server {{
+    address = {MAP_SERVER}
+    key-type = 1
+    key = {SECRET}
+    proxy-reply = on
+}}
+database-mapping {{
+    eid-prefix = {a}
+    iid = 0
+    ttl = 10
+    rloc-iface {{
+        interface = wan0
+        ip_version = 4
+        priority = 1
+        weight = 100
+    }}
+}}
+"
+    );
+    internet.oor(Place::A, &text).unwrap();
+    wait_for(
+        "the site behind the NAT is registered",
+        || {
+            (
+                counters(&rtr).unwrap(),
+                counters(&server).unwrap(),
+                internet.log(Place::A),
+            )
+        },
+        |(router, server, _)| {
+            let taken = server["control.map-registers.accepted"] > 0;
+            (taken && router["control.nat.reached"] > 0).then_some(())
+        },
+    );
+    let _answers =
+        [&internet.a, &internet.b].map(|site| Answerer::start(&site.host, site.host_address()).unwrap());
+    let there = Talk::start(&internet.a.host, internet.b.host_address()).unwrap();
+    there.come_back(50).unwrap();
+    let back = Talk::start(&internet.b.host, internet.a.host_address()).unwrap();
+    back.come_back(50).unwrap();
+    let rows = map_cache(&peer).unwrap();
+    let row = rows.iter().find(|row| row.eid == a.parse().unwrap()).unwrap();
+    // It names its own address besides, as one that cannot be reached (R=0), and nothing goes there.
+    let told: Vec<_> = row.locators.iter().map(|known| known.locator.rloc.0).collect();
+    assert_eq!(told, [internet.a.rloc(0), router_rloc]);
+    let used = row.locators.iter().filter(|known| known.packets > 0);
+    let used: Vec<_> = used.map(|known| known.locator.rloc.0).collect();
+    assert_eq!(used, [router_rloc], "{row:?}");
+    let told = [there, back].map(|talk| talk.finish().unwrap());
+    assert!(told.iter().all(|one| one.duplicated == 0), "{told:?}");
 }

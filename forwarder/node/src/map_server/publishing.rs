@@ -193,7 +193,15 @@ impl MapServer {
     /// Tells all who want to know, if a mapping is no longer what it was `before`: at once, or with what is yet to come if it
     /// changes all the time.
     pub(super) fn publish(&mut self, eid: EidPrefix, before: Option<&MappingRecord>, cx: &mut Context<'_>) {
-        if self.publisher.is_empty() || self.told(&eid).as_ref() == before {
+        if self.publisher.is_empty() {
+            return;
+        }
+        let now = self.registrations.get(&eid).and_then(spoken);
+        if now.is_some_and(|now| !now.proxy_reply) {
+            // Its owner alone may tell of it, and what subscribers have of the block around would hide it.
+            return self.publisher.let_go(eid, cx);
+        }
+        if self.told(&eid).as_ref() == before {
             return;
         }
         match self.damping.changed(eid, cx.now) {

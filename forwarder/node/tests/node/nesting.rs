@@ -180,6 +180,24 @@ fn a_subscriber_of_a_block_that_has_got_another_key_within_asks_anew_for_what_it
 }
 
 #[test]
+fn a_subscriber_of_a_block_asks_the_owner_of_a_longer_mapping_that_has_come_and_answers_for_itself() {
+    let (mut net, at) = subscribed_to_block(nested);
+    let late = crate::fabric::user("late", crate::fabric::rloc("172.16.0.9"), "10.1.0.9/32");
+    assert!(!late.map_servers[0].proxy_reply);
+    net.add(late);
+    net.run_for(Span::secs(2));
+    assert_eq!(subscriptions(&mut net, at)[0].eid, prefix("10.1.128.0/17"));
+    assert_eq!(net.member(at.paris).way(ELSEWHERE), Way::To(telco()));
+    net.miss(at.paris, "10.1.0.9");
+    net.run_for(Span::secs(2));
+    let way = net.member(at.paris).way("10.1.0.9");
+    assert_eq!(way, Way::To(crate::fabric::rloc("172.16.0.9")));
+    // Its registrations go on and disturb nobody.
+    net.run_for(Span::secs(200));
+    assert_eq!(net.counter(at.server, "control.pubsub.overrun"), 1);
+}
+
+#[test]
 fn a_mapping_that_flaps_is_published_once_a_second_and_ends_as_it_is() {
     let (mut net, at) = subscribed();
     let start = net.now;
