@@ -47,10 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         )?;
         writeln!(
             out,
-            "state, {} links: {:.0} bytes a link, {:.0} with its history; {:.0} written down, in {:.0} ms",
+            "state, {} links: {:.0} bytes a link with one sample, {:.0} when full; {:.0} written down, in {:.0} ms",
             users * sites,
+            figures.begun,
             figures.held,
-            figures.held_with_history,
             figures.written,
             figures.writing * 1e3,
         )?;

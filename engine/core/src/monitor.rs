@@ -21,8 +21,10 @@
 
 mod limits;
 mod link;
+mod outcome;
 mod ring;
 mod statistic;
+mod untold;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +37,7 @@ pub(crate) use link::{Figures, Link, Turn, millis};
 use crate::fabric::{Fabric, LinkIx};
 use crate::optimizer::criteria::LINK;
 pub(crate) use limits::Limits;
+use untold::Untold;
 
 /// All links, and the moments at which something about them is due without a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,9 +48,12 @@ pub(crate) struct Monitor {
     /// No link can turn stale before this.
     sweep_at: Option<Timestamp>,
     /// Links whose row changed since it was last told.
-    dirty: Vec<LinkIx>,
+    dirty: Untold,
     /// When rows were last told.
     told_at: Timestamp,
+    /// The link to go on telling from, if not all were told then.
+    #[serde(default)]
+    told_to: Option<LinkIx>,
 }
 
 impl Monitor {
@@ -56,8 +62,9 @@ impl Monitor {
             links: vec![Link::default(); fabric.links()],
             slots: BTreeSet::new(),
             sweep_at: None,
-            dirty: Vec::new(),
+            dirty: Untold::default(),
             told_at: Timestamp::default(),
+            told_to: None,
         }
     }
 
@@ -110,8 +117,8 @@ impl Monitor {
     }
 
     /// A new life of the engine: nothing is fresh.
-    pub(crate) fn restart(&mut self, now: Timestamp) {
-        self.links.iter_mut().for_each(|link| link.restart(now));
+    pub(crate) fn restart(&mut self) {
+        self.links.iter_mut().for_each(Link::restart);
         self.slots.clear();
         self.sweep_at = None;
         self.dirty.clear();
@@ -120,34 +127,30 @@ impl Monitor {
     /// The next moment at which [`Self::advance`] or [`Self::rows_due`] has something to do.
     pub(crate) fn next_deadline(&self, rows_every: Span) -> Option<Timestamp> {
         let slot = self.slots.first().map(|&(end, _)| end);
-        let rows = (!self.dirty.is_empty()).then(|| self.told_at + rows_every);
+        let rows = (!self.dirty.is_empty()).then(|| self.rows_at(rows_every));
         [slot, rows, self.sweep_at].into_iter().flatten().min()
     }
 
     /// The links whose rows are to be told now.
     pub(crate) fn rows_due(&mut self, now: Timestamp, rows_every: Span) -> Vec<LinkIx> {
-        if self.dirty.is_empty() || now < self.told_at + rows_every {
+        if self.dirty.is_empty() || now < self.rows_at(rows_every) {
             return Vec::new();
         }
         self.told_at = now;
-        let mut due = std::mem::take(&mut self.dirty);
-        due.sort_unstable();
-        for ix in &due {
-            if let Some(link) = self.links.get_mut(ix.at()) {
-                link.dirty = false;
-            }
-        }
+        let (due, next) = self.dirty.take(self.told_to.unwrap_or(LinkIx(0)));
+        self.told_to = next;
         due
     }
 
     /// The link's row is to be told with the next batch.
     pub(crate) fn touch(&mut self, ix: LinkIx) {
-        if let Some(link) = self.links.get_mut(ix.at())
-            && !link.dirty
-        {
-            link.dirty = true;
-            self.dirty.push(ix);
+        if ix.at() < self.links.len() {
+            self.dirty.insert(ix);
         }
+    }
+
+    fn rows_at(&self, rows_every: Span) -> Timestamp {
+        untold::next(self.told_at, rows_every, self.told_to.is_some())
     }
 
     /// How many there are.
@@ -187,19 +190,18 @@ impl Monitor {
             return Vec::new();
         };
         let from = now - ring::HISTORY;
-        let mut points: Vec<_> = link
-            .history()
-            .take(ring::POINTS)
-            .take_while(|&(at, _)| at >= from)
+        let samples = link.history();
+        let first = samples.len().saturating_sub(ring::POINTS);
+        samples[first..]
+            .iter()
+            .filter(|&&(at, _)| at >= from)
             // What is still out has no point yet.
             .filter(|(_, outcome)| outcome.is_lost() || outcome.rtt().is_some())
-            .map(|(at, outcome)| HistoryPoint {
+            .map(|&(at, outcome)| HistoryPoint {
                 at,
                 rtt_ms: outcome.rtt().map(millis),
             })
-            .collect();
-        points.reverse();
-        points
+            .collect()
     }
 
     fn sweep(&mut self, fabric: &Fabric, now: Timestamp, turns: &mut Vec<(LinkIx, Turn)>) {
@@ -234,9 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_takes_less_than_five_hundred_bytes_besides_its_history() {
-        // The link, its place among the open slots, and its place among the rows to be told.
-        let bytes = size_of::<Link>() + 3 * size_of::<(Timestamp, LinkIx)>() + size_of::<LinkIx>();
-        assert!(bytes < 300, "{bytes}");
+    fn a_link_takes_two_lines_of_a_cache_besides_its_samples() {
+        assert!(size_of::<Link>() <= 128, "{}", size_of::<Link>());
     }
 }

@@ -11,7 +11,7 @@ pub(crate) enum Bench {
     Assign(AssignArgs),
     /// One user's decision over 64 data centres by (5.1)-(5.3): nanoseconds with 4 criteria and with all 9.
     Decide(BenchDecideArgs),
-    /// 100,000 links a second through the monitor: share of a core, bytes a link.
+    /// 100,000 links a second through the monitor: share of a core, bytes a link with everything full.
     Monitor(BenchMonitorArgs),
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
@@ -200,7 +200,8 @@ pub(crate) struct BenchMonitorArgs {
     /// Data centres.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub dcs: u8,
-    /// Rounds in which every link is probed once, half a second apart.
+    /// Rounds that are timed, each link probed once in each, half a second apart. Before them windows, histories and an
+    /// hour of every entry's figures are filled.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// One JSON object on standard output.

@@ -7,24 +7,33 @@ use pacao_core::config::{
     Calm, Demand, Offer, Policy, Shared, Site, Sla, Slots, Statistic, Terms, Traits, User, Vm, Watch, Weights,
 };
 use pacao_core::{Config, Engine, Input};
-use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, Span, Timestamp};
+use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, SiteName, Span, Timestamp};
+
+/// Time between the probes of a link.
+const PROBE: Span = Span::millis(500);
+/// So many fill the windows and the history of two minutes.
+const FULL: usize = 242;
+/// An hour of trails, in minutes, and the one that runs.
+const MINUTES: usize = 62;
+/// A report's samples.
+const REPORTED: usize = 256;
 
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
-    /// Seconds a sample, rows and notices included.
+    /// Seconds a sample, rows and notices included, with all windows full.
     pub(crate) sample: f64,
-    /// Bytes a link in memory after its first sample, its share of users and sites included.
+    /// Bytes a link in memory after its first sample, its share of users, entries and sites included.
+    pub(crate) begun: f64,
+    /// The same with windows, histories and an hour of every entry's figures full.
     pub(crate) held: f64,
-    /// The same after all samples.
-    pub(crate) held_with_history: f64,
     /// Seconds to write the engine's state down.
     pub(crate) writing: f64,
     /// Bytes a link of that, in JSON.
     pub(crate) written: f64,
 }
 
-/// How many links, and how often each is probed.
+/// How many links, and how many of the last probes of each are timed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watching {
     pub(crate) users: usize,
@@ -32,69 +41,113 @@ pub(crate) struct Watching {
     pub(crate) rounds: usize,
 }
 
-/// Every link probed twice a second, in reports of 256 samples, with a level broken here and there. Seconds as `clock`
-/// says.
+/// An hour in which every user's entry is probed now and then, then every link probed twice a second, in reports of 256
+/// samples, with a level broken here and there. Seconds as `clock` says.
 pub(crate) fn watch(
     watching: Watching,
     clock: impl Fn() -> f64,
 ) -> Result<Figures, Box<dyn std::error::Error + Send + Sync>> {
     let Watching { users, sites, rounds } = watching;
-    let t0 = Timestamp(1_700_000_000_000_000);
-    let config = config(users, sites)?;
-    let empty = resident();
-    let mut engine = Engine::new(config, t0);
-    let names: Vec<_> = engine.config().sites.keys().cloned().collect();
-    let targets: Vec<Rloc> = engine.config().users.values().map(|user| user.rloc).collect();
-    engine.handle(Input::Started, t0);
-    for site in &names {
-        engine.handle(Input::NodeUp { site: site.clone() }, t0);
-    }
-    let mut now = t0;
-    let mut spent = 0.0;
-    let mut without_history = 0.0;
-    let mut samples_taken = 0_usize;
-    for round in 0..rounds {
-        for site in &names {
-            for (chunk, some) in targets.chunks(256).enumerate() {
-                now = now + Span((500_000 / (names.len() * targets.len().div_ceil(256))) as u64);
-                let samples: Vec<ProbeSample> = some
-                    .iter()
-                    .enumerate()
-                    .map(|(at, &target)| ProbeSample {
-                        target,
-                        sent_at: now,
-                        outcome: match (at + chunk + round) % 97 {
-                            0 => ProbeOutcome::Lost,
-                            n if at % 100 == 7 => ProbeOutcome::Rtt(Span(150_000 + n as u64)),
-                            n => ProbeOutcome::Rtt(Span(35_000 + 40 * n as u64)),
-                        },
-                    })
-                    .collect();
-                samples_taken += samples.len();
-                let input = Input::Report {
-                    site: site.clone(),
-                    report: NodeReport::Probes { samples },
-                };
-                let begun = clock();
-                black_box(engine.handle(input, now));
-                spent += clock() - begun;
-            }
-        }
-        if round == 0 {
-            without_history = resident() - empty;
-        }
-    }
     let links = (users * sites) as f64;
-    let with_history = resident() - empty;
-    let begun = clock();
-    let written = serde_json::to_vec(&engine)?;
+    let empty = resident();
+    let mut probing = Probing::begin(config(users, sites)?, clock);
+    probing.round(PROBE, |_, _| true);
+    let begun = resident() - empty;
+    for _ in 0..MINUTES {
+        probing.now = probing.now + Span::secs(45);
+        for _ in 0..5 {
+            probing.round(Span::secs(3), |site, user| user % sites == site);
+        }
+    }
+    for _ in 0..FULL.saturating_sub(rounds) {
+        probing.round(PROBE, |_, _| true);
+    }
+    (probing.spent, probing.taken) = (0.0, 0);
+    for _ in 0..rounds {
+        probing.round(PROBE, |_, _| true);
+    }
+    let held = resident() - empty;
+    let before = (probing.clock)();
+    let written = serde_json::to_vec(&probing.engine)?;
     Ok(Figures {
-        sample: spent / samples_taken as f64,
-        held: without_history / links,
-        held_with_history: with_history / links,
-        writing: clock() - begun,
+        sample: probing.spent / probing.taken as f64,
+        begun: begun / links,
+        held: held / links,
+        writing: (probing.clock)() - before,
         written: written.len() as f64 / links,
     })
+}
+
+/// An engine, and what its forwarders tell it.
+struct Probing<C> {
+    engine: Engine,
+    sites: Vec<SiteName>,
+    targets: Vec<Rloc>,
+    now: Timestamp,
+    round: usize,
+    clock: C,
+    /// Seconds that the engine took for `taken` samples.
+    spent: f64,
+    taken: usize,
+}
+
+impl<C: Fn() -> f64> Probing<C> {
+    fn begin(config: Config, clock: C) -> Self {
+        let now = Timestamp(1_700_000_000_000_000);
+        let mut engine = Engine::new(config, now);
+        let sites: Vec<SiteName> = engine.config().sites.keys().cloned().collect();
+        engine.handle(Input::Started, now);
+        for site in &sites {
+            engine.handle(Input::NodeUp { site: site.clone() }, now);
+        }
+        Self {
+            sites,
+            targets: engine.config().users.values().map(|user| user.rloc).collect(),
+            engine,
+            now,
+            round: 0,
+            clock,
+            spent: 0.0,
+            taken: 0,
+        }
+    }
+
+    /// One probe of each of those links, by their sites' and users' numbers, all within `lasting`.
+    fn round(&mut self, lasting: Span, of: impl Fn(usize, usize) -> bool) {
+        let reports = self.sites.len() * self.targets.len().div_ceil(REPORTED);
+        for site in 0..self.sites.len() {
+            for first in (0..self.targets.len()).step_by(REPORTED) {
+                self.now = self.now + Span(lasting.0 / reports as u64);
+                let last = self.targets.len().min(first + REPORTED);
+                let those = (first..last).filter(|&user| of(site, user));
+                let samples: Vec<ProbeSample> = those.map(|user| self.sample(user)).collect();
+                self.taken += samples.len();
+                let input = Input::Report {
+                    site: self.sites[site].clone(),
+                    report: NodeReport::Probes { samples },
+                };
+                let before = (self.clock)();
+                black_box(self.engine.handle(input, self.now));
+                self.spent += (self.clock)() - before;
+            }
+        }
+        self.round += 1;
+    }
+
+    /// Around 37 ms, two ms more or less by chance; one of a hundred users is far away, one of a hundred probes lost.
+    fn sample(&self, user: usize) -> ProbeSample {
+        let chance = (31 * user + user / REPORTED + 37 * self.round) % 97;
+        let outcome = match chance {
+            0 => ProbeOutcome::Lost,
+            chance if user % 100 == 7 => ProbeOutcome::Rtt(Span(150_000 + chance as u64)),
+            chance => ProbeOutcome::Rtt(Span(35_000 + 40 * chance as u64)),
+        };
+        ProbeSample {
+            target: self.targets[user],
+            sent_at: self.now,
+            outcome,
+        }
+    }
 }
 
 /// Bytes of this process in memory (proc_pid_status(5)).
@@ -113,7 +166,7 @@ fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::error::Erro
         slots: Slots {
             decide: Span::secs(10),
             settle: Span::secs(5),
-            probe: Span::millis(500),
+            probe: PROBE,
         },
         sites: [].into(),
         users: [].into(),

@@ -76,7 +76,7 @@ impl Engine {
         self.since = now;
         self.thaw();
         self.book_absence();
-        self.monitor.restart(now);
+        self.monitor.restart();
         for node in &mut self.nodes {
             // A restart is not a trigger: a forwarder that never came back is given up one window later than one that left.
             let at = now + slots.decide + policy.stale_after;

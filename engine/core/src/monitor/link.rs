@@ -1,19 +1,24 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
 mod verdict;
+mod window;
+mod written;
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 
 use proto::snapshot::RttFigures;
 use proto::{LinkState, ProbeOutcome, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
-use super::ring::{Outcome, Ring};
+use super::outcome::Outcome;
+use super::ring::{Ring, Sample};
 use super::statistic::{self, quantile};
 use crate::config::Statistic;
 use crate::optimizer::criteria::LINK;
 use verdict::Verdict;
+use window::{Window, per_million};
 
 /// Overdue probes of one link that are waited for.
 const OVERDUE_KEPT: usize = 64;
@@ -37,9 +42,14 @@ pub(crate) enum Turn {
     Fresh,
 }
 
-/// A slot and the sample that opened it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Slot {
+/// A slot, by the moment of the sample that opened it. Its bytes need no place of their own in a link.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenSlot", into = "WrittenSlot")]
+struct Slot([u8; 8]);
+
+/// A slot as it is written down.
+#[derive(Serialize, Deserialize)]
+struct WrittenSlot {
     since: Timestamp,
 }
 
@@ -52,110 +62,155 @@ enum Phase {
     Broken(Slot),
 }
 
-/// Everything known of one link.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Everything known of one link. There are a hundred thousand of them: what a calm one does not need is elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "written::Written")]
 pub(crate) struct Link {
     ring: Ring,
-    phase: Phase,
-    /// Sixteen times the jitter in microseconds, as RFC 3550 appendix A.8 keeps it.
-    jitter16: u64,
-    last_rtt: Option<u32>,
     /// When the latest answered probe was sent, by the forwarder's clock.
     answered_sent_at: Timestamp,
-    lost_run: u32,
-    answered_run: u32,
-    /// First of the probes lost in a row.
+    rare: Option<Box<Rare>>,
+    /// Sixteen times the jitter in microseconds, as RFC 3550 appendix A.8 keeps it.
+    jitter16: u32,
+    /// One more than the round trip that the next one's jitter is against.
+    after_last: Option<NonZero<u32>>,
+    /// Probes answered in a row; below zero: lost in a row.
+    run: i32,
+    phase: Phase,
+    fresh: bool,
+}
+
+/// What is known of a link in trouble.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rare {
+    /// First of the probes lost in a row, if some are.
     lost_since: Timestamp,
     down_since: Option<Timestamp>,
+    /// When the last outcome became known, if it took the place of an earlier one.
     heard_at: Option<Timestamp>,
-    /// Samples from before this are of another life of the engine and count for histories only.
-    valid_from: Timestamp,
-    fresh: bool,
     /// Probes told to be overdue, by the moment they were sent and the number of their sample.
-    #[serde(default)]
     overdue: VecDeque<(Timestamp, u64)>,
-    /// Whether the link waits for its row to be told.
-    pub(super) dirty: bool,
+    /// The number of the newest sample.
+    taken: u64,
 }
 
 impl Link {
     /// Takes a probe's outcome in.
     pub(crate) fn take(&mut self, sample: &ProbeSample, now: Timestamp, limits: &Limits) -> Option<Turn> {
-        let outcome = Outcome::new(sample.outcome, self.down_since.is_some());
-        let is_overdue = matches!(sample.outcome, ProbeOutcome::Overdue(_));
+        let outcome = Outcome::new(sample.outcome, self.down_since().is_some());
         // Within the bound of this class it tells nothing yet: the probe was made for one that is stricter.
-        if is_overdue && outcome.at_least().is_some_and(|rtt| rtt <= limits.leave[0]) {
+        if matches!(sample.outcome, ProbeOutcome::Overdue(_))
+            && outcome.at_least().is_some_and(|rtt| rtt <= limits.leave[0])
+        {
             return None;
         }
         let fresh = if self.fresh { None } else { Some(Turn::Fresh) };
         self.fresh = true;
-        self.heard_at = Some(now);
-        if !self.settle_overdue(sample.sent_at, outcome) {
-            self.ring.push(outcome, now, limits.window);
+        self.put(sample.sent_at, outcome, (now, limits));
+        let leaves_a_bound = self.count(sample, outcome, (now, limits));
+        let turn = self.turn(leaves_a_bound, now, limits);
+        self.tidy();
+        turn.or(fresh)
+    }
+
+    /// Puts an outcome where it belongs among the samples.
+    fn put(&mut self, sent_at: Timestamp, outcome: Outcome, (now, limits): (Timestamp, &Limits)) {
+        if self.settle_overdue(sent_at, outcome) {
+            self.rare_mut().heard_at = Some(now);
+            return;
         }
-        let leaves_a_bound = if is_overdue {
-            if self.overdue.len() == OVERDUE_KEPT {
-                self.overdue.pop_front();
+        self.ring.push(outcome, now, (limits.window, limits.probe));
+        if let Some(rare) = &mut self.rare {
+            rare.heard_at = None;
+            rare.taken += 1;
+        }
+    }
+
+    /// Counts an outcome among those in a row; whether it leaves a bound.
+    fn count(&mut self, sample: &ProbeSample, outcome: Outcome, (now, limits): (Timestamp, &Limits)) -> bool {
+        if matches!(sample.outcome, ProbeOutcome::Overdue(_)) {
+            let rare = self.rare_mut();
+            if rare.overdue.len() == OVERDUE_KEPT {
+                rare.overdue.pop_front();
             }
-            self.overdue.push_back((sample.sent_at, self.ring.newest()));
-            true
-        } else if let Some(rtt) = outcome.rtt() {
-            self.answered_run = self.answered_run.saturating_add(1);
-            self.lost_run = 0;
-            self.answered_sent_at = sample.sent_at;
-            if let Some(last) = self.last_rtt.replace(rtt) {
-                self.jitter16 = next_jitter16(self.jitter16, rtt.abs_diff(last));
-            }
-            rtt > limits.leave[0]
-                || self.jitter() > limits.leave[1]
-                || (outcome.was_down() && limits.leave[3] < u32::MAX)
-        } else {
+            rare.overdue.push_back((sample.sent_at, rare.taken));
+            return true;
+        }
+        let Some(rtt) = outcome.rtt() else {
             if !self.is_late_word(sample, limits) {
-                if self.lost_run == 0 {
-                    self.lost_since = now;
+                if self.run >= 0 {
+                    self.run = 0;
+                    self.rare_mut().lost_since = now;
                 }
-                self.lost_run = self.lost_run.saturating_add(1);
-                self.answered_run = 0;
+                self.run = self.run.saturating_sub(1);
             }
-            true
+            return true;
         };
-        if self.down_since.is_some() {
-            if self.answered_run < limits.up_after.max(1) {
-                return fresh;
+        self.run = self.run.max(0).saturating_add(1);
+        self.answered_sent_at = sample.sent_at;
+        if let Some(last) = self.last_rtt() {
+            self.jitter16 =
+                u32::try_from(next_jitter16(self.jitter16.into(), rtt.abs_diff(last))).unwrap_or(u32::MAX);
+        }
+        self.after_last = NonZero::new(rtt.saturating_add(1));
+        rtt > limits.leave[0]
+            || self.jitter() > limits.leave[1]
+            || (outcome.was_down() && limits.leave[3] < u32::MAX)
+    }
+
+    fn turn(&mut self, leaves_a_bound: bool, now: Timestamp, limits: &Limits) -> Option<Turn> {
+        if self.down_since().is_some() {
+            if self.answered_run() < limits.up_after.max(1) {
+                return None;
             }
-            self.down_since = None;
+            self.rare_mut().down_since = None;
             return Some(Turn::Up);
         }
-        if self.lost_run >= limits.down_after.max(1) {
-            self.down_since = Some(self.lost_since);
+        if self.lost_run() >= limits.down_after.max(1) {
+            let rare = self.rare_mut();
+            let since = rare.lost_since;
+            rare.down_since = Some(since);
             self.phase = Phase::Calm;
-            return Some(Turn::Down {
-                since: self.lost_since,
-            });
+            return Some(Turn::Down { since });
         }
         match self.phase {
             Phase::Calm if leaves_a_bound => {
-                self.phase = Phase::Open(Slot { since: now });
-                fresh
+                self.phase = Phase::Open(Slot::since(now));
+                None
             }
-            Phase::Calm => fresh,
-            Phase::Open(_) | Phase::Broken(_) => self.judge(now, limits).or(fresh),
+            Phase::Calm => None,
+            Phase::Open(_) | Phase::Broken(_) => self.judge(now, limits),
         }
     }
 
     /// The outcome of a probe that was told to be overdue takes its place, so that it counts once.
     fn settle_overdue(&mut self, sent_at: Timestamp, outcome: Outcome) -> bool {
-        let Some(at) = self.overdue.iter().position(|&(sent, _)| sent == sent_at) else {
+        let Some(rare) = &mut self.rare else { return false };
+        let Some(at) = rare.overdue.iter().position(|&(sent, _)| sent == sent_at) else {
             return false;
         };
-        let number = self.overdue.remove(at).map_or(0, |(_, number)| number);
-        self.ring.replace(number, outcome)
+        let number = rare.overdue.remove(at).map_or(0, |(_, number)| number);
+        let back = usize::try_from(rare.taken.saturating_sub(number)).unwrap_or(usize::MAX);
+        self.ring.replace(back, outcome)
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Gives back what a calm link does not need.
+    fn tidy(&mut self) {
+        let needs =
+            |rare: &Rare| rare.down_since.is_some() || rare.heard_at.is_some() || !rare.overdue.is_empty();
+        if self.run >= 0 && self.rare.as_deref().is_some_and(|rare| !needs(rare)) {
+            self.rare = None;
+        }
     }
 
     /// When the open slot ends.
     pub(crate) fn slot_end(&self, decide: Span) -> Option<Timestamp> {
         match self.phase {
-            Phase::Open(slot) => Some(slot.since + decide),
+            Phase::Open(slot) => Some(slot.at() + decide),
             Phase::Calm | Phase::Broken(_) => None,
         }
     }
@@ -165,13 +220,13 @@ impl Link {
         match self.phase {
             Phase::Calm => None,
             Phase::Open(slot) => {
-                if now < slot.since + limits.decide {
+                if now < slot.at() + limits.decide {
                     return None;
                 }
                 match self.verdict(slot, now, (&limits.leave, limits)) {
                     Verdict::Broken => {
                         self.phase = Phase::Broken(slot);
-                        Some(Turn::Broken { since: slot.since })
+                        Some(Turn::Broken { since: slot.at() })
                     }
                     Verdict::Lagging => None,
                     Verdict::Kept => {
@@ -202,20 +257,29 @@ impl Link {
     pub(crate) fn turn_stale(&mut self) -> Turn {
         self.fresh = false;
         self.phase = Phase::Calm;
-        self.lost_run = 0;
-        self.answered_run = 0;
-        self.last_rtt = None;
-        self.overdue.clear();
+        self.run = 0;
+        self.after_last = None;
+        if let Some(rare) = &mut self.rare {
+            rare.overdue.clear();
+        }
+        self.tidy();
         Turn::Stale
     }
 
     /// A new life of the engine: nothing heard before counts, but the history stays.
-    pub(crate) fn restart(&mut self, now: Timestamp) {
-        let ring = std::mem::take(&mut self.ring);
+    pub(crate) fn restart(&mut self) {
+        let mut ring = std::mem::take(&mut self.ring);
+        ring.retire_all();
+        let heard_at = self.rare.as_ref().and_then(|rare| rare.heard_at);
+        let rare = heard_at.map(|at| {
+            Box::new(Rare {
+                heard_at: Some(at),
+                ..Rare::default()
+            })
+        });
         *self = Self {
             ring,
-            heard_at: self.heard_at,
-            valid_from: now,
+            rare,
             ..Self::default()
         };
     }
@@ -225,7 +289,7 @@ impl Link {
         if !self.fresh {
             return LinkState::Stale;
         }
-        match (self.down_since, self.phase) {
+        match (self.down_since(), self.phase) {
             (Some(_), _) => LinkState::Down,
             (None, Phase::Broken(_)) => LinkState::Broken,
             (None, Phase::Open(_)) => LinkState::Warn,
@@ -235,12 +299,24 @@ impl Link {
 
     /// Probes lost in a row.
     pub(crate) fn lost_run(&self) -> u32 {
-        self.lost_run
+        self.run.min(0).unsigned_abs()
+    }
+
+    fn answered_run(&self) -> u32 {
+        self.run.max(0).unsigned_abs()
+    }
+
+    fn down_since(&self) -> Option<Timestamp> {
+        self.rare.as_ref()?.down_since
+    }
+
+    fn last_rtt(&self) -> Option<u32> {
+        self.after_last.map(|after| after.get() - 1)
     }
 
     /// Whether the latest probes were answered.
     pub(crate) fn answers_again(&self) -> bool {
-        self.answered_run > 0
+        self.run > 0
     }
 
     /// That a probe is lost is known only after its timeout. One sent before a probe that was answered already
@@ -256,62 +332,54 @@ impl Link {
 
     /// When the last outcome became known.
     pub(crate) fn heard_at(&self) -> Option<Timestamp> {
-        self.heard_at
+        let instead = self.rare.as_ref().and_then(|rare| rare.heard_at);
+        instead.or_else(|| self.ring.last_at())
     }
 
     /// First bad sample of the trouble the link is in.
     pub(crate) fn broken_since(&self) -> Option<Timestamp> {
-        match (self.down_since, self.phase) {
+        match (self.down_since(), self.phase) {
             (Some(since), _) => Some(since),
-            (None, Phase::Open(slot) | Phase::Broken(slot)) => Some(slot.since),
+            (None, Phase::Open(slot) | Phase::Broken(slot)) => Some(slot.at()),
             (None, Phase::Calm) => None,
         }
     }
 
     /// RFC 3550 section 6.4.1, on round trips: microseconds.
     pub(crate) fn jitter(&self) -> u32 {
-        u32::try_from(self.jitter16 >> 4).unwrap_or(u32::MAX)
+        self.jitter16 >> 4
     }
 
     /// RTT statistic and jitter in microseconds, loss and unavailability in parts per million, over the window; `None` unless
     /// enough was answered to be held against bounds and the link is neither down nor stale.
     pub(crate) fn measured(&self, now: Timestamp, limits: &Limits) -> Option<[u32; LINK]> {
-        if !self.fresh || self.down_since.is_some() {
+        if !self.fresh || self.down_since().is_some() {
             return None;
         }
-        let count = self.in_window(now, limits.window);
-        let answered = self
-            .ring
-            .last(count)
-            .filter(|outcome| outcome.rtt().is_some())
-            .count();
-        if (answered as u64) < u64::from(limits.enough()) {
+        let window = self.window(now, limits);
+        if (window.rtts().count() as u64) < u64::from(limits.enough()) {
             return None;
         }
-        let rtt = self.statistic(count, limits.statistics[0])?;
+        let rtt = window.rtt_statistic(limits.statistics[0])?;
         let jitter = match limits.statistics[1] {
             Statistic::Mean => self.jitter(),
-            other => statistic::of(self.steps(count), other).unwrap_or(0),
+            other => statistic::of(window.steps(window.len()), other).unwrap_or(0),
         };
         Some([
             rtt,
             jitter,
-            self.share(now, limits, (limits.statistics[2], Outcome::is_lost)),
-            self.share(now, limits, (limits.statistics[3], Outcome::was_down)),
+            window.share(limits, (limits.statistics[2], Outcome::is_lost)),
+            window.share(limits, (limits.statistics[3], Outcome::was_down)),
         ])
     }
 
     /// Figures for a row of the link table.
     pub(crate) fn figures(&self, now: Timestamp, limits: &Limits) -> Figures {
-        let count = self.in_window(now, limits.window);
-        let mut rtts: Vec<u32> = self.ring.last(count).filter_map(Outcome::rtt).collect();
-        let lost = self.ring.last(count).filter(|outcome| outcome.is_lost()).count();
+        let window = self.window(now, limits);
+        let count = window.len();
+        let mut rtts: Vec<u32> = Vec::with_capacity(count);
+        rtts.extend(window.rtts());
         let last = rtts.last().copied();
-        let up = self
-            .ring
-            .last(count)
-            .filter(|outcome| !outcome.was_down())
-            .count();
         let share = |part: usize| (count > 0).then(|| f64::from(per_million(part, count)) / 1e4);
         rtts.sort_unstable();
         let rtt = last.and_then(|last| {
@@ -326,63 +394,49 @@ impl Link {
             })
         });
         Figures {
-            statistic: self.statistic(count, limits.statistics[0]),
+            statistic: window.rtt_statistic(limits.statistics[0]),
             jitter_ms: rtt.map(|_| millis(self.jitter())),
-            loss_pct: share(lost),
-            availability_pct: share(up),
+            loss_pct: share(window.count(Outcome::is_lost)),
+            availability_pct: share(window.count(|outcome| !outcome.was_down())),
             rtt,
         }
     }
 
-    /// Newest first.
-    pub(crate) fn history(&self) -> impl Iterator<Item = (Timestamp, Outcome)> + '_ {
-        self.ring.backwards()
+    /// All samples kept, oldest first: those of the window exactly, those before it as well as can be seen.
+    pub(crate) fn history(&self) -> Vec<Sample> {
+        self.ring.all()
     }
 
-    fn in_window(&self, now: Timestamp, window: Span) -> usize {
-        self.ring.since((now - window).max(self.valid_from))
+    fn window(&self, now: Timestamp, limits: &Limits) -> Window {
+        Window::new(self.ring.since(now - limits.window), now)
+    }
+}
+
+impl Slot {
+    fn since(at: Timestamp) -> Self {
+        Self(at.0.to_ne_bytes())
     }
 
-    fn statistic(&self, count: usize, statistic: Statistic) -> Option<u32> {
-        statistic::of(self.ring.last(count).filter_map(Outcome::at_least), statistic)
+    fn at(self) -> Timestamp {
+        Timestamp(u64::from_ne_bytes(self.0))
     }
+}
 
-    /// Differences between successive round trips.
-    fn steps(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
-        let mut last = None;
-        self.ring
-            .last(count)
-            .filter_map(Outcome::rtt)
-            .filter_map(move |rtt| Some(rtt.abs_diff(last.replace(rtt)?)))
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.at().fmt(f)
     }
+}
 
-    /// The share of samples that are so, parts per million: a statistic over the parts of the window.
-    fn share(
-        &self,
-        now: Timestamp,
-        limits: &Limits,
-        (statistic, so): (Statistic, fn(Outcome) -> bool),
-    ) -> u32 {
-        if limits.parts <= 1 {
-            let count = self.in_window(now, limits.window);
-            return per_million(
-                self.ring.last(count).filter(|&outcome| so(outcome)).count(),
-                count,
-            );
-        }
-        let from = (now - limits.window).max(self.valid_from);
-        let length = (limits.window.0 / u64::from(limits.parts)).max(1);
-        let mut parts: Vec<(usize, usize)> = vec![(0, 0); limits.parts as usize];
-        for (at, outcome) in self.ring.backwards().take_while(|&(at, _)| at >= from) {
-            let part = (now.since(at).0 / length) as usize;
-            if let Some((those, all)) = parts.get_mut(part.min(limits.parts as usize - 1)) {
-                *all += 1;
-                *those += usize::from(so(outcome));
-            }
-        }
-        let heard = parts.into_iter().filter(|&(_, all)| all > 0);
-        let shares = heard.map(|(those, all)| per_million(those, all));
-        statistic::of(shares, statistic).unwrap_or(0)
+impl From<WrittenSlot> for Slot {
+    fn from(slot: WrittenSlot) -> Self {
+        Self::since(slot.since)
+    }
+}
+
+impl From<Slot> for WrittenSlot {
+    fn from(slot: Slot) -> Self {
+        Self { since: slot.at() }
     }
 }
 
@@ -399,10 +453,6 @@ pub(crate) struct Figures {
 /// RFC 3550 appendix A.8: `J += (|D| - J) / 16` in integers.
 fn next_jitter16(jitter16: u64, step: u32) -> u64 {
     jitter16 + u64::from(step) - ((jitter16 + 8) >> 4)
-}
-
-fn per_million(part: usize, whole: usize) -> u32 {
-    (part as u64 * 1_000_000).checked_div(whole as u64).unwrap_or(0) as u32
 }
 
 /// Microseconds as milliseconds; three decimals, so that it reads back exactly.

@@ -1,215 +1,306 @@
-//! The samples of one link, eight bytes each.
+//! The samples of one link, in as little room as what they are for allows: those within the window to the microsecond,
+//! since decisions are made on them, and those of the history as exactly as somebody can see.
 
-use std::collections::VecDeque;
+mod exact;
+mod past;
+#[cfg(test)]
+mod tests;
+mod written;
 
-use proto::{ProbeOutcome, Span, Timestamp};
-use serde::{Deserialize, Serialize};
+use proto::{Span, Timestamp};
 
+use super::outcome::Outcome;
 use crate::config::MOST_PROBES;
+use exact::{Exact, Reader};
+use past::{Bits, Place};
+pub(super) use written::{Misfit, Written};
 
 /// How far back histories go.
 pub(crate) const HISTORY: Span = Span::secs(120);
 /// Points in a history, at most.
 pub(crate) const POINTS: usize = 240;
-/// Samples kept of one link, whatever is reported: a window's and the one at its other end.
+/// Samples of one window, whatever is reported: those of the longest there may be, and the one at its other end.
 const MOST: usize = MOST_PROBES as usize + 1;
 
-const WAS_DOWN: u32 = 1 << 31;
-const LOST: u32 = WAS_DOWN - 1;
-const OVERDUE: u32 = 1 << 30;
-const LONGEST: u32 = OVERDUE - 1;
+/// An outcome, and when it became known.
+pub(crate) type Sample = (Timestamp, Outcome);
 
-/// One probe's outcome, and whether the link was down at that moment. RTTs above 17 minutes are cut to that.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Outcome(u32);
-
-impl Outcome {
-    pub(crate) fn new(outcome: ProbeOutcome, was_down: bool) -> Self {
-        let word = match outcome {
-            ProbeOutcome::Rtt(rtt) => cut(rtt),
-            ProbeOutcome::Overdue(so_far) => cut(so_far) | OVERDUE,
-            ProbeOutcome::Lost => LOST,
-        };
-        Self(if was_down { word | WAS_DOWN } else { word })
-    }
-
-    /// Microseconds; `None` if the probe was lost. Of one that is still out, what it took so far.
-    pub(crate) const fn at_least(self) -> Option<u32> {
-        match self.0 & !WAS_DOWN {
-            LOST => None,
-            rtt => Some(rtt & LONGEST),
-        }
-    }
-
-    /// Microseconds; `None` unless the probe was answered.
-    pub(crate) const fn rtt(self) -> Option<u32> {
-        match self.0 & !WAS_DOWN {
-            rtt if rtt <= LONGEST => Some(rtt),
-            _ => None,
-        }
-    }
-
-    pub(crate) const fn is_lost(self) -> bool {
-        self.0 & !WAS_DOWN == LOST
-    }
-
-    pub(crate) const fn was_down(self) -> bool {
-        self.0 & WAS_DOWN != 0
-    }
-}
-
-fn cut(span: Span) -> u32 {
-    u32::try_from(span.micros()).unwrap_or(LONGEST).min(LONGEST)
-}
-
-/// Outcomes in the order they became known. Each is stored with the time since the one before, so that a
-/// history of two minutes takes two kilobytes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Outcomes in the order they became known.
+///
+/// All of them are in one piece of memory: first the bits of those that left the window, then, perhaps after a few
+/// spare bytes, the bytes of those within it, and a few spare ones again.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ring {
-    /// Microseconds since the sample before (of the first: without meaning), and the outcome.
-    samples: VecDeque<(u32, Outcome)>,
+    bytes: Box<[u8]>,
+    /// The first and the last bit of the past.
+    head: u16,
+    tail: u16,
+    /// The first and the last byte of the window.
+    from: u16,
+    to: u16,
+    /// Before the first sample of the past, and after its last.
+    front: Place,
+    back: Place,
+    /// The window's first sample.
     first_at: Timestamp,
+    /// The last sample there was.
     last_at: Timestamp,
-    /// How many were ever taken in.
-    #[serde(default)]
-    taken: u64,
+    /// The round trip before the window's first sample, and its last.
+    base: u32,
+    last: u32,
+    /// Usual time between samples, microseconds.
+    pace: u32,
+    in_window: u16,
+    in_past: u8,
 }
 
 impl Ring {
-    /// Takes a sample in and forgets those that neither the window nor the history needs.
-    pub(crate) fn push(&mut self, outcome: Outcome, now: Timestamp, window: Span) {
+    /// Takes a sample in and forgets those that neither the window nor the history needs. Samples come `pace` apart as
+    /// a rule.
+    pub(crate) fn push(&mut self, outcome: Outcome, now: Timestamp, (window, pace): (Span, Span)) {
         let gap = u32::try_from(now.since(self.last_at).micros()).unwrap_or(u32::MAX);
         if gap == u32::MAX {
-            self.samples.clear();
+            *self = Self::default();
         }
-        if self.samples.is_empty() {
+        self.append((gap, now), outcome, pace);
+        while self.in_window > 1 && (usize::from(self.in_window) > MOST || now.since(self.first_at) > window)
+        {
+            self.retire();
+            self.forget(now);
+        }
+        self.forget(now);
+    }
+
+    /// When the last sample became known.
+    pub(crate) fn last_at(&self) -> Option<Timestamp> {
+        (usize::from(self.in_window) + usize::from(self.in_past) > 0).then_some(self.last_at)
+    }
+
+    /// The window's samples from a moment on, oldest first.
+    pub(crate) fn since(&self, from: Timestamp) -> Vec<Sample> {
+        let mut samples = Vec::with_capacity(self.in_window.into());
+        samples.extend(self.window().filter(|&(at, _)| at >= from));
+        samples
+    }
+
+    /// All samples, oldest first; those older than the window as they are written.
+    pub(crate) fn all(&self) -> Vec<Sample> {
+        let mut samples = Vec::with_capacity(POINTS.max(self.in_window.into()));
+        samples.extend(self.past());
+        samples.extend(self.window());
+        samples
+    }
+
+    /// Puts an outcome in the place of one that `back` others followed; false if that is forgotten already.
+    pub(crate) fn replace(&mut self, back: usize, outcome: Outcome) -> bool {
+        let mut window: Vec<Sample> = self.window().collect();
+        if let Some(sample) = window.iter_mut().rev().nth(back) {
+            sample.1 = outcome;
+            self.to = self.from;
+            self.in_window = 0;
+            self.last = self.base;
+            self.append_all(&window);
+            return true;
+        }
+        let mut past: Vec<Sample> = self.past().collect();
+        match past.iter_mut().rev().nth(back - window.len()) {
+            Some(sample) => sample.1 = outcome,
+            None => return false,
+        }
+        let mut ring = Self {
+            pace: self.pace,
+            ..Self::default()
+        };
+        ring.append_all(&past);
+        ring.retire_all();
+        ring.last_at = self.last_at;
+        ring.append_all(&window);
+        *self = ring;
+        true
+    }
+
+    /// No sample from before a moment is within the window any more; the history stays.
+    pub(crate) fn retire_before(&mut self, at: Timestamp) {
+        while self.in_window > 0 && self.first_at < at {
+            self.retire();
+            self.forget(self.last_at);
+        }
+    }
+
+    /// No sample is within the window any more; the history stays.
+    pub(crate) fn retire_all(&mut self) {
+        self.retire_before(Timestamp(u64::MAX));
+    }
+
+    fn append_all(&mut self, samples: &[Sample]) {
+        let pace = Span(self.pace.into());
+        for &(at, outcome) in samples {
+            let gap = u32::try_from(at.since(self.last_at).micros()).unwrap_or(u32::MAX);
+            self.append((gap, at), outcome, pace);
+        }
+    }
+
+    /// Behind the window's last.
+    fn append(&mut self, (gap, now): (u32, Timestamp), outcome: Outcome, pace: Span) {
+        if self.in_window == 0 {
             self.first_at = now;
+            self.base = self.last;
+            self.pace = u32::try_from(pace.micros()).unwrap_or(u32::MAX);
         }
-        self.samples.push_back((gap, outcome));
-        self.taken += 1;
+        let exact = Exact::new((gap, self.pace), outcome, self.last);
+        self.make_room((0, exact.bytes().len()));
+        let to = usize::from(self.to);
+        self.bytes[to..to + exact.bytes().len()].copy_from_slice(exact.bytes());
+        self.to += exact.bytes().len() as u16;
+        self.last = outcome.at_least().unwrap_or(self.last);
         self.last_at = now;
-        while self.samples.len() > 1 {
-            let age = now.since(self.first_at);
-            let full = self.samples.len() > MOST;
-            let spare = age > window && (age > HISTORY || self.samples.len() > POINTS);
-            if !full && !spare {
-                break;
-            }
-            self.samples.pop_front();
-            if let Some(&(gap, _)) = self.samples.front() {
-                self.first_at = self.first_at + Span(u64::from(gap));
-            }
+        self.in_window += 1;
+    }
+
+    /// The window's first sample becomes the past's last.
+    fn retire(&mut self) {
+        let (at, pace) = (self.first_at, self.pace);
+        let mut reader = self.reader();
+        reader.gap();
+        let outcome = reader.outcome();
+        let (read, base) = (reader.read(), reader.base());
+        let next = if self.in_window > 1 { reader.gap() } else { 0 };
+        self.from += read as u16;
+        self.base = base;
+        self.first_at = at + Span(next.into());
+        self.in_window -= 1;
+        if self.in_past == 0 {
+            self.begin_past(at, pace);
+        }
+        let bits = self.back.write((at, next), outcome).or_else(|| {
+            self.begin_past(at, pace);
+            self.back.write((at, next), outcome)
+        });
+        if let Some(bits) = bits {
+            self.store(bits);
+            self.in_past += 1;
         }
     }
 
-    /// The number of the newest sample, for [`Self::replace`].
-    pub(crate) fn newest(&self) -> u64 {
-        self.taken
+    fn begin_past(&mut self, at: Timestamp, pace: u32) {
+        self.front = Place::before(at, pace);
+        self.back = self.front;
+        (self.head, self.tail) = (0, 0);
+        self.in_past = 0;
     }
 
-    /// Puts an outcome in the place of one taken in before; false if that is forgotten already.
-    pub(crate) fn replace(&mut self, number: u64, outcome: Outcome) -> bool {
-        let place = usize::try_from(self.taken.saturating_sub(number))
-            .ok()
-            .and_then(|back| self.samples.len().checked_sub(back + 1))
-            .and_then(|at| self.samples.get_mut(at));
-        match place {
-            Some(sample) => {
-                sample.1 = outcome;
-                true
+    /// Drops what is older than any history.
+    fn forget(&mut self, now: Timestamp) {
+        while self.in_past > 0 {
+            let mut next = self.front;
+            let Some((_, used)) = next.read(self.word(self.head)) else {
+                self.in_past = 0;
+                return;
+            };
+            let count = usize::from(self.in_past) + usize::from(self.in_window);
+            if count <= POINTS && now.since(next.at) <= HISTORY {
+                return;
             }
-            None => false,
+            self.front = next;
+            self.head += used as u16;
+            self.in_past -= 1;
         }
     }
 
-    /// How many samples are not older than `from`.
-    pub(crate) fn since(&self, from: Timestamp) -> usize {
-        self.backwards().take_while(|&(at, _)| at >= from).count()
+    fn past(&self) -> impl Iterator<Item = Sample> + '_ {
+        let mut place = self.front;
+        let mut bit = self.head;
+        (0..self.in_past).map_while(move |_| {
+            let (outcome, used) = place.read(self.word(bit))?;
+            bit += used as u16;
+            Some((place.at, outcome))
+        })
     }
 
-    /// The last `count` outcomes, oldest first.
-    pub(crate) fn last(&self, count: usize) -> impl DoubleEndedIterator<Item = Outcome> + Clone + '_ {
-        let from = self.samples.len().saturating_sub(count);
-        self.samples.range(from..).map(|&(_, outcome)| outcome)
+    fn window(&self) -> impl Iterator<Item = Sample> + '_ {
+        let mut reader = self.reader();
+        let mut at = None;
+        (0..self.in_window).map(move |_| {
+            let gap = reader.gap();
+            let this = at.map_or(self.first_at, |before| before + Span(gap.into()));
+            at = Some(this);
+            (this, reader.outcome())
+        })
     }
 
-    /// Newest first, with the moment it became known.
-    pub(crate) fn backwards(&self) -> impl Iterator<Item = (Timestamp, Outcome)> + '_ {
-        self.samples
-            .iter()
-            .rev()
-            .scan(self.last_at, |at, &(gap, outcome)| {
-                let this = *at;
-                *at = this - Span(u64::from(gap));
-                Some((this, outcome))
-            })
+    fn reader(&self) -> Reader<'_> {
+        let bytes = &self.bytes[usize::from(self.from)..usize::from(self.to)];
+        Reader::new(bytes, self.pace, self.base)
+    }
+
+    /// At least 57 bits from one on.
+    fn word(&self, bit: u16) -> u64 {
+        let rest = self.bytes.get(usize::from(bit / 8)..).unwrap_or(&[]);
+        let word = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut short = [0; 8];
+            short[..rest.len()].copy_from_slice(rest);
+            short
+        });
+        u64::from_le_bytes(word) >> (bit % 8)
+    }
+
+    /// Behind the past's last.
+    fn store(&mut self, bits: Bits) {
+        self.make_room(((usize::from(self.tail % 8) + bits.count as usize).div_ceil(8), 0));
+        let (byte, skip) = (usize::from(self.tail / 8), self.tail % 8);
+        let word = bits.word << skip;
+        let last = (usize::from(skip) + bits.count as usize).div_ceil(8);
+        // What is behind the tail in its byte is of a sample gone by.
+        let kept = self.bytes[byte] & ((1_u16 << skip) - 1) as u8;
+        self.bytes[byte..byte + last].copy_from_slice(&word.to_le_bytes()[..last]);
+        self.bytes[byte] |= kept;
+        self.tail += bits.count as u16;
+    }
+
+    /// Makes sure that the past and the window may grow by so many bytes, the past from the byte of its last bit on.
+    fn make_room(&mut self, (past, window): (usize, usize)) {
+        let end = usize::from(self.tail / 8) + past;
+        if end <= usize::from(self.from) && usize::from(self.to) + window <= self.bytes.len() {
+            return;
+        }
+        let (first, last) = (usize::from(self.head / 8), usize::from(self.tail).div_ceil(8));
+        let begin = usize::from(self.from);
+        let held = usize::from(self.to) - begin;
+        // The past to the beginning, the window behind it and what it is to grow by.
+        let shift = first;
+        let behind = (end - shift).max(last - shift);
+        let need = behind + held + window;
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        let whole = chunk(need);
+        if need > bytes.len() {
+            bytes.reserve_exact(whole - bytes.len());
+            bytes.resize(whole, 0);
+        }
+        bytes.copy_within(first..last, 0);
+        bytes.copy_within(begin..begin + held, behind);
+        if bytes.len() > 2 * whole {
+            bytes.truncate(whole);
+        }
+        self.bytes = bytes.into_boxed_slice();
+        self.head -= (shift * 8) as u16;
+        self.tail -= (shift * 8) as u16;
+        self.from = behind as u16;
+        self.to = (behind + held) as u16;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_come_back_with_the_moments_they_went_in() {
-        let mut ring = Ring::default();
-        let mut want = Vec::new();
-        for n in 0..1000_u64 {
-            let at = Timestamp(1_700_000_000_000_000 + n * 500_000 + n % 7);
-            let outcome = if n % 9 == 0 {
-                ProbeOutcome::Lost
-            } else {
-                ProbeOutcome::Rtt(Span(n))
-            };
-            ring.push(Outcome::new(outcome, n % 5 == 0), at, Span::secs(10));
-            want.push((at, outcome, n % 5 == 0));
-        }
-        let got: Vec<_> = ring.backwards().collect();
-        assert_eq!(got.len(), POINTS);
-        for ((at, outcome), (want_at, want, down)) in got.iter().zip(want.iter().rev()) {
-            assert_eq!(at, want_at);
-            assert_eq!(
-                outcome.rtt().map(u64::from),
-                match want {
-                    ProbeOutcome::Rtt(rtt) => Some(rtt.micros()),
-                    ProbeOutcome::Overdue(_) | ProbeOutcome::Lost => None,
-                }
-            );
-            assert_eq!(outcome.was_down(), *down);
-        }
-        assert_eq!(ring.since(want[980].0), 20);
+/// Samples, not how they are laid out.
+impl PartialEq for Ring {
+    fn eq(&self, other: &Self) -> bool {
+        (self.last_at, self.in_window, self.in_past) == (other.last_at, other.in_window, other.in_past)
+            && self.past().eq(other.past())
+            && self.window().eq(other.window())
     }
+}
 
-    #[test]
-    fn a_window_longer_than_the_history_is_kept_whole() {
-        let mut ring = Ring::default();
-        for n in 0..1000_u64 {
-            ring.push(
-                Outcome::new(ProbeOutcome::Rtt(Span(1)), false),
-                Timestamp(n * 1_000_000),
-                Span::secs(600),
-            );
-        }
-        assert_eq!(ring.since(Timestamp(399_000_000)), 601);
-    }
-
-    #[test]
-    fn a_flood_of_samples_is_bounded() {
-        let mut ring = Ring::default();
-        for n in 0..100_000_u64 {
-            ring.push(
-                Outcome::new(ProbeOutcome::Lost, true),
-                Timestamp(n),
-                Span::secs(600),
-            );
-        }
-        assert_eq!(ring.backwards().count(), MOST);
-        ring.push(
-            Outcome::new(ProbeOutcome::Lost, true),
-            Timestamp(u64::MAX),
-            Span::secs(600),
-        );
-        assert_eq!(ring.backwards().count(), 1);
-    }
+/// So many bytes and those that an allocator would add to them anyway.
+fn chunk(bytes: usize) -> usize {
+    const GRAIN: usize = 16;
+    const HEADER: usize = 8;
+    (bytes + HEADER).next_multiple_of(GRAIN) - HEADER
 }

@@ -2,10 +2,12 @@
 
 use proto::{Span, Timestamp};
 
-use super::{Link, Slot, next_jitter16, per_million, statistic};
+use super::window::{Window, per_million};
+use super::{Link, Slot, next_jitter16};
 use crate::config::Statistic;
 use crate::monitor::limits::Limits;
-use crate::monitor::ring::Outcome;
+use crate::monitor::outcome::Outcome;
+use crate::monitor::statistic;
 use crate::optimizer::criteria::LINK;
 
 /// What is bad about a link's samples is over if so few of all its possible orders, in parts of a hundred, would
@@ -28,24 +30,32 @@ impl Link {
         now: Timestamp,
         (bound, limits): (&[u32; LINK], &Limits),
     ) -> Verdict {
-        let window = self.in_window(now, limits.window);
-        let after_opening = self.ring.since(slot.since + Span(1)).min(window);
-        let recent = limits.enough() as usize;
+        self.window(now, limits).verdict(slot, (bound, limits))
+    }
+}
 
-        let rtt = match self.statistic(window, limits.statistics[0]) {
-            Some(rtt) if rtt > bound[0] => {
-                let last = self.ring.last(window).rev().filter_map(Outcome::at_least);
-                if last.take(recent).any(|rtt| rtt > bound[0]) {
+impl Window {
+    fn verdict(&self, slot: Slot, (bound, limits): (&[u32; LINK], &Limits)) -> Verdict {
+        let after_opening = self.since(slot.at() + Span(1));
+        self.rtt_verdict(limits, bound[0])
+            .max(self.jitter_verdict(after_opening, limits, bound[1]))
+            .max(self.loss_verdict(after_opening, limits, bound[2]))
+            .max(self.downtime_verdict(limits, bound[3]))
+    }
+
+    fn rtt_verdict(&self, limits: &Limits, bound: u32) -> Verdict {
+        let recent = limits.enough() as usize;
+        match self.rtt_statistic(limits.statistics[0]) {
+            Some(rtt) if rtt > bound => {
+                let last = self.outcomes().rev().filter_map(Outcome::at_least);
+                if last.take(recent).any(|rtt| rtt > bound) {
                     Verdict::Broken
                 } else {
                     Verdict::Lagging
                 }
             }
             _ => Verdict::Kept,
-        };
-        rtt.max(self.jitter_verdict(after_opening, limits, bound[1]))
-            .max(self.loss_verdict((after_opening, window), (now, limits), bound[2]))
-            .max(self.downtime_verdict(window, (now, limits), bound[3]))
+        }
     }
 
     /// The jitter of the slot's own samples: the step into the slot does not count, or a single spike would
@@ -73,29 +83,21 @@ impl Link {
     }
 
     /// One lost probe is forgiven besides the one that opened the slot: with few probes it would be a large share.
-    fn loss_verdict(
-        &self,
-        (after_opening, window): (usize, usize),
-        (now, limits): (Timestamp, &Limits),
-        bound: u32,
-    ) -> Verdict {
-        let lost = |count: usize| self.ring.last(count).filter(|outcome| outcome.is_lost()).count();
+    fn loss_verdict(&self, after_opening: usize, limits: &Limits, bound: u32) -> Verdict {
+        let lost = |count: usize| self.last(count).filter(|outcome| outcome.is_lost()).count();
         if limits.parts <= 1 {
             let out = per_million(lost(after_opening).saturating_sub(1), after_opening) > bound;
             return self.unless_over(out, (after_opening, Outcome::is_lost), limits);
         }
         // Probes may be lost further apart than S': over several parts, all of them count.
-        let share = self.share(now, limits, (limits.statistics[2], Outcome::is_lost));
-        self.unless_over(
-            share > bound && lost(window) > 2,
-            (window, Outcome::is_lost),
-            limits,
-        )
+        let share = self.share(limits, (limits.statistics[2], Outcome::is_lost));
+        let out = share > bound && lost(self.len()) > 2;
+        self.unless_over(out, (self.len(), Outcome::is_lost), limits)
     }
 
-    fn downtime_verdict(&self, window: usize, (now, limits): (Timestamp, &Limits), bound: u32) -> Verdict {
-        let down = self.share(now, limits, (limits.statistics[3], Outcome::was_down));
-        self.unless_over(down > bound, (window, Outcome::was_down), limits)
+    fn downtime_verdict(&self, limits: &Limits, bound: u32) -> Verdict {
+        let down = self.share(limits, (limits.statistics[3], Outcome::was_down));
+        self.unless_over(down > bound, (self.len(), Outcome::was_down), limits)
     }
 
     /// Of a share that is out of its bound, whether what makes it up is over.
@@ -112,8 +114,8 @@ impl Link {
         if !out_of_bound {
             return Verdict::Kept;
         }
-        let bad = self.ring.last(count).filter(|&outcome| is_bad(outcome)).count();
-        let latest = self.ring.last(count).rev();
+        let bad = self.last(count).filter(|&outcome| is_bad(outcome)).count();
+        let latest = self.last(count).rev();
         // One that is still out may be lost yet.
         let good = latest
             .take_while(|outcome| outcome.rtt().is_some() && !is_bad(*outcome))

@@ -1,0 +1,279 @@
+//! How samples older than the window are written: for the eye, most of them in less than a byte.
+//!
+//! A round trip is a number with eight bits behind its leading one, so that it is off by at most 0.2 %, and not at all
+//! below half a millisecond. Written is what it differs by from the mean of those before, as a Rice code: the rest of
+//! it by `2^k` in k bits, after as many ones as the quotient has and a zero; k follows what differences there are.
+//! Eight ones escape from that: to a loss, a larger difference, or a sample that came at another moment than one after
+//! the usual time. Without that escape it stands there, off by at most an eighth of that time
+//! and at most 66 ms.
+
+use proto::{Span, Timestamp};
+
+use crate::monitor::outcome::Outcome;
+
+/// The unit of times, microseconds.
+const UNIT: u64 = 1024;
+/// The longest time between two samples, units: longer than a history.
+const LONGEST_GAP: u64 = (1 << GAP_BITS) - 1;
+const GAP_BITS: u32 = 17;
+/// An eighth of half a second.
+const MOST_TOLERATED: u64 = 64;
+const CODE_BITS: u32 = 13;
+/// So many ones escape.
+const ESCAPE: u32 = 8;
+const KIND_BITS: u32 = 3;
+/// Larger ones count for no more.
+const MOST_DIFFERENCE: u32 = 2047;
+/// The most bits that one sample takes.
+pub(super) const LONGEST: usize = 2 * (ESCAPE + KIND_BITS) as usize + (GAP_BITS + CODE_BITS) as usize;
+
+const LOST: u32 = 0;
+/// This sample came so much after the one before.
+const GAP: u32 = 1;
+/// This one and those that follow.
+const EVERY: u32 = 2;
+const LARGE: u32 = 3;
+const OVERDUE: u32 = 4;
+
+/// What is known between two samples: what the next one is written by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// When the sample before was, as written.
+    pub(super) at: Timestamp,
+    /// The usual time between samples, units.
+    pub(super) every: u16,
+    /// Four times the mean of the codes before.
+    pub(super) level: u16,
+    /// Sixteen times the mean of the differences before.
+    pub(super) spread: u16,
+}
+
+/// The bits of one sample, the first the lowest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bits {
+    pub(super) word: u64,
+    pub(super) count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        self.word |= u64::from(value) << self.count;
+        self.count += count;
+    }
+
+    fn escape(&mut self, kind: u32, (value, count): (u32, u32)) {
+        self.put((1 << ESCAPE) - 1, ESCAPE);
+        self.put(kind, KIND_BITS);
+        self.put(value, count);
+    }
+}
+
+impl Place {
+    /// Before the first sample, at `at`, of those that come so far apart.
+    pub(super) fn before(at: Timestamp, pace: u32) -> Self {
+        let every = (u64::from(pace) + UNIT / 2) / UNIT;
+        let every = u16::try_from(every).unwrap_or(u16::MAX);
+        Self {
+            at: at - Span(u64::from(every) * UNIT),
+            every,
+            ..Self::default()
+        }
+    }
+
+    /// Writes a sample; `next` is the time until the one after it. `None` if it comes too long after the one before.
+    pub(super) fn write(&mut self, (at, next): (Timestamp, u32), outcome: Outcome) -> Option<Bits> {
+        let mut bits = Bits::default();
+        let gap = (at.since(self.at).0 + UNIT / 2) / UNIT;
+        if gap > LONGEST_GAP {
+            return None;
+        }
+        let tolerated = tolerated(self.every.into());
+        if gap.abs_diff(self.every.into()) <= tolerated {
+            self.at = self.at + Span(u64::from(self.every) * UNIT);
+        } else {
+            self.at = self.at + Span(gap * UNIT);
+            let next = u64::from(next) / UNIT;
+            let kind = match u16::try_from(gap) {
+                Ok(every) if next.abs_diff(gap) <= tolerated => {
+                    self.every = every;
+                    EVERY
+                }
+                _ => GAP,
+            };
+            bits.escape(kind, (gap as u32, GAP_BITS));
+        }
+        match (outcome.at_least(), outcome.rtt()) {
+            (None, _) => bits.escape(LOST, (0, 0)),
+            (Some(so_far), None) => bits.escape(OVERDUE, (code(so_far).into(), CODE_BITS)),
+            (Some(_), Some(rtt)) => self.write_code(code(rtt), &mut bits),
+        }
+        Some(bits)
+    }
+
+    /// Reads a sample from the low bits of a word, and tells how many they were; `None` if they are none.
+    pub(super) fn read(&mut self, word: u64) -> Option<(Outcome, u32)> {
+        let mut place = *self;
+        let mut used = 0;
+        let mut gap = u32::from(place.every);
+        let outcome = loop {
+            let rest = word >> used;
+            let ones = rest.trailing_ones().min(ESCAPE);
+            if ones < ESCAPE {
+                let k = place.k();
+                used += ones + 1 + k;
+                let difference = ones << k | low(rest >> (ones + 1), k);
+                let level = i32::from(place.mean()) + unfolded(difference);
+                let code = u16::try_from(level).ok().filter(|&code| code < 1 << CODE_BITS)?;
+                place.learn(code, difference);
+                break Outcome::answered(value(code));
+            }
+            let kind = low(rest >> ESCAPE, KIND_BITS);
+            let rest = rest >> (ESCAPE + KIND_BITS);
+            used += ESCAPE + KIND_BITS;
+            match kind {
+                LOST => break Outcome::LOST,
+                LARGE | OVERDUE => {
+                    let code = low(rest, CODE_BITS) as u16;
+                    used += CODE_BITS;
+                    if kind == OVERDUE {
+                        break Outcome::overdue(value(code));
+                    }
+                    let difference = folded(i32::from(code) - i32::from(place.mean()));
+                    place.leap(code, difference);
+                    break Outcome::answered(value(code));
+                }
+                GAP | EVERY if used == ESCAPE + KIND_BITS => {
+                    gap = low(rest, GAP_BITS);
+                    used += GAP_BITS;
+                    if kind == EVERY {
+                        place.every = u16::try_from(gap).ok()?;
+                    }
+                }
+                _ => return None,
+            }
+        };
+        place.at = place.at + Span(u64::from(gap) * UNIT);
+        *self = place;
+        Some((outcome, used))
+    }
+
+    /// Whether anything that was written may lie before it.
+    pub(super) fn is_possible(&self) -> bool {
+        self.level < 4 << CODE_BITS && u32::from(self.spread) <= 16 * MOST_DIFFERENCE
+    }
+
+    fn write_code(&mut self, code: u16, bits: &mut Bits) {
+        let difference = folded(i32::from(code) - i32::from(self.mean()));
+        let k = self.k();
+        let ones = difference >> k;
+        if ones < ESCAPE {
+            bits.put((1 << ones) - 1, ones + 1);
+            bits.put(low(difference.into(), k), k);
+            self.learn(code, difference);
+        } else {
+            bits.escape(LARGE, (code.into(), CODE_BITS));
+            self.leap(code, difference);
+        }
+    }
+
+    fn mean(self) -> u16 {
+        (self.level + 2) / 4
+    }
+
+    /// Bits of the rest: those of half the mean difference.
+    fn k(self) -> u32 {
+        u16::BITS - (self.spread >> 5).leading_zeros()
+    }
+
+    /// Halfway to the code.
+    fn learn(&mut self, code: u16, difference: u32) {
+        self.level = u16::midpoint(self.level, 4 * code);
+        self.widen(difference);
+    }
+
+    /// At once, and no further from the differences there were than a few of them.
+    fn leap(&mut self, code: u16, difference: u32) {
+        self.level = 4 * code;
+        self.widen(difference.min(u32::from(self.spread) / 4 + 16));
+    }
+
+    fn widen(&mut self, difference: u32) {
+        let difference = 16 * difference.min(MOST_DIFFERENCE);
+        let spread = u32::from(self.spread);
+        self.spread = (spread + difference / 8 - spread / 8) as u16;
+    }
+}
+
+/// What a time may differ by from the usual one without a word, units.
+fn tolerated(every: u64) -> u64 {
+    (every / 8).clamp(8, MOST_TOLERATED)
+}
+
+fn low(word: u64, count: u32) -> u32 {
+    (word & ((1 << count) - 1)) as u32
+}
+
+/// Small numbers of either sign as small ones without.
+fn folded(difference: i32) -> u32 {
+    ((difference << 1) ^ (difference >> 31)).cast_unsigned()
+}
+
+fn unfolded(folded: u32) -> i32 {
+    (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed()
+}
+
+/// Eight bits behind the leading one, rounded; the next power of two is the next code.
+fn code(micros: u32) -> u16 {
+    let shift = (u32::BITS - micros.leading_zeros()).saturating_sub(9);
+    let rounded = (micros + ((1 << shift) >> 1)) >> shift;
+    (shift * 256 + rounded) as u16
+}
+
+fn value(code: u16) -> u32 {
+    let shift = u32::from(code / 256).saturating_sub(1);
+    (u32::from(code) - shift * 256) << shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_off_by_a_five_hundredth_at_most_and_not_at_all_when_short() {
+        let mut rtt = 0_u32;
+        let mut before = 0;
+        while rtt < 1 << 30 {
+            let read = value(code(rtt));
+            assert!(read.abs_diff(rtt) * 512 <= rtt, "{rtt} us as {read}");
+            assert!(read >= before && u32::from(code(rtt)) < 1 << CODE_BITS);
+            assert_eq!(code(read), code(rtt), "what was read is written the same");
+            before = read;
+            rtt += rtt / 777 + 1;
+        }
+        assert!((0..512).all(|rtt| value(code(rtt)) == rtt));
+    }
+
+    #[test]
+    fn the_most_a_sample_takes_fits_a_word() {
+        let mut place = Place::before(Timestamp(1_000_000_000), 500_000);
+        let at = Timestamp(1_100_000_000);
+        let bits = place.write((at, 0), Outcome::answered((1 << 30) - 1)).unwrap();
+        assert_eq!(bits.count as usize, LONGEST);
+        const { assert!(LONGEST + 7 <= 64, "with the bits before it in its first byte") }
+    }
+
+    #[test]
+    fn bits_that_say_nothing_are_told() {
+        let place = Place::before(Timestamp(1_000_000_000), 500_000);
+        for word in [
+            u64::MAX,
+            0x7FF,
+            0xFF | 5 << 8,
+            0xFF | 1 << 8 | 0xFF << 28 | 1 << 36,
+        ] {
+            let mut at = place;
+            assert_eq!(at.read(word), None, "{word:x}");
+            assert_eq!(at, place);
+        }
+    }
+}
