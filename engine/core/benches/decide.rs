@@ -6,6 +6,10 @@
 
 #[path = "decide/choices.rs"]
 mod choices;
+#[path = "decide/outage.rs"]
+mod outage;
+#[path = "decide/probing.rs"]
+mod probing;
 #[path = "decide/watched.rs"]
 mod watched;
 
@@ -55,6 +59,20 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             figures.writing * 1e3,
         )?;
     }
+    let figures = outage::outage((10_000, 10), clock)?;
+    writeln!(
+        out,
+        "a data centre of 10000 users dies: first order after {:.1} ms, {} of them after {:.1} ms, all others looked at \
+         again in {:.1} ms; a plan's figures {:.1} ms, a snapshot {:.1} ms, a report of {} scores {:.1} ms",
+        figures.first * 1e3,
+        figures.orders,
+        figures.last * 1e3,
+        figures.again * 1e3,
+        figures.plan * 1e3,
+        figures.snapshot * 1e3,
+        figures.scores,
+        figures.report * 1e3,
+    )?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod account;
 mod calendar;
 mod carried;
 mod contract;
+mod heard;
 mod reaching;
 mod rows;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
 use account::Account;
 use contract::Dues;
+use heard::Heard;
 use reaching::{Reaching, Touched};
 
 /// Nothing is waited for longer than this.
@@ -50,7 +52,7 @@ pub(crate) struct Accounts {
     seen: Timestamp,
     lag: Span,
     /// Links as last heard of, and since when they are so.
-    heard: Vec<(Reach, Timestamp)>,
+    heard: Vec<Heard>,
     /// Links that are down and answer again, since when.
     rising: BTreeMap<LinkIx, Timestamp>,
     /// What happened since `settled`, in the order in which it did.
@@ -102,7 +104,7 @@ impl Accounts {
             settled: now,
             seen: now,
             lag: lag(fabric),
-            heard: vec![(Reach::Unknown, now); fabric.links()],
+            heard: vec![Heard::new(Reach::Unknown, now); fabric.links()],
             rising: BTreeMap::new(),
             queue: BTreeSet::new(),
             number: 0,
@@ -145,12 +147,12 @@ impl Accounts {
     /// A link stands so since `at`, as far as is known now.
     pub(crate) fn link(&mut self, link: LinkIx, reach: Reach, at: Timestamp) {
         let heard = &mut self.heard[link.at()];
-        if heard.0 == reach {
+        if heard.reach() == reach {
             return;
         }
         // What is later known to have been earlier still comes after what was known before.
-        let at = at.max(heard.1).max(self.settled);
-        *heard = (reach, at);
+        let at = at.max(heard.since()).max(self.settled);
+        *heard = Heard::new(reach, at);
         self.rising.remove(&link);
         self.happened(at, Happened::Link { link, reach });
     }
@@ -167,7 +169,7 @@ impl Accounts {
 
     /// The link is up: since the first answer, if it was down.
     pub(crate) fn rose(&mut self, link: LinkIx, now: Timestamp) {
-        if self.heard[link.at()].0 != Reach::Up {
+        if self.heard[link.at()].reach() != Reach::Up {
             let since = self.rising.get(&link).copied().unwrap_or(now);
             self.link(link, Reach::Up, since);
         }
@@ -176,7 +178,7 @@ impl Accounts {
     /// Nobody reports on a link since the last word on it, or, if that is older than how it stands, since the engine
     /// itself was last heard of.
     pub(crate) fn silence(&mut self, link: LinkIx, last_word: Option<Timestamp>) {
-        let (_, since) = self.heard[link.at()];
+        let since = self.heard[link.at()].since();
         let at = last_word.filter(|&word| word >= since).unwrap_or(self.seen);
         self.link(link, Reach::Unknown, at);
     }

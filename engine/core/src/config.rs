@@ -2,6 +2,7 @@
 
 mod autonomy;
 mod calm;
+mod entries;
 mod offer;
 mod select;
 mod sla;
@@ -17,6 +18,7 @@ pub use calm::{
     Backoff, Budget, Calm, Damp, ModeAt, OnFailure, Rule, RuleKind, ScopedBudget, Shift, When, Window,
     WindowKind, Zone,
 };
+pub use entries::Entries;
 pub use offer::{Capacity, Demand, Offer, Shared};
 pub use select::{Glob, GlobError, Selector, Subject, Traits};
 pub use sla::{
@@ -87,7 +89,7 @@ pub struct User {
     /// SLA class.
     pub sla: SlaName,
     /// VMs used, and the data centre first entered for each.
-    pub vms: BTreeMap<VmName, SiteName>,
+    pub vms: Entries,
     /// How many people are behind the locator; budgets and capacities count them.
     #[serde(default = "one")]
     pub size: u32,

@@ -41,7 +41,7 @@ impl Engine {
         if self.waits_for_a_window(ix, now) {
             return Course::Rest;
         }
-        if self.must_leave(ix).is_some() {
+        if self.is_ordered_away(ix) {
             return self.course_away(ix, now);
         }
         match self.state(self.link(ix, self.pairs[ix.at()].entry())) {
@@ -55,7 +55,7 @@ impl Engine {
     /// What is ordered waits for a whole window after a start; who is cut off is looked at, and held then.
     pub(crate) fn waits_for_a_window(&self, ix: PairIx, now: Timestamp) -> bool {
         let state = self.state(self.link(ix, self.pairs[ix.at()].entry()));
-        self.must_leave(ix).is_some() && now < self.armed_at(ix) && state != LinkState::Down
+        self.is_ordered_away(ix) && now < self.armed_at(ix) && state != LinkState::Down
     }
 
     /// For an entry that is to be left if there is somewhere to go to.
@@ -122,7 +122,7 @@ impl Engine {
         }
         let course = self.course(ix, now);
         let state = self.state(self.link(ix, self.pairs[ix.at()].entry()));
-        let ordered = self.must_leave(ix).is_some();
+        let ordered = self.is_ordered_away(ix);
         if self.pairs[ix.at()].proposal.is_some()
             || ordered
             || matches!(state, LinkState::Broken | LinkState::Down)

@@ -180,7 +180,7 @@ impl Engine {
         };
         let need = match self.state(self.link(ix, entry)) {
             LinkState::Down => Need::Hard,
-            _ if self.must_leave(ix).is_some() => Need::Ordered,
+            _ if self.is_ordered_away(ix) => Need::Ordered,
             LinkState::Stale => {
                 return Err(format!(
                     "there are no fresh figures of {}",

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::Desk;
 use crate::books::Books;
 use crate::config::Policy;
+use crate::crowds::Crowds;
 use crate::execution::Changes;
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
 use crate::journal::Journal;
@@ -53,6 +54,9 @@ pub struct Engine {
     pub(crate) pairs: Vec<Pair>,
     /// When which pair is to be attended to.
     agenda: BTreeSet<(Timestamp, PairIx)>,
+    /// Counted from `pairs`, and kept in step with them.
+    #[serde(skip)]
+    pub(crate) crowds: Crowds,
     pub(crate) desk: Desk,
     pub(crate) journal: Journal,
     pub(crate) changes: Changes,
@@ -74,7 +78,7 @@ impl Engine {
     pub fn new(config: Config, now: Timestamp) -> Self {
         let mode = config.mode;
         let fabric = Fabric::new(config);
-        Self {
+        let mut engine = Self {
             mode,
             since: now,
             clock: now,
@@ -91,8 +95,11 @@ impl Engine {
             calm: Calmness::default(),
             costs: BTreeMap::new(),
             books: None,
+            crowds: Crowds::default(),
             fabric,
-        }
+        };
+        engine.crowds = Crowds::of(&engine.fabric, &engine.pairs);
+        engine
     }
 
     /// Takes one input in. Deterministic: the same state, input and time give the same state and effects.
@@ -237,7 +244,7 @@ impl Engine {
             .map(|&(_, pair)| pair)
             .collect();
         // The most pressing first, and whoever waits for what one of them gave back before the next.
-        due.sort_by_key(|&pair| self.need_of(pair));
+        due.sort_by_cached_key(|&pair| self.need_of(pair));
         for pair in due {
             self.attend(pair, out);
             self.wake(out);
@@ -255,7 +262,7 @@ impl Engine {
         }
         Some(match self.state(self.link(ix, pair.entry())) {
             LinkState::Down => Need::Hard,
-            _ if self.must_leave(ix).is_some() => Need::Ordered,
+            _ if self.is_ordered_away(ix) => Need::Ordered,
             _ => Need::Soft,
         })
     }

@@ -96,7 +96,6 @@ impl Engine {
         if let Known::Sent { change, .. } = std::mem::replace(&mut pair.known, Known::Unsent) {
             self.changes.forget(change, ix);
         }
-        let pair = &mut self.pairs[ix.at()];
         let flight = Flight {
             proposal,
             order,
@@ -108,7 +107,7 @@ impl Engine {
             broken_at,
             reverting: None,
         };
-        pair.flight = Some(Box::new(flight));
+        self.resettle(ix, |pair| pair.flight = Some(Box::new(flight)));
         self.launch(ix, out);
         self.schedule(ix, now);
     }
@@ -178,7 +177,9 @@ impl Engine {
         }
         match acknowledged {
             Ok((signalling, attempts)) => {
-                let Some(flight) = pair.flight.take() else { return };
+                let Some(flight) = self.resettle(ix, |pair| pair.flight.take()) else {
+                    return;
+                };
                 let approved_at = self.desk.approved(flight.proposal).map_or(now, |(_, at)| at);
                 let receipt = Receipt {
                     broken_at: flight.broken_at,
@@ -377,8 +378,8 @@ impl Engine {
             receipt.signalling.as_millis_f64(),
         );
         let settle = self.limits(ix).settle;
+        let before = self.resettle(ix, |pair| std::mem::replace(&mut pair.order, flight.order));
         let pair = &mut self.pairs[ix.at()];
-        let before = std::mem::replace(&mut pair.order, flight.order);
         pair.closed = flight.closed;
         pair.known = Known::Confirmed;
         let backoff = self.fabric.config.calm.backoff;
@@ -415,15 +416,13 @@ impl Engine {
     fn follow_the_majority(&mut self, ix: PairIx, out: &mut Outbox) {
         let vm = self.fabric.pairs[ix.at()].vm;
         let to = self.pairs[ix.at()].entry();
-        let there = (0..self.pairs.len())
-            .filter(|&at| self.fabric.pairs[at].vm == vm && self.pairs[at].entry() == to)
-            .count();
+        let there = self.entering_for(vm, to);
         let vm = vm as usize;
         let told = self.defaults[vm]
             .as_ref()
             .and_then(|order| order.first().copied());
         let told = told.or(self.fabric.vms[vm].home);
-        if there as u64 * 2 > u64::from(self.fabric.vms[vm].users) && told != Some(to) {
+        if u64::from(there) * 2 > u64::from(self.fabric.vms[vm].users) && told != Some(to) {
             self.defaults[vm] = Some(self.pairs[ix.at()].order.clone());
             self.tell_default(vm, out);
         }
@@ -472,7 +471,7 @@ impl Engine {
     /// Ends a switch without its confirmation: the old view is told again.
     pub(crate) fn break_off(&mut self, ix: PairIx, (why, ended): (String, Timestamp), out: &mut Outbox) {
         let now = out.now;
-        let Some(flight) = self.pairs[ix.at()].flight.take() else {
+        let Some(flight) = self.resettle(ix, |pair| pair.flight.take()) else {
             return;
         };
         self.changes.forget(flight.change, ix);

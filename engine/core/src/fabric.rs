@@ -1,6 +1,6 @@
 //! Names become small numbers here, once, so that the machines index instead of looking names up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use lisp_wire::{EidPrefix, Rloc};
 use proto::{LinkId, SiteName, SlaName, UserName, VmName};
@@ -110,6 +110,7 @@ pub(crate) struct Fabric {
 impl Fabric {
     /// Names that point nowhere (the session reader refuses them) leave their row out.
     pub(crate) fn new(config: Config) -> Self {
+        let config = compact(config);
         let sites: Vec<SiteFacts> = config
             .sites
             .iter()
@@ -270,6 +271,25 @@ impl Fabric {
     pub(crate) fn vm_of(&self, pair: PairIx) -> &VmFacts {
         &self.vms[self.pairs[pair.at()].vm as usize]
     }
+}
+
+/// The same session in less memory: one text a name, however often it stands there, and trees that are full.
+fn compact(mut config: Config) -> Config {
+    fn shared<N: Ord + Clone, V>(known: &BTreeMap<N, V>, name: &N) -> N {
+        known
+            .get_key_value(name)
+            .map_or_else(|| name.clone(), |(name, _)| name.clone())
+    }
+    for user in config.users.values_mut() {
+        user.sla = shared(&config.sla, &user.sla);
+        user.label.shrink_to_fit();
+        let entries = user.vms.iter();
+        user.vms = entries
+            .map(|(vm, site)| (shared(&config.vms, vm), shared(&config.sites, site)))
+            .collect();
+    }
+    config.users = config.users.into_iter().collect();
+    config
 }
 
 impl Serialize for Fabric {

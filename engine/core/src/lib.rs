@@ -13,6 +13,7 @@
 //! | [`policy`] | least gain, hold, cool-down, damping, budgets, rules, windows, modes: the gates of the executor |
 //! | [`autonomy`] | a shadow held to people and reality: what the engine may do by itself |
 //! | `approval` | the desk of proposals and of replies given |
+//! | `crowds` | how many enter by which data centre |
 //! | `execution` | telling a view, its acknowledgement, taking it back, S'' |
 //! | `proving` | confirmed commit: a switch proves itself or is taken back |
 //! | [`ladder`] | what could be done about an entry, and the cheapest that is enough |
@@ -32,6 +33,7 @@ mod availability;
 mod books;
 pub mod config;
 mod course;
+mod crowds;
 mod decision;
 pub mod engine;
 mod execution;

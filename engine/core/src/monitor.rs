@@ -40,7 +40,7 @@ pub(crate) use limits::Limits;
 use untold::Untold;
 
 /// All links, and the moments at which something about them is due without a sample.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Monitor {
     links: Vec<Link>,
     /// Ends of open slots.
@@ -114,6 +114,13 @@ impl Monitor {
             self.sweep(fabric, now, &mut turns);
         }
         turns
+    }
+
+    /// It was read, and is of this fabric.
+    pub(crate) fn fit(&mut self, fabric: &Fabric) {
+        for (ix, link) in (0..).map(LinkIx).zip(&mut self.links) {
+            link.fit(limits(fabric, ix));
+        }
     }
 
     /// A new life of the engine: nothing is fresh.
@@ -224,6 +231,13 @@ impl Monitor {
             turns.push((ix, link.turn_stale()));
             self.touch(ix);
         }
+    }
+}
+
+/// Which rows were told decides nothing.
+impl PartialEq for Monitor {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.links, &self.slots, self.sweep_at) == (&other.links, &other.slots, other.sweep_at)
     }
 }
 

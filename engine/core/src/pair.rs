@@ -98,9 +98,9 @@ impl Pair {
     /// Enters where the session says; the other data centres follow in the order of names.
     pub(crate) fn new(fabric: &Fabric, ix: PairIx) -> Self {
         let first = fabric.pairs[ix.at()].first_entry;
-        let order = std::iter::once(first)
-            .chain(fabric.dcs().filter(|&dc| dc != first))
-            .collect();
+        let mut order = Vec::with_capacity(fabric.sites.len());
+        order.push(first);
+        order.extend(fabric.dcs().filter(|&dc| dc != first));
         let forbids = |dc: Dc| !fabric.scopes.may_be(ix, dc) || fabric.scopes.drained.contains_key(&dc);
         Self {
             order,

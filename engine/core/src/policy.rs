@@ -55,6 +55,11 @@ pub(crate) enum Need {
     Soft,
 }
 
+impl Need {
+    /// All there are.
+    pub(crate) const ALL: [Self; 3] = [Self::Hard, Self::Ordered, Self::Soft];
+}
+
 /// Why nothing is proposed although something else would be better.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

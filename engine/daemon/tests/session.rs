@@ -44,10 +44,9 @@ fn table_5_1_says_what_the_thesis_says() {
         .unwrap();
     let session = Session::read(&file).unwrap();
     assert_eq!(session.config.slots.decide, Span::secs(10));
-    assert_eq!(
-        session.config.users["paris-001"].vms["vm-web-07"].as_str(),
-        "telco"
-    );
+    let vm = "vm-web-07".parse().unwrap();
+    let entry = session.config.users["paris-001"].vms.get(&vm);
+    assert_eq!(entry.unwrap().as_str(), "telco");
     let lab = session.lab.unwrap();
     assert_eq!(lab.wan.between("paris-001", "marilyn").rtt, Span::millis(35));
     assert_eq!(lab.wan.between("telco", "paris-001").rtt, Span::millis(37));

@@ -7,6 +7,7 @@ use anyhow::Context;
 use watched::Watching;
 
 use super::clock::{self, Clock};
+use super::probing;
 use crate::checks::{Bound, Checks};
 use crate::cli::BenchMonitorArgs;
 

@@ -9,7 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum Bench {
     /// Countries of users placed at data centres, congestion-aware, with a proof (5.4)-(5.9).
     Assign(AssignArgs),
-    /// One user's decision over 64 data centres by (5.1)-(5.3): nanoseconds with 4 criteria and with all 9.
+    /// One user's decision over 64 data centres by (5.1)-(5.3), with 4 criteria and with all 9; those of 10,000 users whose
+    /// data centre dies; and what copying a plan's figures or a console's first picture takes.
     Decide(BenchDecideArgs),
     /// 100,000 links a second through the monitor: share of a core, bytes a link with everything full.
     Monitor(BenchMonitorArgs),
@@ -186,6 +187,9 @@ pub(crate) struct BenchDecideArgs {
     /// Rounds of 4,096 decisions; the median round is judged.
     #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rounds: u32,
+    /// Users who enter by the data centre that dies.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=65_536))]
+    pub users: u32,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,

@@ -149,13 +149,16 @@ impl Slots {
 
     fn add(&mut self, (at, length, kept): (Timestamp, u64, u64), amount: Amount) {
         let place = at.0 / length;
-        match self.0.back_mut().filter(|(last, _)| *last == place) {
-            Some((_, all)) => {
-                all.down = all.down.saturating_add(amount.down);
-                all.unknown = all.unknown.saturating_add(amount.unknown);
-                all.outages = all.outages.saturating_add(amount.outages);
+        if let Some((_, all)) = self.0.back_mut().filter(|(last, _)| *last == place) {
+            all.down = all.down.saturating_add(amount.down);
+            all.unknown = all.unknown.saturating_add(amount.unknown);
+            all.outages = all.outages.saturating_add(amount.outages);
+        } else {
+            // Most have a few of them, and there are as many as entries.
+            if self.0.len() == self.0.capacity() {
+                self.0.reserve_exact(self.0.len() / 2 + 1);
             }
-            None => self.0.push_back((place, amount)),
+            self.0.push_back((place, amount));
         }
         while self.0.front().is_some_and(|&(first, _)| first + kept < place) {
             self.0.pop_front();

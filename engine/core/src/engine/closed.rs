@@ -32,7 +32,7 @@ impl Engine {
     /// Of the view of everyone who has none of his own, the drained places, its first apart.
     pub(crate) fn closed_to_all(&self, order: &[Dc]) -> Vec<Dc> {
         let backups = order.iter().skip(1).copied();
-        backups.filter(|&dc| self.drained(dc).is_some()).collect()
+        backups.filter(|&dc| self.is_drained(dc)).collect()
     }
 
     /// Whoever's view says otherwise than rules do now is to be told anew.

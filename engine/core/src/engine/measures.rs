@@ -84,13 +84,7 @@ impl Engine {
         let Some(most) = self.fabric.sites[dc.at()].offer.capacity.users else {
             return 0;
         };
-        let heads_for = |pair: &crate::pair::Pair| pair.flight.as_ref().and_then(|flight| flight.to());
-        let others: u64 = (0..self.pairs.len())
-            .filter(|&at| at != ix.at())
-            .filter(|&at| heads_for(&self.pairs[at]).unwrap_or(self.pairs[at].entry()) == dc)
-            .map(|at| self.size(PairIx(at as u32)))
-            .sum();
-        share(others.saturating_add(self.size(ix)), most)
+        share(self.heading(dc, ix).saturating_add(self.size(ix)), most)
     }
 
     /// RAM and CPU that a VM would take of what the others leave at `dc`.

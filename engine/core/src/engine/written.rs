@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Engine;
+use crate::crowds::Crowds;
 use crate::fabric::{Dc, PairIx};
 
 /// A written state that contradicts its own configuration.
@@ -21,8 +22,10 @@ impl Serialize for Engine {
 
 impl<'de> Deserialize<'de> for Engine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let engine = Self::deserialize(deserializer)?;
+        let mut engine = Self::deserialize(deserializer)?;
         engine.fits().map_err(D::Error::custom)?;
+        engine.monitor.fit(&engine.fabric);
+        engine.crowds = Crowds::of(&engine.fabric, &engine.pairs);
         Ok(engine)
     }
 }

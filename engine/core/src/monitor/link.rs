@@ -1,5 +1,7 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod window;
 mod written;
@@ -81,7 +83,7 @@ pub(crate) struct Link {
 }
 
 /// What is known of a link in trouble.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 struct Rare {
     /// First of the probes lost in a row, if some are.
     lost_since: Timestamp,
@@ -284,6 +286,11 @@ impl Link {
         };
     }
 
+    /// One that was read: versions that kept all samples exactly did not say which are the window's.
+    pub(crate) fn fit(&mut self, limits: &Limits) {
+        self.ring.fit(limits.window);
+    }
+
     /// How the link stands, as far as its own samples tell.
     pub(crate) fn state(&self) -> LinkState {
         if !self.fresh {
@@ -409,6 +416,19 @@ impl Link {
 
     fn window(&self, now: Timestamp, limits: &Limits) -> Window {
         Window::new(self.ring.since(now - limits.window), now)
+    }
+}
+
+/// Numbers count from anywhere: what they are apart is what tells.
+impl PartialEq for Rare {
+    fn eq(&self, other: &Self) -> bool {
+        let overdue = |rare: &Self| -> Vec<(Timestamp, u64)> {
+            let back = |&(sent_at, number): &(Timestamp, u64)| (sent_at, rare.taken.saturating_sub(number));
+            rare.overdue.iter().map(back).collect()
+        };
+        (self.lost_since, self.down_since, self.heard_at)
+            == (other.lost_since, other.down_since, other.heard_at)
+            && overdue(self) == overdue(other)
     }
 }
 

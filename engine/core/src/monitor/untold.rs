@@ -11,7 +11,7 @@ const AT_ONCE: usize = 1024;
 const PARTS: usize = 32;
 
 /// Links whose rows are to be told.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<LinkIx>", into = "Vec<LinkIx>")]
 pub(super) struct Untold {
     bits: Vec<u64>,
@@ -120,6 +120,7 @@ mod tests {
         let untold = Untold::from(vec![LinkIx(70), LinkIx(2)]);
         let json = serde_json::to_string(&untold).unwrap();
         assert_eq!(json, "[2,70]");
-        assert_eq!(serde_json::from_str::<Untold>(&json).unwrap(), untold);
+        let read: Untold = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.bits, read.count), (untold.bits, untold.count));
     }
 }

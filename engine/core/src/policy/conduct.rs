@@ -81,7 +81,7 @@ impl Engine {
     pub(crate) fn spend(&mut self, ix: PairIx, pass: &Pass, now: Timestamp) {
         self.calm.spending.begin(&self.fabric, ix, pass.flying());
         self.calm.flaps.entry(ix, &self.fabric.config.calm.damp, now);
-        self.calm.waiting.retain(|&(_, waiting)| waiting != ix);
+        self.calm.no_longer_waits(ix);
         self.calm.untold = true;
     }
 
@@ -106,7 +106,7 @@ impl Engine {
     /// After a start, those that rules or a drain want away are looked at once the engine may act by itself.
     pub(crate) fn recall_orders(&mut self, now: Timestamp) {
         for ix in (0..self.pairs.len() as u32).map(PairIx) {
-            if self.must_leave(ix).is_some() {
+            if self.is_ordered_away(ix) {
                 self.pairs[ix.at()].recheck_at = Some(self.armed_at(ix));
                 self.schedule(ix, now);
             }
@@ -128,14 +128,21 @@ impl Engine {
             return;
         }
         self.tell_drained(out);
-        for (need, ix) in std::mem::take(&mut self.calm.waiting) {
-            let [concurrent, per_hour, ..] = self.calm.spending.gauges(&self.fabric, 0, out.now);
-            if concurrent.used < concurrent.limit && per_hour.used < per_hour.limit {
-                self.attend(ix, out);
-            } else {
-                self.calm.waiting.insert((need, ix));
-            }
+        // Whoever is held again waits for the next one.
+        let mut woken = std::mem::take(&mut self.calm.waiting);
+        while self.has_general_room(out.now)
+            && let Some((_, ix)) = woken.pop_first()
+        {
+            self.attend(ix, out);
         }
+        woken.append(&mut self.calm.waiting);
+        self.calm.waiting = woken;
+    }
+
+    /// Whether the budget of everybody lets anybody begin.
+    fn has_general_room(&self, now: Timestamp) -> bool {
+        let [concurrent, per_hour, ..] = self.calm.spending.gauges(&self.fabric, 0, now);
+        concurrent.used < concurrent.limit && per_hour.used < per_hour.limit
     }
 
     /// A link that breaks or goes down is a flap of its locator, for its user.
@@ -159,14 +166,6 @@ impl Engine {
             let text = format!("{} is drained: nobody enters by it", self.fabric.label(dc));
             self.log(Severity::Info, text, out);
         }
-    }
-
-    /// Entries by a data centre, those on their way to it among them.
-    pub(crate) fn entering(&self, dc: Dc) -> u32 {
-        let bound_for = |pair: &&crate::pair::Pair| {
-            pair.entry() == dc || pair.flight.as_ref().and_then(|flight| flight.to()) == Some(dc)
-        };
-        self.pairs.iter().filter(bound_for).count() as u32
     }
 
     /// Whether what is written down speaks of this fabric only.

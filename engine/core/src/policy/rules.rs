@@ -9,6 +9,16 @@ use crate::fabric::{Dc, PairIx};
 /// Of the drain that staff asked for, which no rule names.
 const DRAIN: &str = "drain";
 
+/// What wants an entry away.
+#[derive(Clone, Copy)]
+enum Order {
+    Drain,
+    /// A pin or an exclusion.
+    Place,
+    /// A rule that binds it to another entry, by its number.
+    Bond(u16),
+}
+
 impl Engine {
     /// Whether rules let an entry be by `dc`; if not, which and why.
     pub(crate) fn may_enter(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
@@ -28,12 +38,25 @@ impl Engine {
 
     /// The rule that wants an entry away from where it is, if somewhere else is allowed.
     pub(crate) fn must_leave(&self, ix: PairIx) -> Option<String> {
+        Some(match self.order_away(ix)? {
+            Order::Drain => self.drained(self.pairs[ix.at()].entry())?,
+            Order::Place => self.rule_against(ix, self.pairs[ix.at()].entry()),
+            Order::Bond(rule) => self.rule_name(rule),
+        })
+    }
+
+    /// Whether a rule wants an entry away from where it is.
+    pub(crate) fn is_ordered_away(&self, ix: PairIx) -> bool {
+        self.order_away(ix).is_some()
+    }
+
+    fn order_away(&self, ix: PairIx) -> Option<Order> {
         let entry = self.pairs[ix.at()].entry();
-        if let Some(rule) = self.drained(entry) {
-            return Some(rule);
+        if self.is_drained(entry) {
+            return Some(Order::Drain);
         }
         if !self.fabric.scopes.may_be(ix, entry) {
-            return Some(self.rule_against(ix, entry));
+            return Some(Order::Place);
         }
         if !self.fabric.scopes.is_bound(ix) {
             return None;
@@ -44,11 +67,16 @@ impl Engine {
             let same = self.pairs[other.at()].entry() == entry;
             let settled = self.pairs[other.at()].flight.is_none();
             match (together, apart) {
-                (Some(rule), _) if !same && settled => Some(self.rule_name(rule)),
-                (_, Some(rule)) if same => Some(self.rule_name(rule)),
+                (Some(rule), _) if !same && settled => Some(Order::Bond(rule)),
+                (_, Some(rule)) if same => Some(Order::Bond(rule)),
                 _ => None,
             }
         })
+    }
+
+    /// Whether a rule or a command drains a data centre.
+    pub(crate) fn is_drained(&self, dc: Dc) -> bool {
+        self.fabric.scopes.drained.contains_key(&dc) || self.is_drained_by_staff(dc)
     }
 
     /// The rule or command that drains a data centre.
@@ -70,7 +98,7 @@ impl Engine {
 
     /// Pins, exclusions and drains alone: what is left when nobody else is in the way.
     pub(crate) fn is_permitted(&self, ix: PairIx, dc: Dc) -> bool {
-        self.fabric.scopes.may_be(ix, dc) && self.drained(dc).is_none()
+        self.fabric.scopes.may_be(ix, dc) && !self.is_drained(dc)
     }
 
     /// Whether a backup is one of the last: its link is suppressed, or it has no room. Either is better than nothing.
@@ -178,19 +206,6 @@ impl Engine {
         }
         let why = format!("{} holds {there} of {most} users", self.fabric.label(dc));
         Err(hold(self.rule_name(rule), why))
-    }
-
-    /// Users that enter by a data centre or are on their way there, without one entry.
-    fn load(&self, dc: Dc, without: Option<PairIx>) -> u64 {
-        let entering = |ix: PairIx| {
-            let pair = &self.pairs[ix.at()];
-            pair.entry() == dc || pair.flight.as_ref().and_then(|flight| flight.to()) == Some(dc)
-        };
-        (0..self.pairs.len() as u32)
-            .map(PairIx)
-            .filter(|&ix| Some(ix) != without && entering(ix))
-            .map(|ix| self.size(ix))
-            .sum()
     }
 
     /// How many people an entry is of.

@@ -33,11 +33,11 @@ impl Scopes {
         let calm = &fabric.config.calm;
         let pairs = fabric.pairs.len();
         let mut scopes = Self {
-            budgets: vec![Vec::new(); pairs],
-            windows: vec![Vec::new(); pairs],
-            places: vec![None; pairs],
-            together: vec![Vec::new(); pairs],
-            apart: vec![Vec::new(); pairs],
+            budgets: Vec::new(),
+            windows: Vec::new(),
+            places: Vec::new(),
+            together: Vec::new(),
+            apart: Vec::new(),
             domain: domains(fabric),
             capacity: BTreeMap::new(),
             drained: BTreeMap::new(),
@@ -46,13 +46,13 @@ impl Scopes {
         let of = |who: &Selector| -> Vec<PairIx> { all().filter(|&ix| selects(fabric, who, ix)).collect() };
         for (at, scoped) in (1_u16..).zip(&calm.budgets) {
             for ix in of(&scoped.who) {
-                scopes.budgets[ix.at()].push(at);
+                row(&mut scopes.budgets, pairs, ix).push(at);
             }
         }
         for (at, window) in (0_u16..).zip(&calm.windows) {
             let whom = window.who.as_ref().map_or_else(|| all().collect(), of);
             for ix in whom {
-                scopes.windows[ix.at()].push(at);
+                row(&mut scopes.windows, pairs, ix).push(at);
             }
         }
         for (at, rule) in (0_u16..).zip(&calm.rules) {
@@ -70,12 +70,12 @@ impl Scopes {
                 }
                 RuleKind::Affinity { who } => {
                     for ix in of(who) {
-                        scopes.together[ix.at()].push(at);
+                        row(&mut scopes.together, pairs, ix).push(at);
                     }
                 }
                 RuleKind::AntiAffinity { who } => {
                     for ix in of(who) {
-                        scopes.apart[ix.at()].push(at);
+                        row(&mut scopes.apart, pairs, ix).push(at);
                     }
                 }
                 RuleKind::Capacity { sites, users } => {
@@ -96,7 +96,8 @@ impl Scopes {
 
     fn restrict(&mut self, whom: &[PairIx], fabric: &Fabric, keep: impl Fn(Dc) -> bool) {
         for ix in whom {
-            let places = self.places[ix.at()].get_or_insert_with(|| fabric.dcs().collect());
+            let places = row(&mut self.places, fabric.pairs.len(), *ix);
+            let places = places.get_or_insert_with(|| fabric.dcs().collect());
             places.retain(|&dc| keep(dc));
         }
     }
@@ -147,6 +148,14 @@ impl Budgets for Fabric {
     fn domain(&self, dc: Dc) -> u32 {
         self.scopes.domain.get(dc.at()).copied().unwrap_or(dc.0)
     }
+}
+
+/// An entry's row of a table that is empty as long as nobody has one.
+fn row<T: Clone + Default>(table: &mut Vec<T>, pairs: usize, ix: PairIx) -> &mut T {
+    if table.is_empty() {
+        table.resize(pairs, T::default());
+    }
+    &mut table[ix.at()]
 }
 
 /// Whether a selector means an entry.

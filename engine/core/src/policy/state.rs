@@ -57,4 +57,11 @@ impl Calmness {
             self.waiting.insert((need, ix));
         }
     }
+
+    /// It departs, whatever need it waited with.
+    pub(crate) fn no_longer_waits(&mut self, ix: PairIx) {
+        for need in Need::ALL {
+            self.waiting.remove(&(need, ix));
+        }
+    }
 }

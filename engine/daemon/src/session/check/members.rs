@@ -199,7 +199,7 @@ pub(super) fn users(
                     rloc,
                     eid,
                     sla,
-                    vms: entries,
+                    vms: entries.into(),
                     size: *size,
                     traits,
                 },
