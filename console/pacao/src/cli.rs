@@ -149,7 +149,7 @@ pub(crate) struct EngineArgs {
     /// Where recordings, token and endpoint are kept; default: the state directory of the session.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Begin a new record; the old one is kept beside it. Needed after the session was edited.
+    /// Begin from nothing, armed and in the session's mode; the old record is kept beside the new one.
     #[arg(long)]
     pub fresh: bool,
     /// Where consoles may connect; loopback only.

@@ -161,5 +161,6 @@ fn snapshot() -> Result<Snapshot, NameError> {
         policy: proto::PolicyRow::default(),
         availability: proto::AvailabilityReport::default(),
         qoe: proto::QoeReport::default(),
+        clock_ahead: proto::Span::ZERO,
     })
 }

@@ -381,6 +381,7 @@ pub(crate) fn snapshot() -> Snapshot {
         policy: proto::PolicyRow::default(),
         availability: accounts::availability(),
         qoe: accounts::qoe(),
+        clock_ahead: Span::ZERO,
     }
 }
 

@@ -283,3 +283,27 @@ fn what_is_wrong_in_a_contract_is_told_with_its_place() {
         assert!(told.iter().any(|line| line.contains(want)), "{want}: {told:#?}");
     }
 }
+
+/// A name that turns the line it stands in, or shows nothing, passes for another in the log.
+#[test]
+fn names_and_labels_hold_only_what_is_seen() {
+    const GOOD: &str = include_str!("../../../sessions/two-sites.yaml");
+    let text = GOOD
+        .replacen(
+            "  proposal_ttl: 30s",
+            "  proposal_ttl: 30s\n  rules: { \"stay\\u202ehere\": { drain: [south] }, \" \": { drain: [north] } }",
+            1,
+        )
+        .replacen("label: North", "label: \"No\\u200brth\"", 1);
+    let Err(engine::session::SessionError::Invalid { findings }) = Session::parse(&text, "bad.yaml") else {
+        panic!("it is wrong")
+    };
+    let told: Vec<String> = findings.iter().map(|finding| finding.message.clone()).collect();
+    for want in [
+        "no U+202E",
+        "a name is not empty",
+        "a label has 1 to 40 printable characters",
+    ] {
+        assert!(told.iter().any(|line| line.contains(want)), "{want}: {told:#?}");
+    }
+}

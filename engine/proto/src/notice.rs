@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::HistoryPoint;
 use crate::{
-    AvailabilityRow, LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, QoeReport, RlocRow,
+    AvailabilityRow, LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, QoeReport, RlocRow, Span,
 };
 
 /// A change, to be applied to the last snapshot. Rows come whole and replace the row of the same key.
@@ -57,6 +57,11 @@ pub enum Notice {
     Qoe {
         /// All that is learnt.
         report: QoeReport,
+    },
+    /// Engine time against the system's clock.
+    Clock {
+        /// How far it is ahead; zero: it is not, or by no more than a second.
+        ahead: Span,
     },
     /// Something worth a line.
     Log {

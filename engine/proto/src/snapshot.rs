@@ -7,7 +7,7 @@ use lisp_wire::{EidPrefix, Priority, Rloc, Weight};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AvailabilityReport, PolicyRow, Proposal, QoeReport, SiteName, SlaName, Timestamp, UserName, VmName,
+    AvailabilityReport, PolicyRow, Proposal, QoeReport, SiteName, SlaName, Span, Timestamp, UserName, VmName,
 };
 
 /// What the engine may do by itself.
@@ -65,6 +65,9 @@ pub struct Snapshot {
     /// What users' scores tell.
     #[serde(default)]
     pub qoe: QoeReport,
+    /// How far engine time is ahead of the system's clock; zero up to a second.
+    #[serde(default)]
+    pub clock_ahead: Span,
 }
 
 /// A forwarder as the engine sees it.

@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) policy: PolicyRow,
     pub(crate) availability: AvailabilityReport,
     pub(crate) qoe: QoeReport,
+    /// How far engine time is ahead of the clock of its system.
+    pub(crate) clock_ahead: Span,
 }
 
 /// How far a link's figures can be trusted.
@@ -124,6 +126,7 @@ impl World {
             policy: snapshot.policy,
             availability: snapshot.availability,
             qoe: snapshot.qoe,
+            clock_ahead: snapshot.clock_ahead,
         };
         for row in snapshot.rlocs {
             world.rlocs.entry(row.user.clone()).or_default().push(row);
@@ -181,6 +184,7 @@ impl World {
             Notice::Policy { row } => self.policy = row,
             Notice::Availability { rows } => rows.into_iter().for_each(|row| self.availability.put(row)),
             Notice::Qoe { report } => self.qoe = report,
+            Notice::Clock { ahead } => self.clock_ahead = ahead,
             Notice::Node { row } => match self.nodes.iter_mut().find(|node| node.site == row.site) {
                 Some(node) => *node = row,
                 None => self.nodes.push(row),

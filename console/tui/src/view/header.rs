@@ -138,6 +138,10 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
         let role = if full { Role::Warning } else { Role::Quiet };
         pieces.push(piece(6, Side::Left, text, role));
     }
+    if world.clock_ahead > Span::ZERO {
+        let text = format!("~ engine time {} ahead", figures::length(world.clock_ahead));
+        pieces.insert(6, piece(2, Side::Left, text, Role::Warning));
+    }
     if let Some(skew) = props.skew {
         let text = format!("~ clocks differ by {}", figures::length(skew));
         pieces.insert(6, piece(5, Side::Left, text, Role::Warning));

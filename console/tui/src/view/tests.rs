@@ -4,8 +4,8 @@ use proto::{Mode, Span, Timestamp};
 use ratatui::style::{Color, Modifier};
 
 use crate::fixture::{
-    NOW, ana, answer_looks, answer_plan, answer_why, blank, console, console_with, empty, messages, options,
-    policy, press, snapshot, typed, zone,
+    NOW, ana, answer_looks, answer_plan, answer_why, blank, console, console_with, empty, messages, notice,
+    options, policy, press, snapshot, typed, zone,
 };
 use crate::headless::Headless;
 use crate::{Colour, Glyphs, Input};
@@ -382,4 +382,20 @@ fn escape_codes_in_what_the_engine_says_do_not_reach_the_terminal() {
             .iter()
             .all(|cell| !cell.symbol().contains(char::is_control))
     );
+}
+
+#[test]
+fn engine_time_that_is_ahead_stands_in_the_top_line_until_it_is_not() {
+    let mut ahead = snapshot();
+    ahead.clock_ahead = Span::secs(12);
+    let mut console = console_with(ahead, "auto", (160, 50));
+    let top = |console: &mut Headless| console.text().lines().next().unwrap_or_default().to_owned();
+    assert!(
+        top(&mut console).contains("~ engine time 12 s ahead"),
+        "{}",
+        top(&mut console)
+    );
+    let clock = proto::Notice::Clock { ahead: Span::ZERO };
+    notice(&mut console, clock, NOW + Span::secs(1));
+    assert!(!top(&mut console).contains("ahead"), "{}", top(&mut console));
 }

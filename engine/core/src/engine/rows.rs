@@ -42,6 +42,7 @@ impl Engine {
             policy: self.policy_row(now),
             availability: self.availability(),
             qoe: self.qoe(),
+            clock_ahead: Span::ZERO,
         }
     }
 

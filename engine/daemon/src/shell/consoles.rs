@@ -16,6 +16,8 @@ pub(crate) struct ConsoleId(u64);
 impl ConsoleId {
     /// For tests in which it does not matter which.
     pub(crate) const ANY: Self = Self(0);
+    /// And for another than that.
+    pub(crate) const OTHER: Self = Self(1);
 }
 
 /// Replies that wait for a console which reads nothing; one that has more asked without listening and is let go.

@@ -74,7 +74,7 @@ impl Plans {
         (console, request): (ConsoleId, RequestId),
         terms: Terms,
         begin: impl FnOnce() -> Result<Assignment, Refusal>,
-        (tasks, arrivals): (&mut JoinSet<()>, mpsc::WeakSender<Arrival>),
+        (tasks, arrivals): (&mut JoinSet<Option<ConsoleId>>, mpsc::WeakSender<Arrival>),
     ) -> Option<Answer> {
         let refused = |refusal| Some((console, request.clone(), Reply::Refused { refusal }));
         if let Some(running) = &mut self.running {
@@ -106,8 +106,19 @@ impl Plans {
             if let Some(arrivals) = arrivals.upgrade() {
                 let _the_shell_ends = arrivals.send(Arrival::Planned { number, plan }).await;
             }
+            None
         });
         None
+    }
+
+    /// A console is gone. A plan that nobody waits for any more is not made to its end.
+    pub(super) fn left(&mut self, console: ConsoleId) {
+        if let Some(running) = &mut self.running {
+            running.waiting.retain(|(of, _)| *of != console);
+            if running.waiting.is_empty() {
+                self.running = None;
+            }
+        }
     }
 
     /// A plan is made, or its thread died.
@@ -197,5 +208,27 @@ mod tests {
         assert_eq!(budget(None), Some(BUDGET));
         assert_eq!(budget(Some(Span::secs(3600))), Some(MOST));
         assert_eq!(Terms::of(&Command::Arm), None);
+    }
+
+    #[test]
+    fn a_plan_that_nobody_waits_for_is_given_up() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let terms = Terms {
+            price: None,
+            budget: BUDGET,
+        };
+        let mut plans = Plans {
+            next: 8,
+            running: Some(Running {
+                number: 7,
+                terms,
+                waiting: vec![(ConsoleId::ANY, RequestId("1".to_owned()))],
+                stop: Arc::clone(&stop),
+            }),
+        };
+        plans.left(ConsoleId::OTHER);
+        assert!(!stop.load(Ordering::Relaxed));
+        plans.left(ConsoleId::ANY);
+        assert!(stop.load(Ordering::Relaxed) && plans.running.is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pacao_core::{Effect, Engine, Input, decisions};
 use proto::{
     Actor, ChangeId, Command, EngineFrame, LogEntry, NodeCommand, Notice, Refusal, Reply, RequestId,
-    Severity, SiteName, Snapshot, Timestamp, Verdict,
+    Severity, SiteName, Snapshot, Span, Timestamp, Verdict,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +32,9 @@ const CATCH_UP_EVERY: Duration = Duration::from_millis(100);
 /// Links have this long to say goodbye.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Consoles are told anew how far engine time is ahead when that has changed by this.
+const CLOCK_STEP: Span = Span::secs(1);
+
 /// The shell's own log lines that a new console still sees.
 const REMARKS: usize = 32;
 
@@ -43,8 +46,8 @@ pub(super) struct Shell {
     /// Weak, or the channel would never end.
     arrivals: mpsc::WeakSender<Arrival>,
     consoles: Consoles,
-    /// One task a console: brings what it asks to the inbox.
-    guests: JoinSet<()>,
+    /// One task a console: brings what it asks to the inbox, and ends with it. And those that make plans.
+    guests: JoinSet<Option<ConsoleId>>,
     /// Who waits for which reply.
     askers: BTreeMap<RequestId, Vec<ConsoleId>>,
     nodes: BTreeMap<SiteName, mpsc::Sender<Order>>,
@@ -53,6 +56,8 @@ pub(super) struct Shell {
     remarks: VecDeque<LogEntry>,
     /// What was not sent when the record failed, until the core is told.
     withheld: Withheld,
+    /// How far consoles know engine time to be ahead of the wall.
+    told_ahead: Span,
     ticked_at: Instant,
     tasks: JoinSet<&'static str>,
 }
@@ -99,6 +104,7 @@ impl Shell {
             plans: Plans::default(),
             remarks,
             withheld: Withheld::default(),
+            told_ahead: Span::ZERO,
             ticked_at: Instant::now(),
             tasks,
         }
@@ -127,7 +133,16 @@ impl Shell {
                     self.ticked_at = Instant::now();
                     self.take(Input::Tick).await;
                 }
-                Some(_) = self.guests.join_next() => {}
+                () = at(self.looks.wake_at()) => {
+                    let late = self.looks.late(Instant::now());
+                    self.answer(late);
+                }
+                Some(guest) = self.guests.join_next() => {
+                    if let Ok(Some(console)) = guest {
+                        self.looks.left(console);
+                        self.plans.left(console);
+                    }
+                }
                 Some(arrival) = self.inbox.recv() => self.arrive(arrival).await,
                 () = at(catch_up) => {}
             }
@@ -139,6 +154,7 @@ impl Shell {
                     format!("{why}; the record goes on without states, and the next start takes longer");
                 self.remark(Severity::Error, text);
             }
+            self.tell_clock();
             self.catch_up();
         };
         self.end(died).await
@@ -189,7 +205,8 @@ impl Shell {
         match command {
             Command::Plan { .. } => self.make_plan((console, request), &command),
             Command::Look { .. } => {
-                let refused = self.looks.ask((console, request), command, &self.nodes);
+                let now = Instant::now();
+                let refused = self.looks.ask((console, request), command, (&self.nodes, now));
                 self.answer(refused);
             }
             command => self.ask(console, request, command, by).await,
@@ -359,15 +376,44 @@ impl Shell {
         self.consoles.notify(&[Notice::Log { entry }]);
     }
 
+    /// Says when engine time and the system's clock part, and by how much they differ while they do.
+    fn tell_clock(&mut self) {
+        if let Some(step) = self.clock.leapt() {
+            let text = format!(
+                "the system's clock went ahead by {step} at once (it was set, or the machine slept); engine time follows"
+            );
+            self.remark(Severity::Warning, text);
+        }
+        let (ahead, told) = (self.clock.ahead(), self.told_ahead);
+        if told == Span::ZERO && ahead > Span::ZERO {
+            let how = if self.clock.is_slowed() {
+                "it goes at half speed until that has caught up"
+            } else {
+                "it goes on at its own pace, and windows and calendars with it; a start after the clock has caught up mends it"
+            };
+            let text =
+                format!("engine time is {ahead} ahead of the system's clock, which was set back; {how}");
+            self.remark(Severity::Error, text);
+        } else if told > Span::ZERO && ahead == Span::ZERO {
+            let text = "the system's clock has caught up with engine time".to_owned();
+            self.remark(Severity::Warning, text);
+        } else if ahead.micros().abs_diff(told.micros()) < CLOCK_STEP.micros() {
+            return;
+        }
+        self.told_ahead = ahead;
+        self.consoles.notify(&[Notice::Clock { ahead }]);
+    }
+
     fn catch_up(&mut self) {
         let now = self.clock.now();
-        let (engine, remarks) = (&self.engine, &self.remarks);
+        let (engine, remarks, ahead) = (&self.engine, &self.remarks, self.told_ahead);
         self.consoles
-            .catch_up(|| with_remarks(engine.snapshot(now), remarks));
+            .catch_up(|| with_remarks(engine.snapshot(now), remarks, ahead));
     }
 
     fn snapshot(&mut self) -> Snapshot {
-        with_remarks(self.engine.snapshot(self.clock.now()), &self.remarks)
+        let snapshot = self.engine.snapshot(self.clock.now());
+        with_remarks(snapshot, &self.remarks, self.told_ahead)
     }
 
     async fn end(mut self, died: Option<EngineError>) -> Result<(), EngineError> {
@@ -397,15 +443,16 @@ impl Shell {
 }
 
 /// Ends when the console drops its end, or the shell.
-async fn forward(mut asks: mpsc::Receiver<Ask>, console: ConsoleId, arrivals: mpsc::WeakSender<Arrival>) {
+async fn forward(
+    mut asks: mpsc::Receiver<Ask>,
+    console: ConsoleId,
+    arrivals: mpsc::WeakSender<Arrival>,
+) -> Option<ConsoleId> {
     while let Some(ask) = asks.recv().await {
-        let Some(arrivals) = arrivals.upgrade() else {
-            return;
-        };
-        if arrivals.send(Arrival::Ask { console, ask }).await.is_err() {
-            return;
-        }
+        let arrivals = arrivals.upgrade()?;
+        arrivals.send(Arrival::Ask { console, ask }).await.ok()?;
     }
+    Some(console)
 }
 
 /// Whether a command is something done at once, and not a setting: asked for, it is done or it is not.
@@ -440,7 +487,8 @@ const fn changes_fabric(command: &NodeCommand) -> bool {
     )
 }
 
-fn with_remarks(mut snapshot: Snapshot, remarks: &VecDeque<LogEntry>) -> Snapshot {
+fn with_remarks(mut snapshot: Snapshot, remarks: &VecDeque<LogEntry>, ahead: Span) -> Snapshot {
+    snapshot.clock_ahead = ahead;
     if !remarks.is_empty() {
         snapshot.log.extend(remarks.iter().cloned());
         snapshot.log.make_contiguous().sort_by_key(|entry| entry.at);

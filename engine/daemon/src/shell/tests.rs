@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use proto::{
     Actor, Arming, Command, Disarmed, LogEntry, Mode, Notice, Refusal, Reply, RequestId, Severity, Snapshot,
+    Span,
 };
 use tokio::time::{Duration, timeout};
 
@@ -61,12 +62,17 @@ struct Bench {
 
 /// An engine without forwarders, over such a disk.
 fn bench() -> Bench {
+    bench_from(Timestamp::default())
+}
+
+/// The same, not before a moment.
+fn bench_from(earliest: Timestamp) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::At(folder.path().to_owned());
     let state = StateDir::open(StatePaths::new(&root, "two-sites").unwrap()).unwrap();
     let record = state.paths().record();
     let config = Session::parse(SESSION, "two-sites.yaml").unwrap().config;
-    let mut clock = Clock::start(Timestamp::default());
+    let mut clock = Clock::start(earliest);
     let now = clock.now();
     drop(Recorder::create(&record, &Header::new(config.clone(), now)).unwrap());
     let (reader, _) = crate::record::Reader::open(&record).unwrap();
@@ -277,6 +283,22 @@ async fn remarks_of_the_start_are_in_the_log() {
     let bench = bench();
     let shown = snapshot(&bench.engine).await;
     assert!(shown.log.iter().any(|entry| entry.text == "taken up"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn engine_time_that_is_ahead_of_the_systems_clock_is_said_and_shown() {
+    let bench = bench();
+    assert_eq!(snapshot(&bench.engine).await.clock_ahead, Span::ZERO);
+    let mut clock = Clock::start(Timestamp::default());
+    let bench = bench_from(clock.now() + Span::secs(86_400));
+    let mut console = bench.engine.attach().await.unwrap();
+    set_mode(&mut console, "1", Mode::Auto).await;
+    let shown = snapshot(&bench.engine).await;
+    assert!(shown.clock_ahead > Span::secs(86_000), "{:?}", shown.clock_ahead);
+    let said = |entry: &LogEntry| {
+        entry.severity == Severity::Error && entry.text.contains("ahead of the system's clock")
+    };
+    assert_eq!(shown.log.iter().filter(|entry| said(entry)).count(), 1, "once");
 }
 
 mod mended;

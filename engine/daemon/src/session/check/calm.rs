@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pacao_core::Config;
 use pacao_core::config::{Backoff, Budget, Calm, Damp, ModeAt, ScopedBudget, Subject, User};
 use pacao_core::policy::contradiction::contradictions;
+use proto::text;
 use proto::{Scope, SiteName, Span, TenantName, UserName, VmName};
 
 use super::doubts::{Doubts, at};
@@ -21,6 +22,8 @@ use select::{Known, selector};
 const DAY: Span = Span::secs(86_400);
 /// More of one kind are a mistake of a program, not of a person.
 const MOST: usize = 1000;
+/// Longest name of a budget, a rule or a window, in characters.
+const LONGEST_NAME: usize = 64;
 
 pub(super) fn calm(raw: &RawSession, doubts: &mut Doubts<'_>) -> Calm {
     let policy = &raw.policy;
@@ -36,6 +39,9 @@ pub(super) fn calm(raw: &RawSession, doubts: &mut Doubts<'_>) -> Calm {
             doubts.value(at!["policy", field], format!("{count} of them: at most {MOST}"));
         }
     }
+    named("budgets", policy.budgets.0.iter().map(|(name, _)| name), doubts);
+    named("rules", policy.rules.0.iter().map(|(name, _)| name), doubts);
+    named("windows", policy.windows.0.iter().map(|(name, _)| name), doubts);
     if policy.budget.who.is_some() {
         let message = "this budget is everybody's: give budgets of a part of the users in policy.budgets";
         doubts.value(at!["policy", "budget", "who"], message);
@@ -56,6 +62,19 @@ pub(super) fn calm(raw: &RawSession, doubts: &mut Doubts<'_>) -> Calm {
         rules: rules::rules(&policy.rules, &known, doubts),
         windows: windows::windows(&policy.windows, &known, doubts),
         autonomy: autonomy::autonomy(&policy.autonomy, raw, doubts),
+    }
+}
+
+/// Names go to logs and screens beside what the engine says itself.
+fn named<'a>(field: &str, names: impl Iterator<Item = &'a String>, doubts: &mut Doubts<'_>) {
+    for name in names.take(MOST) {
+        let good = text::line("a name", name, LONGEST_NAME).and_then(|()| {
+            let seen = !name.trim().is_empty();
+            seen.then_some(()).ok_or_else(|| "a name is not empty".to_owned())
+        });
+        if let Err(why) = good {
+            doubts.key(at!["policy", field, name], why);
+        }
     }
 }
 
