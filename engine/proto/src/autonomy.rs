@@ -178,6 +178,20 @@ pub struct Bounded {
     pub high: f64,
 }
 
+/// In percent: `93 % (88 to 96)`.
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| share * 100.0;
+        write!(
+            f,
+            "{:.0} % ({:.0} to {:.0})",
+            percent(self.share),
+            percent(self.low),
+            percent(self.high)
+        )
+    }
+}
+
 /// The record of one class of actions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutonomyRow {

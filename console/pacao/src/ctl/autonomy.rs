@@ -93,18 +93,7 @@ fn block(row: &AutonomyRow, clock: impl Fn(Timestamp) -> String) -> String {
 }
 
 fn bounded(found: Option<Bounded>) -> String {
-    let percent = |share: f64| share * 100.0;
-    found.map_or_else(
-        || "unknown".to_owned(),
-        |found| {
-            format!(
-                "{:.0} % ({:.0} to {:.0})",
-                percent(found.share),
-                percent(found.low),
-                percent(found.high)
-            )
-        },
-    )
+    found.map_or_else(|| "unknown".to_owned(), |found| found.to_string())
 }
 
 #[cfg(test)]

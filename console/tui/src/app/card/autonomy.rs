@@ -113,16 +113,5 @@ fn standing(row: &AutonomyRow, frame: Frame<'_>) -> (char, Role, &'static str, S
 }
 
 fn bounded(found: Option<Bounded>) -> String {
-    let percent = |share: f64| share * 100.0;
-    found.map_or_else(
-        || "unknown".to_owned(),
-        |found| {
-            format!(
-                "{:.0} % ({:.0} to {:.0})",
-                percent(found.share),
-                percent(found.low),
-                percent(found.high)
-            )
-        },
-    )
+    found.map_or_else(|| "unknown".to_owned(), |found| found.to_string())
 }
