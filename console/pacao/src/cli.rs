@@ -422,7 +422,7 @@ pub(crate) struct PlanArgs {
     /// What each person moved costs, such as 5ms: a move must gain more. The session's least gain by default.
     #[arg(long, value_name = "LENGTH", value_parser = proto::Span::parse)]
     pub price: Option<proto::Span>,
-    /// How long to look for it and to prove it, 30s at most.
+    /// How long to look for it and to prove it, 10ms to 30s.
     #[arg(long, default_value = "2s", value_name = "LENGTH", value_parser = within)]
     pub within: proto::Span,
 }
@@ -450,6 +450,9 @@ pub(crate) struct CheckArgs {
 
 fn within(text: &str) -> Result<proto::Span, String> {
     let span = proto::Span::parse(text).map_err(|error| error.to_string())?;
+    if span < proto::Span::millis(10) {
+        return Err("at least 10ms: it takes a moment to look at all".to_owned());
+    }
     if span > proto::Span::secs(30) {
         return Err("at most 30s: it shares the machine with the engine".to_owned());
     }
