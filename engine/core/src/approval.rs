@@ -215,15 +215,19 @@ impl Desk {
         out.push(notice(proposal));
         if over {
             self.ended += 1;
-            if self.ended > ENDED_KEPT
-                && let Some(oldest) = self
-                    .proposals
-                    .iter()
-                    .position(|proposal| proposal.state.is_over())
-            {
-                self.proposals.remove(oldest);
-                self.ended -= 1;
+            if self.ended > ENDED_KEPT {
+                self.file_away();
             }
+        }
+    }
+
+    /// Takes off the desk what ended first.
+    fn file_away(&mut self) {
+        let over = self.proposals.iter().enumerate();
+        let ended = over.filter_map(|(at, proposal)| Some((proposal.state.ended_at()?, at)));
+        if let Some((_, first)) = ended.min() {
+            self.proposals.remove(first);
+            self.ended -= 1;
         }
     }
 }

@@ -280,13 +280,19 @@ impl Engine {
         self.policy_changed();
     }
 
-    /// Staff set the mode of everything: what rose before rises anew or not at all.
-    pub(crate) fn forget_risen(&mut self) {
+    /// Staff set the mode of everything: what rose before rises anew or not at all. How many classes fell.
+    pub(crate) fn forget_risen(&mut self) -> usize {
+        let mut fallen = 0;
         for record in self.calm.shadow.classes.values_mut() {
             if matches!(record.standing, Standing::Risen { .. }) {
                 record.standing = Standing::AsMode;
                 record.evidence.clear();
+                fallen += 1;
             }
         }
+        if fallen > 0 {
+            self.policy_changed();
+        }
+        fallen
     }
 }

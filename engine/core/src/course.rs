@@ -9,8 +9,8 @@ use crate::decision::{Plan, SOONEST};
 use crate::execution::Departure;
 use crate::fabric::PairIx;
 use crate::outbox::Outbox;
-use crate::policy::Withheld;
 use crate::policy::admit::{Ask, Glass, Pass};
+use crate::policy::{Need, Withheld};
 
 /// What is to be done about an entry.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ impl Engine {
             need: plan.need,
             by: &by,
             glass: Glass::Whole,
+            proves: plan.need != Need::Ordered,
         };
         match self.admit(&ask, now) {
             Ok(pass) => Course::Depart(plan, pass, by),

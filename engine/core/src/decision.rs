@@ -198,6 +198,9 @@ impl Engine {
             return Err(format!("{} loses probes right now", self.fabric.label(to)));
         }
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        if !class.allows(&expected) {
+            return Err(format!("{} exceeds an enforced bound", self.fabric.label(to)));
+        }
         if need != Need::Ordered
             && let Some(present) = measured[entry.at()]
             && class.score(&expected) >= class.score(&present)
@@ -299,6 +302,7 @@ impl Engine {
             need: plan.need,
             by: &Actor::Engine,
             glass: Glass::Whole,
+            proves: plan.need != Need::Ordered,
         };
         self.is_warm(ix, now).and(self.is_calm(&ask, now)).err()
     }
@@ -338,7 +342,13 @@ impl Engine {
             Need::Hard => NOTHING_THROUGH,
             Need::Ordered | Need::Soft => present.unwrap_or(NOTHING_THROUGH),
         };
-        let gain = Gain::decisive((class, self.limits(ix)), (&present, &expected), &self.policy());
+        let gain = match need {
+            // Whatever the class weighs: nothing comes through.
+            Need::Hard => Gain::of_all_lost(class, &expected),
+            Need::Ordered | Need::Soft => {
+                Gain::decisive((class, self.limits(ix)), (&present, &expected), &self.policy())
+            }
+        };
         let unit = |value: u32| rounded(shown(gain.k, value));
         let reason = Reason {
             criterion: CRITERIA[gain.k],
@@ -434,9 +444,17 @@ impl Engine {
         if self.pairs[ix.at()].withheld.replace(withheld) == Some(withheld) {
             return;
         }
-        let entry = self.fabric.label(self.pairs[ix.at()].entry());
-        let text = format!("{} stays with {entry}: {why}", self.fabric.user_name(ix));
-        self.log(Severity::Info, text, out);
+        let dc = self.pairs[ix.at()].entry();
+        let (user, entry) = (self.fabric.user_name(ix), self.fabric.label(dc));
+        let (severity, text) = if self.state(self.link(ix, dc)) == LinkState::Down {
+            (
+                Severity::Error,
+                format!("{user} is cut off at {entry} and stays: {why}"),
+            )
+        } else {
+            (Severity::Info, format!("{user} stays with {entry}: {why}"))
+        };
+        self.log(severity, text, out);
     }
 }
 

@@ -180,7 +180,7 @@ impl Engine {
         let Some(dc) = self.fabric.dc(site) else { return };
         match report {
             NodeReport::Probes { samples } => self.samples(dc, &samples, out),
-            NodeReport::Changed { change, outcome } => self.changed(change, &outcome, out),
+            NodeReport::Changed { change, outcome } => self.changed((dc, change), &outcome, out),
             NodeReport::Hello { name, version, .. } => self.hello(dc, &name, &version, out),
             NodeReport::Refused { why } => {
                 let text = format!("forwarder of {} refused: {}", self.fabric.label(dc), short(&why));

@@ -148,10 +148,19 @@ impl Engine {
         }
     }
 
-    /// What a forwarder says became of a change.
-    pub(crate) fn changed(&mut self, change: ChangeId, outcome: &ChangeOutcome, out: &mut Outbox) {
+    /// What a forwarder says became of a change. Of one that another was asked to tell, it has nothing to say.
+    pub(crate) fn changed(
+        &mut self,
+        (dc, change): (Dc, ChangeId),
+        outcome: &ChangeOutcome,
+        out: &mut Outbox,
+    ) {
         let now = out.now;
-        let Some(ix) = self.changes.pair(change) else {
+        let Some(ix) = self
+            .changes
+            .pair(change)
+            .filter(|&ix| self.tells(ix, change) == Some(dc))
+        else {
             return;
         };
         let user = &self.fabric.users[self.fabric.pairs[ix.at()].user as usize];
@@ -197,6 +206,16 @@ impl Engine {
                 );
                 self.give_up(ix, why, out);
             }
+        }
+    }
+
+    /// Who was asked to tell a user of a change, if its acknowledgement is awaited.
+    fn tells(&self, ix: PairIx, change: ChangeId) -> Option<Dc> {
+        let pair = &self.pairs[ix.at()];
+        match (&pair.flight, pair.known) {
+            (Some(flight), _) if flight.change == change => flight.teller,
+            (_, Known::Sent { change: sent, node }) if sent == change => Some(node),
+            _ => None,
         }
     }
 
@@ -399,6 +418,9 @@ impl Engine {
             self.hold_against(ix, flight.proposal, now);
             self.begin_proof(ix, flight.proposal, before, now);
         }
+        if self.pairs[ix.at()].provisional.is_none() {
+            self.forget_proof(ix);
+        }
         self.land(ix, now);
         out.push(Effect::Notify {
             notice: Notice::Rlocs { rows },
@@ -433,6 +455,8 @@ impl Engine {
         let pair = &mut self.pairs[ix.at()];
         if let Some(to) = pair.flight.as_ref().and_then(|flight| flight.to()) {
             pair.gates.bar(to, &policy, out.now);
+            // Who is cut off tries it again rather than nothing, but not at once.
+            pair.gates.refuse(to, out.now + policy.confirm_within, out.now);
         }
         self.break_off(ix, (why, out.now), out);
     }
@@ -476,6 +500,7 @@ impl Engine {
         };
         self.changes.forget(flight.change, ix);
         self.land(ix, ended);
+        self.forget_proof(ix);
         let from = self.pairs[ix.at()].entry();
         let order = self.pairs[ix.at()].order.clone();
         if let Some(to) = flight.to() {

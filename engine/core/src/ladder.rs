@@ -62,10 +62,13 @@ impl Engine {
 
     fn doing_nothing(&self, ix: PairIx, now: Timestamp) -> Rung {
         let present = self.measured(ix, self.pairs[ix.at()].entry(), now);
+        // Where a rule or a drain wants it away, well measured is not well.
+        let stays = self.must_leave(ix).is_none();
+        let keeps = self.keeps(ix, present.as_ref()).unwrap_or(false);
         Rung {
             kind: RungKind::Nothing,
             to: None,
-            enough: self.keeps(ix, present.as_ref()).or(Some(false)),
+            enough: Some(stays && keeps),
             gain_user_ms: Some(0.0),
             downtime: Some(Span::ZERO),
             bytes: Some(0),

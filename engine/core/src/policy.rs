@@ -117,6 +117,23 @@ impl From<&Hold> for GateKind {
     }
 }
 
+impl GateKind {
+    /// Which it was, in words.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Disarmed => "the engine was disarmed",
+            Self::Mode => "the mode was observe",
+            Self::Warming => "the engine had just started",
+            Self::InFlight => "another switch of the user was under way",
+            Self::Rule => "a rule forbade it",
+            Self::Window => "a window was shut",
+            Self::Damped => "it had flapped too often",
+            Self::CoolDown => "it cooled down",
+            Self::Budget => "a budget had no room",
+        }
+    }
+}
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -139,8 +156,12 @@ pub(crate) struct Gates {
     cool_until: Timestamp,
     cool_for: Span,
     hard_moves: u8,
-    /// Entries that are not proposed until then: rejected by staff, or tried in vain.
+    /// Entries that are not proposed until then: rejected by staff, or tried in vain. Who is cut off goes there rather
+    /// than nowhere.
     barred: Vec<(Dc, Timestamp)>,
+    /// Entries that not even who is cut off goes to until then: rejected or tried in vain for such a one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<(Dc, Timestamp)>,
     quiet_until: Timestamp,
 }
 
@@ -193,19 +214,29 @@ impl Gates {
 
     /// Until when `to` is not to be proposed.
     pub(crate) fn barred_until(&self, to: Dc, now: Timestamp) -> Option<Timestamp> {
-        let bars = self.barred.iter().filter(|&&(dc, until)| dc == to && now < until);
+        let all = self.barred.iter().chain(&self.refused);
+        let bars = all.filter(|&&(dc, until)| dc == to && now < until);
         bars.map(|&(_, until)| until).max()
     }
 
-    /// Whether `to` is not to be proposed.
+    /// Whether `to` is not to be proposed while anything else is left.
     pub(crate) fn is_barred(&self, to: Dc, now: Timestamp) -> bool {
-        self.barred.iter().any(|&(dc, until)| dc == to && now < until)
+        is_on(&self.barred, to, now) || self.is_refused(to, now)
+    }
+
+    /// Whether `to` is not to be proposed even if nothing else is left.
+    pub(crate) fn is_refused(&self, to: Dc, now: Timestamp) -> bool {
+        is_on(&self.refused, to, now)
     }
 
     /// `to` is not proposed again for the cool-down.
     pub(crate) fn bar(&mut self, to: Dc, policy: &Policy, now: Timestamp) {
-        self.barred.retain(|&(dc, until)| dc != to && now < until);
-        self.barred.push((to, now + policy.cool_down));
+        put(&mut self.barred, to, now + policy.cool_down, now);
+    }
+
+    /// Not even to who is cut off, until then.
+    pub(crate) fn refuse(&mut self, to: Dc, until: Timestamp, now: Timestamp) {
+        put(&mut self.refused, to, until, now);
     }
 
     /// Nobody answered.
@@ -231,6 +262,16 @@ impl Gates {
         }
         self.cool_until = now + self.cool_for;
     }
+}
+
+fn is_on(list: &[(Dc, Timestamp)], to: Dc, now: Timestamp) -> bool {
+    list.iter().any(|&(dc, until)| dc == to && now < until)
+}
+
+/// What is over goes off the list.
+fn put(list: &mut Vec<(Dc, Timestamp)>, to: Dc, until: Timestamp, now: Timestamp) {
+    list.retain(|&(dc, until)| dc != to && now < until);
+    list.push((to, until));
 }
 
 /// Whether a move gains enough. Who is cut off or ordered away need not gain.

@@ -11,7 +11,7 @@
 //! wishes back (cool-down, damping), and is not provisional itself.
 
 use proto::proposal::{Criterion, Reason};
-use proto::{LinkState, Proposal, ProposalId, ProposalState, Severity, Span, Timestamp};
+use proto::{Actor, LinkState, Proposal, ProposalId, ProposalState, Severity, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
@@ -30,6 +30,9 @@ const SOONEST: Span = Span::millis(100);
 pub(crate) struct Provisional {
     /// Which switch.
     proposal: ProposalId,
+    /// Who approved it; the card may be filed away by the time it is taken back.
+    #[serde(default = "engine")]
+    by: Actor,
     /// The view before it.
     undo: Vec<Dc>,
     /// It is not final before this: S'' after the switch.
@@ -37,6 +40,10 @@ pub(crate) struct Provisional {
     until: Timestamp,
     /// When it is looked at next.
     pub(crate) check_at: Timestamp,
+}
+
+const fn engine() -> Actor {
+    Actor::Engine
 }
 
 impl Provisional {
@@ -71,6 +78,7 @@ impl Engine {
         let settled_at = now + self.limits(ix).settle.min(within);
         self.pairs[ix.at()].provisional = Some(Box::new(Provisional {
             proposal,
+            by: self.desk.approver_of(proposal),
             undo,
             settled_at,
             until: now + within,
@@ -85,9 +93,10 @@ impl Engine {
             return;
         };
         let number = provisional.proposal.0;
-        match self.proof(ix, &provisional, now) {
+        let proof = self.proof(ix, &provisional, now);
+        match proof {
             Proof::Kept => {
-                self.pairs[ix.at()].provisional = None;
+                self.forget_proof(ix);
                 let name = format!(
                     "{}/{}",
                     self.fabric.user_name(ix),
@@ -109,9 +118,18 @@ impl Engine {
             Proof::Open => {}
         }
         if now >= provisional.until {
-            self.pairs[ix.at()].provisional = None;
+            self.forget_proof(ix);
+            let why = match (proof, self.pairs[ix.at()].withheld) {
+                (Proof::Worse, Some(Withheld::Gate(gate))) => {
+                    format!("could not be taken back in that time: {}", gate.words())
+                }
+                (Proof::Worse, _) => {
+                    "could not be taken back in that time: no forwarder is connected".to_owned()
+                }
+                (Proof::Kept | Proof::Open, _) => "cannot be taken back to anything better".to_owned(),
+            };
             let text = format!(
-                "switch #{number} has not proved itself within {}, and cannot be taken back to anything better",
+                "switch #{number} has not proved itself within {}, and {why}",
                 self.policy().prove_within
             );
             self.log(Severity::Warning, text, out);
@@ -120,6 +138,15 @@ impl Engine {
         let again = (now + self.limits(ix).probe.max(SOONEST)).max(provisional.settled_at);
         if let Some(provisional) = &mut self.pairs[ix.at()].provisional {
             provisional.check_at = again.min(provisional.until);
+        }
+    }
+
+    /// A switch is provisional no longer: room for its way back need not be kept.
+    pub(crate) fn forget_proof(&mut self, ix: PairIx) {
+        self.pairs[ix.at()].provisional = None;
+        if self.calm.spending.release(ix) {
+            self.calm.landed = true;
+            self.calm.untold = true;
         }
     }
 
@@ -154,13 +181,16 @@ impl Engine {
         let Some(&to) = provisional.undo.first() else {
             return;
         };
-        let by = self.desk.approver_of(provisional.proposal);
+        let by = provisional.by.clone();
+        let down = self.state(self.link(ix, self.pairs[ix.at()].entry())) == LinkState::Down;
+        let need = if down { Need::Hard } else { Need::Ordered };
         let ask = Ask {
             ix,
             to,
-            need: Need::Hard,
+            need,
             by: &by,
             glass: Glass::Whole,
+            proves: false,
         };
         let pass = match self.admit_undo(&ask, now) {
             Ok(pass) if self.teller(to).is_some() => pass,
@@ -192,7 +222,7 @@ impl Engine {
         let departure = Departure {
             proposal: id,
             order: provisional.undo.clone(),
-            need: Need::Hard,
+            need,
             pass,
         };
         self.depart(ix, departure, by, out);

@@ -75,7 +75,7 @@ impl Engine {
         best.or(next).unwrap_or(entry)
     }
 
-    fn need(&self, ix: PairIx) -> Need {
+    pub(crate) fn need(&self, ix: PairIx) -> Need {
         let entry = self.pairs[ix.at()].entry();
         match (self.state(self.link(ix, entry)), self.must_leave(ix)) {
             (LinkState::Down, _) => Need::Hard,
@@ -167,13 +167,20 @@ impl Engine {
         if self.monitor.is_doubtful(&self.fabric, self.link(ix, to)) {
             return shut("usable", format!("{label} loses probes right now"), None);
         }
-        if let Some(at) = self.pairs[ix.at()].gates.barred_until(to, now) {
-            let text = format!("{label} was rejected or tried in vain; {} left", left(at, now));
-            return shut("usable", text, Some(until(at, now)));
-        }
-        // Who is cut off goes to a suppressed locator rather than nowhere.
+        // Who is cut off goes to a suppressed or barred locator rather than nowhere.
         let measured = self.all_measured(ix, now);
         let is_candidate = self.allowed(ix, self.need(ix), &measured, now)[to.at()].is_some();
+        match self.pairs[ix.at()].gates.barred_until(to, now) {
+            Some(_) if is_candidate => {
+                let text = format!("{label} was rejected or tried in vain, and nothing else is left");
+                return open("usable", text);
+            }
+            Some(at) => {
+                let text = format!("{label} was rejected or tried in vain; {} left", left(at, now));
+                return shut("usable", text, Some(until(at, now)));
+            }
+            None => {}
+        }
         match self.calm.flaps.locator_until(self.link(ix, to), now) {
             Some(_) if is_candidate => open(
                 "usable",
@@ -190,6 +197,10 @@ impl Engine {
 
     fn permitted(&self, ix: PairIx, to: Dc, now: Timestamp) -> Check {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
+        if self.mode_of(ix, None).0 != Mode::Observe && self.is_only_observed(ix, to) {
+            let text = format!("{} is only observed: mode observe", self.fabric.label(to));
+            return shut("rules", text, None);
+        }
         if let Err(hold) = self.may_enter(ix, to) {
             return shut("rules", hold.to_string(), None);
         }
@@ -365,6 +376,7 @@ impl Engine {
             need,
             by: actor.unwrap_or(&staff),
             glass: Glass::Whole,
+            proves: need != Need::Ordered,
         };
         let admitted = match actor {
             Some(_) => self.admit(&ask, now),

@@ -230,6 +230,19 @@ impl ProposalState {
         }
     }
 
+    /// When it came to its end, or to be carried out.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Open | Self::Executing { .. } => None,
+            Self::Confirmed { receipt, .. } => Some(receipt.confirmed_at),
+            Self::Reverted { at, .. }
+            | Self::Failed { at, .. }
+            | Self::Rejected { at, .. }
+            | Self::Expired { at }
+            | Self::Superseded { at, .. } => Some(*at),
+        }
+    }
+
     /// Whether it can still change.
     pub const fn is_over(&self) -> bool {
         !matches!(self, Self::Open | Self::Executing { .. })

@@ -181,10 +181,14 @@ impl Engine {
         if word.verdict == Verdict::Reject {
             self.note_word(ix, id, Said::Rejected, now);
             let policy = self.policy();
+            let cut_off = self.need(ix) == Need::Hard;
             let pair = &mut self.pairs[ix.at()];
             pair.proposal = None;
             if let Some(to) = self.fabric.dc(&proposal.to) {
                 pair.gates.bar(to, &policy, now);
+                if cut_off {
+                    pair.gates.refuse(to, now + policy.cool_down, now);
+                }
             }
             self.desk.end(id, ProposalState::Rejected { by, at: now }, out);
             self.log_word(
@@ -212,6 +216,7 @@ impl Engine {
             need: plan.need,
             by: &by,
             glass,
+            proves: plan.need != Need::Ordered,
         };
         let pass = self.admit_by_hand(&ask, now).map_err(held)?;
         self.note_word(ix, id, Said::Approved, now);
@@ -270,6 +275,7 @@ impl Engine {
             need,
             by: &by,
             glass,
+            proves: false,
         };
         let pass = self.admit_by_hand(&ask, now).map_err(held)?;
         self.note_hand(ix, dc, now);
@@ -303,11 +309,22 @@ impl Engine {
     }
 
     fn ask_mode(&mut self, mode: Mode, by: &Actor, out: &mut Outbox) -> String {
-        if mode != Mode::Auto {
-            self.forget_risen();
-        }
+        let fallen = if mode == Mode::Auto {
+            0
+        } else {
+            self.forget_risen()
+        };
+        let fell = match fallen {
+            0 => String::new(),
+            1 => "; one class that had risen by its record fell back to it".to_owned(),
+            many => format!("; {many} classes that had risen by their record fell back to it"),
+        };
         if mode == self.mode {
-            return format!("the mode is {mode} already");
+            if fallen > 0 {
+                let text = format!("mode {mode} confirmed by {}{fell}", name_of(by));
+                self.log(Severity::Info, text, out);
+            }
+            return format!("the mode is {mode} already{fell}");
         }
         self.mode = mode;
         out.push(Effect::Notify {
@@ -315,7 +332,7 @@ impl Engine {
         });
         self.log_word(
             Severity::Info,
-            format!("mode {mode}, set by {}", name_of(by)),
+            format!("mode {mode}, set by {}{fell}", name_of(by)),
             out,
         );
         for ix in (0..self.pairs.len() as u32).map(PairIx) {

@@ -89,7 +89,7 @@ impl Engine {
         (can && !self.calm.closing.is_empty()).then(|| self.calm.closed_at + EVERY)
     }
 
-    fn is_frozen(&self) -> bool {
+    pub(super) fn is_frozen(&self) -> bool {
         matches!(
             self.arming_shown(),
             Arming::Disarmed {

@@ -75,7 +75,7 @@ impl Engine {
         "the engine is armed: it moves what its modes let it".to_owned()
     }
 
-    /// A drain of staff's own, beside one by the session: it acts whatever the mode is.
+    /// A drain of staff's own, beside one by the session: it needs no mode above recommend.
     pub(super) fn ask_drain(
         &mut self,
         site: &SiteName,
@@ -101,7 +101,8 @@ impl Engine {
             );
             return Err(Refusal::NotSo { why });
         }
-        let left = all().filter(|ix| self.pairs[ix.at()].entry() == dc).count();
+        let there: Vec<PairIx> = all().filter(|ix| self.pairs[ix.at()].entry() == dc).collect();
+        let (left, but) = (there.len(), self.what_keeps_a_drain(&there));
         let text = format!("{label} is being drained for {}: {left} to move", name_of(&by));
         self.calm.drains.push(Drain {
             dc,
@@ -116,8 +117,23 @@ impl Engine {
             format!("; so does rule '{rule}' of the session")
         });
         Ok(format!(
-            "{label} is being drained: {left} to move, within the budgets{beside}"
+            "{label} is being drained: {left} to move, within the budgets{but}{beside}"
         ))
+    }
+
+    /// What keeps a drain from moving these, to be said with its answer.
+    fn what_keeps_a_drain(&self, there: &[PairIx]) -> String {
+        if self.is_frozen() {
+            return "; nothing moves while the engine is disarmed".to_owned();
+        }
+        match there
+            .iter()
+            .filter(|&&ix| self.mode_of(ix, None).0 == Mode::Observe)
+            .count()
+        {
+            0 => String::new(),
+            watched => format!("; {watched} of them stay while their mode is observe"),
+        }
     }
 
     /// Takes back what staff asked for; what the session says stays.

@@ -2,12 +2,12 @@
 //! ask too, but only a [`Pass`] lets [`Engine::depart`] go, and only [`Engine::admit`] gives one.
 
 use proto::policy::{Arming, Disarmed, FlapKey, Hold, Scope};
-use proto::{Actor, Mode, Timestamp};
+use proto::{Actor, Mode, Span, Timestamp};
 
 use super::spending::{Flying, Full};
 use super::{Need, windows};
 use crate::Engine;
-use crate::config::{OnFailure, WindowKind};
+use crate::config::{OnFailure, Window, WindowKind};
 use crate::fabric::{Dc, PairIx};
 
 /// That every gate was passed, at this very input.
@@ -38,6 +38,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) need: Need,
     pub(crate) by: &'a Actor,
     pub(crate) glass: Glass,
+    /// It would have to prove itself.
+    pub(crate) proves: bool,
 }
 
 impl Engine {
@@ -71,7 +73,7 @@ impl Engine {
             self.is_open(ask.ix, ask.need, now)?;
             self.has_room(ask, now)?;
         }
-        Ok(Pass(self.flying(ask.ix, ask.to, now)))
+        Ok(Pass(self.flying(ask, now)))
     }
 
     /// Whether a switch may be undone now: what holds only the engine's own wishes back does not count, nor the mode
@@ -86,7 +88,7 @@ impl Engine {
         self.may_enter(ask.ix, ask.to)?;
         self.is_open(ask.ix, ask.need, now)?;
         self.has_room(ask, now)?;
-        Ok(Pass(self.flying(ask.ix, ask.to, now)))
+        Ok(Pass(self.flying(ask, now)))
     }
 
     /// The mode that holds for a move of an entry to `to` (or for the entry as it is), and whose it is. The most
@@ -205,37 +207,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Deny windows, then allow windows.
+    /// Deny windows, then allow windows. Told is the one that denies longest, or the one that allows first.
     fn is_open(&self, ix: PairIx, need: Need, now: Timestamp) -> Result<(), Hold> {
+        // A window that never changes, as far as is known, changes after all others.
+        let changes = |&(_, at): &(&Window, Option<Timestamp>)| (at.is_none(), at);
+        let (mut denying, mut allowing, mut allowed) = (Vec::new(), Vec::new(), false);
         let all = &self.fabric.config.calm.windows;
-        let mut allowing = None;
-        for window in self
-            .fabric
-            .scopes
-            .windows(ix)
-            .iter()
-            .filter_map(|&at| all.get(usize::from(at)))
-        {
+        let own = self.fabric.scopes.windows(ix).iter();
+        for window in own.filter_map(|&at| all.get(usize::from(at))) {
             if need == Need::Hard && window.on_failure == OnFailure::Move {
                 continue;
             }
             let (on, changes_at) = windows::state(window, now);
-            let hold = || Hold::Window {
-                window: window.name.clone(),
-                until: changes_at,
-            };
             match (window.kind, on) {
-                (WindowKind::Deny, true) => return Err(hold()),
-                (WindowKind::Allow, true) => allowing = Some(Ok(())),
-                (WindowKind::Allow, false) if allowing.is_none() => allowing = Some(Err(hold())),
-                (WindowKind::Deny | WindowKind::Allow, false) => {}
+                (WindowKind::Deny, true) => denying.push((window, changes_at)),
+                (WindowKind::Allow, true) => allowed = true,
+                (WindowKind::Allow, false) => allowing.push((window, changes_at)),
+                (WindowKind::Deny, false) => {}
             }
         }
-        allowing.unwrap_or(Ok(()))
+        let first = allowing.into_iter().min_by_key(changes).filter(|_| !allowed);
+        match denying.into_iter().max_by_key(changes).or(first) {
+            Some((window, until)) => Err(Hold::Window {
+                window: window.name.clone(),
+                until,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn has_room(&self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Hold> {
-        let flying = self.flying(ask.ix, ask.to, now);
+        let flying = self.flying(ask, now);
         self.calm
             .spending
             .room(&self.fabric, ask.ix, &flying)
@@ -256,13 +258,14 @@ impl Engine {
     }
 
     /// A move that begins now, with the longest it may take.
-    fn flying(&self, ix: PairIx, to: Dc, now: Timestamp) -> Flying {
+    fn flying(&self, ask: &Ask<'_>, now: Timestamp) -> Flying {
         Flying {
-            from: self.pairs[ix.at()].entry(),
-            to,
-            users: self.fabric.users[self.fabric.pairs[ix.at()].user as usize].size,
+            from: self.pairs[ask.ix.at()].entry(),
+            to: ask.to,
+            users: self.fabric.users[self.fabric.pairs[ask.ix.at()].user as usize].size,
             at: now,
             until: now + self.policy().confirm_within,
+            proves: ask.proves && self.policy().prove_within > Span::ZERO,
         }
     }
 

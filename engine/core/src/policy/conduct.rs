@@ -35,8 +35,8 @@ impl Engine {
         })
     }
 
-    /// What the optimizer may choose from: where rules, damping and doubt leave something. Who is cut off goes to a
-    /// suppressed locator rather than nowhere.
+    /// What the optimizer may choose from: where modes, rules, damping and doubt leave something. Who is cut off goes
+    /// to a suppressed locator, or one that was rejected or tried in vain before, rather than nowhere.
     pub(crate) fn allowed(
         &self,
         ix: PairIx,
@@ -52,15 +52,18 @@ impl Engine {
             let out = if dc == entry {
                 need == Need::Ordered
             } else {
-                pair.gates.is_barred(dc, now)
+                pair.gates.is_refused(dc, now)
                     || self.monitor.is_doubtful(&self.fabric, link)
-                    || (allowed[dc.at()].is_some() && self.may_enter(ix, dc).is_err())
+                    || (allowed[dc.at()].is_some()
+                        && (self.is_only_observed(ix, dc) || self.may_enter(ix, dc).is_err()))
             };
             if out {
                 allowed[dc.at()] = None;
             }
         }
-        let calm = |dc: Dc| self.calm.flaps.locator_until(self.link(ix, dc), now).is_none();
+        let calm = |dc: Dc| {
+            !pair.gates.is_barred(dc, now) && self.calm.flaps.locator_until(self.link(ix, dc), now).is_none()
+        };
         let left = |dc: &Dc| *dc != entry && allowed[dc.at()].is_some();
         if need != Need::Hard || self.fabric.dcs().filter(left).any(calm) {
             for dc in self.fabric.dcs().filter(|&dc| dc != entry && !calm(dc)) {
@@ -68,6 +71,12 @@ impl Engine {
             }
         }
         allowed
+    }
+
+    /// Whether nothing may be moved to a data centre because it is only observed. Who is observed where he is, is not
+    /// looked at here.
+    pub(crate) fn is_only_observed(&self, ix: PairIx, to: Dc) -> bool {
+        self.mode_of(ix, Some(to)).0 == Mode::Observe
     }
 
     /// A gate of the executor is shut: it is tried again when that may have changed.

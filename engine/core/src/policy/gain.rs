@@ -10,6 +10,9 @@ use crate::monitor::Limits;
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{ALL, K, Measures, integer, is_time, shown};
 
+/// The place of loss among the criteria.
+const LOSS: usize = 2;
+
 /// What a move gains in one criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gain {
@@ -36,6 +39,16 @@ impl Gain {
             measured: integer(0, measured_ms),
             expected: integer(0, expected_ms),
             ..Self::NONE
+        }
+    }
+
+    /// Of an entry by which nothing comes through.
+    pub(crate) fn of_all_lost(class: &Class<K>, expected: &Measures) -> Self {
+        Self {
+            k: LOSS,
+            measured: ALL,
+            expected: expected[LOSS],
+            bound: class.bound(LOSS),
         }
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Flying {
     pub(crate) users: u32,
     pub(crate) at: Timestamp,
     pub(crate) until: Timestamp,
+    /// It has to prove itself: until it has, room for a way back is kept.
+    #[serde(default)]
+    pub(crate) proves: bool,
 }
 
 impl Flying {
@@ -58,6 +61,9 @@ pub(crate) struct Spending {
     begun: VecDeque<Past>,
     ended: VecDeque<Past>,
     used: BTreeMap<u16, Used>,
+    /// Moves that may be taken back, and the people that would move again: room for that is kept in the hour.
+    #[serde(default)]
+    owed: BTreeMap<PairIx, u32>,
 }
 
 /// Which limit has no room, by the number of its budget.
@@ -66,7 +72,7 @@ pub(crate) struct Full {
     pub(crate) budget: u16,
     pub(crate) limit: Limit,
     pub(crate) gauge: Gauge,
-    /// When there is room at the latest, as far as time alone makes it.
+    /// When there is room, as far as time alone makes it and nothing else moves meanwhile.
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -84,12 +90,12 @@ impl Spending {
     /// Whether a move fits into every budget that counts it.
     pub(crate) fn room(&self, budgets: &impl Budgets, pair: PairIx, ask: &Flying) -> Result<(), Full> {
         for budget in budgets.of(pair) {
-            self.fits(budgets, budget, ask)?;
+            self.fits(budgets, budget, (pair, ask))?;
         }
         Ok(())
     }
 
-    fn fits(&self, budgets: &impl Budgets, budget: u16, ask: &Flying) -> Result<(), Full> {
+    fn fits(&self, budgets: &impl Budgets, budget: u16, (pair, ask): (PairIx, &Flying)) -> Result<(), Full> {
         let now = ask.at;
         let limits = budgets.limits(budget);
         let used = self.used(budget);
@@ -116,25 +122,40 @@ impl Spending {
         if domains.len() as u64 > u64::from(limits.domains) {
             return full(Limit::Domains, into, limits.domains.into(), None);
         }
-        let first = |past: &VecDeque<Past>| {
+        // When so much of what is past is an hour old that the rest makes room.
+        let freed = |past: &VecDeque<Past>, over: u64, of: fn(&Past) -> u64| {
+            let mut left = over;
             let counted = |past: &&Past| budgets.of(past.pair).any(|of| of == budget);
-            past.iter().find(counted).map(|past| past.at + HOUR)
+            let mut counting = past.iter().filter(counted);
+            let last = counting.find(|past| {
+                left = left.saturating_sub(of(past));
+                left == 0
+            });
+            last.map(|past| past.at + HOUR)
         };
-        if used.moves + 1 > u64::from(limits.per_hour) {
-            return full(
-                Limit::PerHour,
-                used.moves,
-                limits.per_hour.into(),
-                first(&self.begun),
-            );
+        let over = |used: u64, more: u64, limit: u64| {
+            used.saturating_add(more)
+                .checked_sub(limit)
+                .filter(|&over| over > 0)
+        };
+        // A way back is kept for each move that may need one, where the budget has room for two at all.
+        let (back, back_users) = self.owed(budgets, budget, pair);
+        let own = |limit: u64, one: u64| if ask.proves && limit >= 2 * one { one } else { 0 };
+        let (hour, people) = (u64::from(limits.per_hour), u64::from(ask.users));
+        let kept = used.moves + back + own(hour, 1);
+        if let Some(over) = over(kept, 1, hour) {
+            let until = freed(&self.begun, over, |_| 1);
+            return full(Limit::PerHour, kept, hour, until);
         }
-        if used.users + u64::from(ask.users) > limits.users_per_hour {
-            let until = first(&self.begun);
-            return full(Limit::UsersPerHour, used.users, limits.users_per_hour, until);
+        let kept = used.users + back_users + own(limits.users_per_hour, people);
+        if let Some(over) = over(kept, people, limits.users_per_hour) {
+            let until = freed(&self.begun, over, |past| past.amount);
+            return full(Limit::UsersPerHour, kept, limits.users_per_hour, until);
         }
         let exposed = self.exposed(budgets, budget, now);
-        if exposed.saturating_add(ask.exposure(now)) > limits.users_seconds.saturating_mul(SECOND) {
-            let until = first(&self.ended);
+        let most = limits.users_seconds.saturating_mul(SECOND);
+        if let Some(over) = over(exposed, ask.exposure(now), most) {
+            let until = freed(&self.ended, over, |past| past.amount);
             return full(
                 Limit::UsersSeconds,
                 exposed.div_ceil(SECOND),
@@ -148,6 +169,10 @@ impl Spending {
     /// A move begins.
     pub(crate) fn begin(&mut self, budgets: &impl Budgets, pair: PairIx, flying: Flying) {
         self.flying.insert(pair, flying);
+        self.owed.remove(&pair);
+        if flying.proves {
+            self.owed.insert(pair, flying.users);
+        }
         let users = u64::from(flying.users);
         self.begun.push_back(Past {
             at: flying.at,
@@ -159,6 +184,21 @@ impl Spending {
             used.moves += 1;
             used.users = used.users.saturating_add(users);
         }
+    }
+
+    /// A move has proved itself, or will not be taken back any more.
+    pub(crate) fn release(&mut self, pair: PairIx) -> bool {
+        self.owed.remove(&pair).is_some()
+    }
+
+    /// Moves and people that may have to go back, but for one pair.
+    fn owed(&self, budgets: &impl Budgets, budget: u16, without: PairIx) -> (u64, u64) {
+        let counted =
+            |&(&pair, _): &(&PairIx, &u32)| pair != without && budgets.of(pair).any(|of| of == budget);
+        let others = self.owed.iter().filter(counted);
+        others.fold((0, 0), |(moves, users), (_, &more)| {
+            (moves + 1, users + u64::from(more))
+        })
     }
 
     /// A move under way needs longer. What is granted fits the budgets, and may be less than what is asked.
@@ -300,7 +340,7 @@ impl Spending {
     /// Pairs that are spoken of.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = PairIx> + '_ {
         let past = self.begun.iter().chain(&self.ended).map(|past| past.pair);
-        self.flying.keys().copied().chain(past)
+        self.flying.keys().chain(self.owed.keys()).copied().chain(past)
     }
 
     fn used(&self, budget: u16) -> Used {

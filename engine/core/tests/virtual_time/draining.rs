@@ -4,7 +4,8 @@ use pacao_core::config::{Budget, Calm, Config, RuleKind};
 use proto::policy::Hold;
 use proto::{Command, Mode, Refusal, Reply, SiteName};
 
-use crate::policy::{check_budget, crowd, held, with};
+use crate::budgets::check_budget;
+use crate::policy::{crowd, held, with};
 use crate::world::World;
 
 fn drain(dc: &str) -> Command {
@@ -142,4 +143,54 @@ fn a_drain_that_is_refused_to_be_lifted_still_does_its_work() {
         "{again:?}"
     );
     assert_eq!(drainers(&world).len(), 2, "asked twice, kept once");
+}
+
+#[test]
+fn who_drains_where_nothing_may_move_is_told_so() {
+    let told = |world: &mut World| match world.ask(drain("telco")) {
+        Reply::Accepted { what, .. } => what,
+        other => panic!("{other:?}"),
+    };
+    let mut watched = World::of(Config {
+        mode: Mode::Observe,
+        ..crowd(3, Calm::default())
+    });
+    let text = told(&mut watched);
+    assert!(
+        text.contains("3 to move") && text.contains("3 of them stay while their mode is observe"),
+        "{text}"
+    );
+    let mut frozen = World::of(crowd(3, Calm::default()));
+    frozen.ask(Command::Disarm {
+        how: proto::Disarmed::Freeze,
+    });
+    let text = told(&mut frozen);
+    assert!(
+        text.contains("nothing moves while the engine is disarmed"),
+        "{text}"
+    );
+}
+
+/// N1: an entry that is to be left is not well as it is, however well it measures.
+#[test]
+fn on_an_entry_that_is_drained_doing_nothing_is_not_enough() {
+    let mut config = Config {
+        mode: Mode::Observe,
+        ..crowd(1, Calm::default())
+    };
+    config.policy.prove_within = proto::Span::ZERO;
+    let mut world = World::of(config);
+    world.run_to(30.0);
+    let asked = || Command::Why {
+        user: "u000".parse().unwrap(),
+        vm: None,
+        to: None,
+    };
+    let picked = |world: &mut World| match world.ask(asked()) {
+        Reply::Explained { why } => why.rungs[why.pick as usize].kind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(picked(&mut world), proto::why::RungKind::Nothing);
+    world.ask(drain("telco"));
+    assert_eq!(picked(&mut world), proto::why::RungKind::Switch);
 }

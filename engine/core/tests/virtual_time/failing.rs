@@ -1,9 +1,13 @@
 //! Links down, forwarders dead, users that do not answer, silence.
 
+use pacao_core::{Config, Effect, Input};
 use proptest::prelude::*;
-use proto::{LinkState, Mode, ProposalState, Refusal, Reply, Verdict};
+use proto::node::ChangeOutcome;
+use proto::{
+    LinkState, Mode, NodeCommand, NodeReport, Notice, ProposalState, Refusal, Reply, Severity, Span, Verdict,
+};
 
-use crate::world::{World, table_5_1};
+use crate::world::{SIGNALLING, World, config, table_5_1};
 
 #[test]
 fn a_link_that_carries_traffic_and_goes_down_is_left_at_once() {
@@ -129,7 +133,8 @@ fn when_every_link_is_down_nothing_is_proposed() {
         world
             .log()
             .iter()
-            .any(|line| line == "paris stays with TelcoCenter: no other entry is usable and better")
+            .any(|line| line
+                == "paris is cut off at TelcoCenter and stays: no other entry is usable and better")
     );
 }
 
@@ -317,4 +322,123 @@ fn a_switch_whose_teller_dies_is_told_by_another() {
     world.run_to(46.0);
     assert_eq!(world.held_entry("paris"), "marilyn");
     assert!(matches!(world.proposal(1).state, ProposalState::Confirmed { .. }));
+}
+
+/// Two data centres. Marilyn is refused to Paris while TelcoCenter is only slow; then TelcoCenter dies.
+fn with_marilyn_refused(mode: Mode) -> World {
+    let mut config = Config { mode, ..config() };
+    config.sites.remove("lip6");
+    config.users.remove("lyon");
+    config.policy.cool_down = Span::secs(1800);
+    let mut world = World::of(config);
+    world.wan = Box::new(|dc, user, at| match (dc, at) {
+        ("telco", at) if at >= 60.0 => None,
+        ("telco", at) if at >= 20.0 => Some(400.0),
+        _ => Some(table_5_1(dc, user)),
+    });
+    world
+}
+
+#[test]
+fn who_is_cut_off_goes_where_staff_said_no_before_rather_than_nowhere() {
+    let mut world = with_marilyn_refused(Mode::Recommend);
+    world.run_to(40.0);
+    let open = world.open().remove(0);
+    assert!(matches!(
+        world.decide(&open, Verdict::Reject),
+        Reply::Accepted { .. }
+    ));
+    world.run_to(59.0);
+    assert!(
+        world.open().is_empty(),
+        "it was rejected while the entry was slow"
+    );
+    world.run_to(70.0);
+    let dead = world.open();
+    assert_eq!(dead.len(), 1, "{:#?}", world.log());
+    assert_eq!(dead[0].to.as_str(), "marilyn");
+    // Said no to now as well: that holds, and the log says what it means.
+    assert!(matches!(
+        world.decide(&dead[0], Verdict::Reject),
+        Reply::Accepted { .. }
+    ));
+    world.run_to(600.0);
+    assert!(world.open().is_empty());
+    let snapshot = world.engine.snapshot(world.now);
+    let told = snapshot
+        .log
+        .iter()
+        .find(|entry| entry.text.contains("is cut off at TelcoCenter"));
+    assert_eq!(
+        told.map(|entry| entry.severity),
+        Some(Severity::Error),
+        "{:#?}",
+        world.log()
+    );
+}
+
+#[test]
+fn a_switch_in_vain_is_tried_again_for_who_is_cut_off_but_not_at_once() {
+    let mut world = with_marilyn_refused(Mode::Auto);
+    world.answering = false;
+    world.run_to(62.0);
+    let before = world.tellings("paris").len();
+    // It is told to go, in vain, and told its old view again; a pause; and so on.
+    world.run_to(82.0);
+    world.answering = true;
+    world.run_to(120.0);
+    assert_eq!(world.held_entry("paris"), "marilyn", "{:#?}", world.log());
+    let moves = world.proposals().len();
+    assert!(
+        (2..=6).contains(&moves),
+        "{moves} moves, {before} tellings before"
+    );
+}
+
+#[test]
+fn a_forwarder_has_no_say_in_what_another_was_asked_to_tell() {
+    let mut world = World::new(Mode::Auto);
+    world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
+    world.answering = false;
+    while !matches!(
+        world.proposals().first().map(|p| p.state.clone()),
+        Some(ProposalState::Executing { .. })
+    ) {
+        world.run_to(World::seconds(world.now) + 0.01);
+    }
+    let client = world.engine.config().users["paris"].rloc;
+    let asked = world.effects.iter().rev().find_map(|(_, effect)| match effect {
+        Effect::Node {
+            site,
+            command:
+                NodeCommand::SetLocators {
+                    change,
+                    tell: proto::node::Tell::ChangePriority,
+                    ..
+                },
+        } => Some((site.clone(), *change)),
+        _ => None,
+    });
+    let (teller, change) = asked.unwrap();
+    assert_eq!(teller.as_str(), "marilyn");
+    let outcome = ChangeOutcome::Acknowledged {
+        client,
+        after: SIGNALLING,
+        attempts: 1,
+    };
+    let report = NodeReport::Changed { change, outcome };
+    let confirmed = |world: &World| {
+        let told = |(_, effect): &(_, Effect)| {
+            matches!(effect, Effect::Notify { notice: Notice::Proposal { proposal } }
+                if matches!(proposal.state, ProposalState::Confirmed { .. }))
+        };
+        world.effects.iter().any(told)
+    };
+    world.give(Input::Report {
+        site: "lip6".parse().unwrap(),
+        report: report.clone(),
+    });
+    assert!(!confirmed(&world), "another's word");
+    world.give(Input::Report { site: teller, report });
+    assert!(confirmed(&world));
 }

@@ -1,8 +1,9 @@
 //! Each gate by itself: all others stand wide open, so that what holds somebody back is that one.
 
-use pacao_core::config::{Backoff, Budget, Config, Damp, OnViolation};
+use pacao_core::config::{Backoff, Budget, Config, Damp, OnFailure, OnViolation, When, WindowKind};
 use pacao_core::{Effect, Input};
 use proptest::prelude::*;
+use proto::policy::Hold;
 use proto::why::Margin;
 use proto::{Actor, Command, Mode, NodeCommand, Refusal, Reply, RequestId, Span, Verdict};
 
@@ -370,4 +371,73 @@ fn the_world_decides_otherwise_at_the_margin_and_not_a_microsecond_beyond() {
     assert_eq!(dc, "marilyn");
     assert_eq!(entry(hold, (437.0, at, 141.0)), "marilyn");
     assert_eq!(entry(hold, (437.0, at + 0.001, 141.0)), "telco");
+}
+
+/// M1: of the places that measure best, one where nothing may be moved is passed over, and `why` says so.
+#[test]
+fn where_a_data_centre_is_only_observed_the_next_best_is_chosen() {
+    let mut config = wide();
+    config.calm.modes.push(pacao_core::config::ModeAt {
+        scope: proto::Scope::Dc {
+            dc: "marilyn".parse().unwrap(),
+        },
+        mode: Mode::Observe,
+    });
+    let mut world = World::of(config);
+    world.stress(("paris", "telco"), 400.0, (30.0, 9999.0));
+    world.run_to(60.0);
+    assert_eq!(world.held_entry("paris"), "lip6", "{:#?}", world.log());
+    let asked = Command::Why {
+        user: "paris".parse().unwrap(),
+        vm: None,
+        to: Some("marilyn".parse().unwrap()),
+    };
+    let Reply::Explained { why } = world.ask(asked) else {
+        panic!("not explained")
+    };
+    let rules = why.checks.iter().find(|check| check.name == "rules").unwrap();
+    assert!(!rules.holds && rules.text.contains("only observed"), "{rules:?}");
+}
+
+/// N4: of windows that overlap, the time told is the one at which the gate really opens.
+#[test]
+fn the_end_told_of_windows_that_overlap_is_when_the_last_of_them_ends() {
+    let window = |kind, from: i64, to: i64| {
+        let mut window = crate::policy::frozen(kind, OnFailure::Hold, None);
+        window.name = format!("{from}-{to}");
+        window.when = When::Once {
+            from: 1_700_000_000 + from,
+            to: 1_700_000_000 + to,
+        };
+        window
+    };
+    let (deny, allow) = (WindowKind::Deny, WindowKind::Allow);
+    for (windows, opens) in [
+        (vec![window(deny, 0, 100), window(deny, 0, 150)], 150.0),
+        (vec![window(deny, 0, 150), window(deny, 0, 100)], 150.0),
+        (vec![window(allow, 200, 300), window(allow, 120, 300)], 120.0),
+        (vec![window(allow, 120, 300), window(allow, 200, 300)], 120.0),
+    ] {
+        let mut config = wide();
+        config.calm.windows = windows;
+        let mut world = World::of(config);
+        world.stress(("paris", "telco"), 400.0, (20.0, 9999.0));
+        world.run_to(60.0);
+        let switch = world.switch("paris", "marilyn");
+        let hold = crate::policy::held(&switch);
+        let Hold::Window {
+            until: Some(until), ..
+        } = hold
+        else {
+            panic!("{switch:?}")
+        };
+        assert!(
+            (World::seconds(*until) - opens).abs() < 1e-6,
+            "{hold:?}, not {opens}"
+        );
+        world.run_to(opens - 0.1);
+        assert_eq!(world.entry("paris"), "telco");
+        world.run_to(opens + 2.0);
+        assert_ne!(world.entry("paris"), "telco", "{:#?}", world.log());
+    }
 }

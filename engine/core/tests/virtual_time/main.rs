@@ -11,6 +11,8 @@ mod arming;
 #[cfg(test)]
 mod autonomy;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod calm;
 #[cfg(test)]
 mod climbing;

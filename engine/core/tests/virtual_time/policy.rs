@@ -7,7 +7,7 @@ use pacao_core::config::{
 };
 use pacao_core::{Effect, Engine};
 use proptest::prelude::*;
-use proto::policy::{Arming, Hold, Limit};
+use proto::policy::{Arming, Hold};
 use proto::{
     Command, Disarmed, FlapKey, Mode, Notice, ProposalState, Refusal, Reply, Scope, Span, Timestamp, Verdict,
 };
@@ -15,7 +15,7 @@ use proto::{
 use crate::world::{T0, World, config, table_5_1};
 
 /// Moves begun: proposals that turned to executing.
-fn begun(world: &World) -> Vec<(Timestamp, String, String)> {
+pub(crate) fn begun(world: &World) -> Vec<(Timestamp, String, String)> {
     let began = |(at, effect): &(Timestamp, Effect)| match effect {
         Effect::Notify {
             notice: Notice::Proposal { proposal },
@@ -143,146 +143,6 @@ proptest! {
         }
         prop_assert!(!moves.is_empty());
     }
-
-    /// M6, N6. A data centre goes bad for everybody, acknowledgements come or do not, and staff push as well.
-    #[test]
-    fn budgets_hold_while_a_whole_data_centre_is_left(
-        (concurrent, per_hour, per_dc) in (1_u32..5, 3_u32..30, 1_u32..4),
-        size in 1_u32..20,
-        users_seconds in 200_u64..2000,
-        answering in prop::bool::ANY,
-        dead in prop::bool::ANY,
-        pushes in prop::collection::vec((0_u8..24, 0_usize..3, 20.0_f64..200.0), 0..20),
-    ) {
-        let budget = Budget { concurrent, per_hour, per_dc, users_seconds, ..Budget::default() };
-        let mut config = crowd(24, Calm { budget, ..Calm::default() });
-        config.users.values_mut().for_each(|user| user.size = size);
-        let mut world = World::of(config);
-        world.answering = answering;
-        world.wan = Box::new(move |dc, user, at| match (dc, at > 30.0, dead) {
-            ("telco", true, true) => None,
-            ("telco", true, false) => Some(500.0),
-            _ => Some(table_5_1(dc, user)),
-        });
-        let mut pushes = pushes;
-        pushes.sort_by(|a, b| a.2.total_cmp(&b.2));
-        for (user, to, at) in pushes {
-            world.run_to(at);
-            world.switch(&format!("u{user:03}"), ["telco", "marilyn", "lip6"][to]);
-        }
-        world.run_to(400.0);
-        check_budget(&world, &budget, size);
-    }
-}
-
-/// From what left the engine alone.
-pub(crate) fn check_budget(world: &World, budget: &Budget, size: u32) {
-    let mut flying: BTreeMap<u64, (Timestamp, String, String)> = BTreeMap::new();
-    let (mut begun, mut exposure) = (0_u64, 0_u64);
-    for (at, effect) in &world.effects {
-        let Effect::Notify {
-            notice: Notice::Proposal { proposal },
-        } = effect
-        else {
-            continue;
-        };
-        match &proposal.state {
-            ProposalState::Executing { .. } => {
-                begun += 1;
-                let row = (*at, proposal.from.to_string(), proposal.to.to_string());
-                flying.insert(proposal.id.0, row);
-            }
-            state if state.is_over() => {
-                if let Some((since, _, _)) = flying.remove(&proposal.id.0) {
-                    exposure += at.since(since).micros() * u64::from(size);
-                }
-            }
-            _ => {}
-        }
-        assert!(flying.len() <= budget.concurrent as usize, "{flying:?}");
-        let into: std::collections::BTreeSet<_> = flying.values().map(|(_, _, to)| to).collect();
-        assert!(into.len() <= budget.domains as usize, "{flying:?}");
-        for from in ["telco", "marilyn", "lip6"] {
-            let out = flying.values().filter(|(_, of, _)| of == from).count();
-            assert!(out <= budget.per_dc as usize, "{flying:?}");
-        }
-    }
-    assert!(begun > 0 && begun <= u64::from(budget.per_hour), "{begun}");
-    assert!(exposure <= budget.users_seconds * 1_000_000, "{exposure}");
-    let shown = &world.engine.snapshot(world.now).policy.budgets[0];
-    assert_eq!(shown.per_hour.used, begun);
-    assert!(shown.users_seconds.used <= shown.users_seconds.limit);
-}
-
-#[test]
-fn whoever_waits_for_a_budget_goes_as_soon_as_there_is_room() {
-    let mut world = World::of(crowd(10, Calm::default()));
-    world.wan = Box::new(|dc, user, at| (dc != "telco" || at < 30.0).then(|| table_5_1(dc, user)));
-    world.run_to(60.0);
-    let moves = begun(&world);
-    assert_eq!(moves.len(), 10);
-    let last = World::seconds(moves[9].0) - World::seconds(moves[0].0);
-    // One after the other out of one data centre, 41 ms each.
-    assert!((0.36..2.5).contains(&last), "{last}");
-    let log = world.log();
-    assert!(
-        log.iter()
-            .any(|line| line.contains("budget 'all' has no room: 1 of 1 moves under way out of"))
-    );
-}
-
-#[test]
-fn an_hour_s_budget_holds_staff_as_well_until_they_break_the_glass() {
-    let budget = Budget {
-        per_hour: 2,
-        ..Budget::default()
-    };
-    let mut world = World::of(crowd(
-        4,
-        Calm {
-            budget,
-            ..Calm::default()
-        },
-    ));
-    world.run_to(20.0);
-    for user in ["u000", "u001"] {
-        assert!(matches!(world.switch(user, "lip6"), Reply::Accepted { .. }));
-        world.run_to(World::seconds(world.now) + 1.0);
-    }
-    let refused = world.switch("u002", "lip6");
-    let Hold::Budget {
-        limit, until, gauge, ..
-    } = held(&refused)
-    else {
-        panic!("{refused:?}")
-    };
-    assert_eq!((*limit, gauge.used), (Limit::PerHour, 2));
-    assert_eq!(until.map(|at| World::seconds(at).round()), Some(3620.0));
-    let switch = Command::Switch {
-        user: "u002".parse().unwrap(),
-        vm: "web".parse().unwrap(),
-        to: "lip6".parse().unwrap(),
-    };
-    let broken = |reason: &str| Command::BreakGlass {
-        reason: reason.to_owned(),
-        ask: switch.clone().try_into().unwrap(),
-    };
-    assert!(
-        matches!(world.ask(broken(" \n")), Reply::Refused { .. }),
-        "no reason, no move"
-    );
-    assert!(matches!(
-        world.ask(broken("fire in the hall")),
-        Reply::Accepted { .. }
-    ));
-    world.run_to(30.0);
-    assert_eq!(world.entry("u002"), "lip6");
-    assert!(
-        world
-            .log()
-            .iter()
-            .any(|line| line == "glass broken by ada: fire in the hall")
-    );
 }
 
 /// M7, with each part of the world that can change between a proposal and a word on it.
@@ -560,7 +420,7 @@ fn what_stays_apart_never_meets() {
     assert_eq!((at["web"].as_str(), at["db"].as_str()), ("lip6", "marilyn"));
 }
 
-fn frozen(kind: WindowKind, on_failure: OnFailure, who: Option<Selector>) -> Window {
+pub(crate) fn frozen(kind: WindowKind, on_failure: OnFailure, who: Option<Selector>) -> Window {
     // T0 is 22:13:20 UTC on a Tuesday; the window is on from 22:13 to 22:16.
     Window {
         name: "night".to_owned(),

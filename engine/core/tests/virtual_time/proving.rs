@@ -1,10 +1,12 @@
 //! Confirmed commit (N2): a switch proves itself or is taken back.
 
 use pacao_core::Config;
+use pacao_core::config::{Budget, Calm, OnFailure, WindowKind};
 use proptest::prelude::*;
 use proto::proposal::Criterion;
 use proto::{Command, Mode, ProposalState, Span};
 
+use crate::policy::{crowd, frozen};
 use crate::world::{World, config, table_5_1};
 
 fn proving(mode: Mode) -> World {
@@ -177,4 +179,75 @@ proptest! {
             other => prop_assert!(proved && from > 44.0, "{:?} {:#?}", other, world.log()),
         }
     }
+}
+
+/// Cards are filed away by when they ended: one that was long open is still there to be proved.
+#[test]
+fn a_card_that_lay_open_while_many_others_ended_is_proved_like_any() {
+    let mut config = Config {
+        mode: Mode::Recommend,
+        ..crowd(
+            70,
+            Calm {
+                budget: Budget::UNLIMITED,
+                ..Calm::default()
+            },
+        )
+    };
+    config.policy.prove_within = Span::secs(60);
+    let mut world = World::of(config);
+    world.wan = Box::new(|dc, user, at| {
+        let more = if dc == "telco" && at >= 30.0 { 400.0 } else { 0.0 };
+        Some(table_5_1(dc, user) + more)
+    });
+    world.run_to(45.0);
+    let open = world.open();
+    assert_eq!(open.len(), 70);
+    for card in &open[1..] {
+        world.decide(card, proto::Verdict::Reject);
+    }
+    let first = world
+        .open()
+        .into_iter()
+        .find(|card| card.id == open[0].id)
+        .unwrap();
+    world.decide(&first, proto::Verdict::Approve);
+    world.run_to(60.0);
+    let number = first.id.0;
+    let last = world.log();
+    assert!(
+        last.iter()
+            .any(|line| line.starts_with(&format!("switch #{number} is final"))),
+        "{last:#?}"
+    );
+}
+
+/// A freeze that began after a switch holds its way back as it holds any move, and what is said at the end names it.
+#[test]
+fn a_freeze_holds_the_way_back_and_is_named() {
+    let mut config = Config {
+        mode: Mode::Auto,
+        ..config()
+    };
+    config.policy.prove_within = Span::secs(60);
+    let mut window = frozen(WindowKind::Deny, OnFailure::Move, None);
+    window.when = pacao_core::config::When::Once {
+        from: 1_700_000_045,
+        to: 1_700_000_300,
+    };
+    config.calm.windows = vec![window];
+    let mut world = World::of(config);
+    worse_there(&mut world, 400.0, 42.0, 600.0);
+    world.run_to(120.0);
+    assert!(
+        matches!(state(&world, 1), ProposalState::Confirmed { .. }),
+        "{:?}",
+        state(&world, 1)
+    );
+    let log = world.log();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("could not be taken back in that time: a window was shut")),
+        "{log:#?}"
+    );
 }

@@ -40,6 +40,9 @@ enum Step {
         pair: u32,
         takes: u64,
     },
+    Release {
+        pair: u32,
+    },
 }
 
 fn step() -> impl Strategy<Value = (u64, Step)> {
@@ -48,6 +51,7 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
             .prop_map(|(pair, from, to, users, takes)| Step::Move { pair, from, to, users, takes }),
         4 => (0..PAIRS).prop_map(|pair| Step::Land { pair }),
         1 => (0..PAIRS, 1_u64..90_000).prop_map(|(pair, takes)| Step::Stretch { pair, takes }),
+        2 => (0..PAIRS).prop_map(|pair| Step::Release { pair }),
     ];
     (0_u64..200_000, wish)
 }
@@ -113,9 +117,24 @@ proptest! {
                         users,
                         at: now,
                         until: now + Span::millis(takes),
+                        proves: takes.is_multiple_of(3),
                     };
                     let busy = spending.flying().any(|(ix, _)| ix == PairIx(pair));
-                    if !busy && spending.room(&budgets, PairIx(pair), &flying).is_ok() {
+                    let room = spending.room(&budgets, PairIx(pair), &flying);
+                    if let Err(Full { budget, limit, until: Some(until), .. }) = &room
+                        && spending.flying().next().is_none()
+                    {
+                        // Told is the very moment from which this limit is no longer in the way.
+                        let still = |at: Timestamp| {
+                            let mut later = spending.clone();
+                            later.settle(&budgets, at);
+                            let ask = Flying { at, until: at + flying.until.since(flying.at), ..flying };
+                            matches!(later.room(&budgets, PairIx(pair), &ask),
+                                Err(Full { budget: b, limit: l, .. }) if (b, l) == (*budget, *limit))
+                        };
+                        prop_assert!(still(*until - Span(1)) && !still(*until), "{limit:?} of {budget} at {until:?}");
+                    }
+                    if !busy && room.is_ok() {
                         spending.begin(&budgets, PairIx(pair), flying);
                         moves.push(Move { pair, from, to, users: users.into(), began: now.0, ended: None });
                     }
@@ -126,11 +145,23 @@ proptest! {
                         landed.ended = Some(now.0);
                     }
                 }
+                Step::Release { pair } => {
+                    spending.release(PairIx(pair));
+                }
                 Step::Stretch { pair, takes } => {
                     let asked = now + Span::millis(takes);
                     let granted = spending.extend(&budgets, PairIx(pair), (asked, now));
                     let flying = spending.flying().find(|(ix, _)| *ix == PairIx(pair)).map(|(_, f)| f.until);
                     prop_assert!(flying.is_none_or(|until| until == granted));
+                }
+            }
+            for (&pair, &users) in &spending.owed {
+                // N2: whatever was let go since, this one may still go back.
+                let back = Flying { from: Dc(0), to: Dc(1), users, at: now, until: now, proves: false };
+                if let Err(Full { limit, budget, .. }) = spending.room(&budgets, pair, &back) {
+                    let Budget { per_hour, users_per_hour, .. } = budgets.limits(budget);
+                    prop_assert!(limit != Limit::PerHour || per_hour < 2, "{:?} cannot go back: {:?}", pair, limit);
+                    prop_assert!(limit != Limit::UsersPerHour || users_per_hour < 2 * 40, "{:?}: {:?}", pair, limit);
                 }
             }
             for (at, limits) in budgets.0.iter().enumerate() {
@@ -180,6 +211,7 @@ fn a_full_budget_says_which_limit_and_when_there_is_room() {
         users: 1,
         at,
         until: at + Span::secs(10),
+        proves: false,
     };
     spending.begin(&budgets, PairIx(1), flying(T0));
     let full = spending.room(&budgets, PairIx(3), &flying(T0)).unwrap_err();
