@@ -121,6 +121,7 @@ impl GateKind {
     /// Which it was, in words.
     pub(crate) const fn words(self) -> &'static str {
         match self {
+            Self::Unrecorded => "nothing could be recorded",
             Self::Disarmed => "the engine was disarmed",
             Self::Mode => "the mode was observe",
             Self::Warming => "the engine had just started",

@@ -2,11 +2,11 @@
 
 use lisp_wire::error::Part;
 use lisp_wire::path::PathError;
-use lisp_wire::{Message, NotifyBits, Purpose, SiteId, Type5, WireError, XtrId};
+use lisp_wire::{Message, NotifyBits, SiteId, Type5, WireError, XtrId};
 use proptest::prelude::*;
 
 use crate::corpora::targets;
-use crate::samples::{self, record};
+use crate::samples;
 use crate::strategies;
 
 pub(crate) fn bytes_of(message: &Message) -> Vec<u8> {
