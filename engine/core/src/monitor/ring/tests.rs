@@ -91,6 +91,22 @@ fn a_full_history_of_an_uneasy_link_takes_little_room() {
     assert!(size_of::<Ring>() <= 88, "{}", size_of::<Ring>());
 }
 
+#[test]
+fn a_slow_link_s_moments_are_as_good_as_a_fast_one_s() {
+    let pace = Span::secs(5);
+    let mut ring = Ring::default();
+    let at = |n: u64| Timestamp(1_700_000_000_000_000 + n * 5_000_000 + n * n * 7919 % 400_000);
+    for n in 0..30 {
+        ring.push(answered(35_000), at(n), (Span::ZERO, pace));
+    }
+    let all = ring.all();
+    assert!(all.len() >= 24, "{}", all.len());
+    for (n, (was, _)) in (0..30).rev().zip(all.iter().rev()) {
+        let off = was.0.abs_diff(at(n).0);
+        assert!(off <= 66_100, "{off} us off");
+    }
+}
+
 /// A flow of outcomes as links have them: steady, with leaps, losses, late ones and pauses.
 fn flow() -> impl Strategy<Value = Vec<(u64, Outcome)>> {
     let gap = prop_oneof![
