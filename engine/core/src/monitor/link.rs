@@ -387,7 +387,10 @@ impl Link {
         let mut rtts: Vec<u32> = Vec::with_capacity(count);
         rtts.extend(window.rtts());
         let last = rtts.last().copied();
-        let share = |part: usize| (count > 0).then(|| f64::from(per_million(part, count)) / 1e4);
+        let of = |part: usize, all: usize| (all > 0).then(|| f64::from(per_million(part, all)) / 1e4);
+        let share = |part: usize| of(part, count);
+        let answered = rtts.len();
+        let of_ended = |lost: usize| of(lost, lost + answered);
         rtts.sort_unstable();
         let rtt = last.and_then(|last| {
             let total: u64 = rtts.iter().map(|&rtt| u64::from(rtt)).sum();
@@ -401,9 +404,13 @@ impl Link {
             })
         });
         Figures {
-            statistic: window.rtt_statistic(limits.statistics[0]),
+            // By a link that is down nothing comes: what came before says nothing of it.
+            statistic: window
+                .rtt_statistic(limits.statistics[0])
+                .filter(|_| self.down_since().is_none()),
             jitter_ms: rtt.map(|_| millis(self.jitter())),
-            loss_pct: share(window.count(Outcome::is_lost)),
+            // Of the probes that ended: those that are out may yet be answered.
+            loss_pct: of_ended(window.count(Outcome::is_lost)),
             availability_pct: share(window.count(|outcome| !outcome.was_down())),
             rtt,
         }

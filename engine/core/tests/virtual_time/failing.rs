@@ -442,3 +442,21 @@ fn a_forwarder_has_no_say_in_what_another_was_asked_to_tell() {
     world.give(Input::Report { site: teller, report });
     assert!(confirmed(&world));
 }
+
+/// What the table shows of a dead link: all of it lost, also while the latest probes are still out, and no round trip
+/// that would leave room below a bound.
+#[test]
+fn a_dead_link_is_shown_as_all_lost_however_many_probes_are_out() {
+    let mut world = World::new(Mode::Observe);
+    world.overdue_after = Some(Span::millis(100));
+    world.wan =
+        Box::new(|dc, user, at| ((user, dc) != ("paris", "telco") || at < 30.0).then(|| table_5_1(dc, user)));
+    world.run_to(60.0);
+    let row = world.row("paris", "telco");
+    assert_eq!(
+        (row.state, row.loss_pct),
+        (LinkState::Down, Some(100.0)),
+        "{row:?}"
+    );
+    assert_eq!(row.margin_ms, None, "{row:?}");
+}

@@ -130,8 +130,9 @@ impl Shell {
                 Some(dead) = self.tasks.join_next() => break Some(died(dead)),
                 () = at(self.journal.wake_at()) => self.look_after_record().await,
                 () = at(deadline) => {
-                    self.ticked_at = Instant::now();
                     self.take(Input::Tick).await;
+                    // Counted from its end: however long looking at everybody takes, whoever asks is heard in between.
+                    self.ticked_at = Instant::now();
                 }
                 () = at(self.looks.wake_at()) => {
                     let late = self.looks.late(Instant::now());
