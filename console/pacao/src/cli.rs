@@ -214,6 +214,8 @@ pub(crate) struct CtlArgs {
 pub(crate) enum Ask {
     /// Every user and data centre: RTT, jitter, loss, state.
     Links,
+    /// The second half of ways, from each data centre to those where VMs live: RTT, jitter, loss, state.
+    Legs,
     /// Locators of each user's view of each VM: priority and weight.
     Rlocs,
     /// Proposals, open ones first.

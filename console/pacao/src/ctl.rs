@@ -54,6 +54,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
     let mut request = None;
     let command = match &args.ask {
         Ask::Links => return show(args.json, &snapshot.links, || tui::plain::links(&snapshot)),
+        Ask::Legs => return show(args.json, &snapshot.legs, || tui::plain::legs(&snapshot)),
         Ask::Rlocs => return show(args.json, &snapshot.rlocs, || tui::plain::rlocs(&snapshot)),
         Ask::Proposals => {
             return show(args.json, &snapshot.proposals, || {

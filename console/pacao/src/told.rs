@@ -66,6 +66,7 @@ impl Told {
             | Notice::Policy { .. }
             | Notice::Availability { .. }
             | Notice::Qoe { .. }
+            | Notice::Leg { .. }
             | Notice::Clock { .. }
             | Notice::Log { .. } => {}
         }

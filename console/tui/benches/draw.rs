@@ -154,6 +154,7 @@ fn snapshot() -> Result<Snapshot, NameError> {
         mode: Mode::Recommend,
         nodes: Vec::new(),
         links,
+        legs: Vec::new(),
         histories,
         rlocs: Vec::new(),
         proposals: Vec::new(),

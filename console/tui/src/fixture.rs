@@ -12,8 +12,8 @@ use lisp_wire::{Priority, Rloc, Weight};
 use proto::proposal::{Criterion, Reason, Receipt};
 use proto::snapshot::{HistoryPoint, LinkHistory, RttFigures};
 use proto::{
-    Actor, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Proposal, ProposalId, ProposalState, RlocRow,
-    Severity, SiteName, SlaName, Snapshot, Span, Timestamp, UserName, VmName,
+    Actor, LegRow, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Proposal, ProposalId, ProposalState,
+    RlocRow, Severity, SiteName, SlaName, Snapshot, Span, Timestamp, UserName, VmName,
 };
 
 pub(crate) use driving::{asked, blank, console, console_with, notice, options, press, typed};
@@ -353,6 +353,26 @@ fn log() -> Vec<LogEntry> {
     .to_vec()
 }
 
+fn leg((from, to): (&str, &str), rtt: Option<f64>, state: LinkState) -> LegRow {
+    LegRow {
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+        state,
+        rtt: rtt.map(|ms| RttFigures {
+            last: ms,
+            min: ms,
+            mean: ms,
+            p50: ms,
+            p95: ms * 1.5,
+            p99: ms * 2.0,
+        }),
+        jitter_ms: rtt.map(|_| 0.05),
+        loss_pct: rtt.map(|_| 0.0),
+        heard_at: Some(NOW - Span::millis(if rtt.is_some() { 300 } else { 4_300 })),
+        carries: if rtt.is_some() { 3 } else { 1 },
+    }
+}
+
 /// Everything: a broken link with its proposal, one that warns, one that is down, one that is stale, and fine ones.
 pub(crate) fn snapshot() -> Snapshot {
     let (links, histories) = sketches().iter().map(link).unzip();
@@ -367,6 +387,10 @@ pub(crate) fn snapshot() -> Snapshot {
             node("telco", "TelcoCenter", "172.16.0.1", None),
         ],
         links,
+        legs: vec![
+            leg(("lip6", "telco"), None, LinkState::Stale),
+            leg(("marilyn", "telco"), Some(1.24), LinkState::Ok),
+        ],
         histories,
         rlocs: [
             rlocs("paris-001", ["telco", "marilyn", "lip6"]),
@@ -394,6 +418,7 @@ pub(crate) fn empty() -> Snapshot {
     (snapshot.engine_since, snapshot.mode) = (NOW - Span::secs(2), Mode::Observe);
     (snapshot.availability, snapshot.qoe) = Default::default();
     snapshot.links.clear();
+    snapshot.legs.clear();
     snapshot.histories.clear();
     snapshot.rlocs.clear();
     snapshot.proposals.clear();

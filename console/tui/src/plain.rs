@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
 use proto::why::{Check, Outlook, Rung, Why};
-use proto::{Actor, LinkId, LinkRow, Proposal, ProposalState, Refusal, SiteName, Snapshot, Span, Timestamp};
+use proto::{
+    Actor, LegRow, LinkId, LinkRow, Proposal, ProposalState, Refusal, SiteName, Snapshot, Span, Timestamp,
+};
 
 use crate::figures::{self, clock};
 
@@ -62,6 +64,42 @@ pub fn links(snapshot: &Snapshot) -> String {
         ]);
     }
     table.text("no links yet: they appear once forwarders report probes")
+}
+
+/// The legs between data centres: from where a user enters to where a VM lives, how many entries go by it now, and the
+/// figures of the window.
+pub fn legs(snapshot: &Snapshot) -> String {
+    let labels = labels(snapshot);
+    let mut table = Table::new(&[
+        ("S", Side::Left),
+        ("STATE", Side::Left),
+        ("FROM", Side::Left),
+        ("TO", Side::Left),
+        ("ENTRIES", Side::Right),
+        ("RTT ms", Side::Right),
+        ("p95 ms", Side::Right),
+        ("JITTER ms", Side::Right),
+        ("LOSS %", Side::Right),
+        ("AGE s", Side::Right),
+    ]);
+    let mut rows: Vec<&LegRow> = snapshot.legs.iter().collect();
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.state), &row.from, &row.to));
+    for row in rows {
+        let age = row.heard_at.map(|heard| snapshot.at.since(heard).as_secs_f64());
+        table.row([
+            row.state.mark().to_string(),
+            row.state.word().to_owned(),
+            label(&labels, &row.from),
+            label(&labels, &row.to),
+            row.carries.to_string(),
+            figure(row.rtt.map(|rtt| rtt.last), 2),
+            figure(row.rtt.map(|rtt| rtt.p95), 2),
+            figure(row.jitter_ms, 2),
+            figure(row.loss_pct, 1),
+            figure(age, 1),
+        ]);
+    }
+    table.text("no legs: the session has one data centre, or its legs are not measured")
 }
 
 /// The locators of every user's VMs, as that user is told to use them.
@@ -334,7 +372,13 @@ mod tests {
     use crate::fixture::{empty, snapshot, zone};
 
     fn all(snapshot: &Snapshot) -> String {
-        [links(snapshot), rlocs(snapshot), proposals(snapshot, zone())].join("\n")
+        [
+            links(snapshot),
+            legs(snapshot),
+            rlocs(snapshot),
+            proposals(snapshot, zone()),
+        ]
+        .join("\n")
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Calm {
     ) -> bool {
         let leaving = Leaving {
             link: (&level.link, &level.limits),
+            behind: None,
             hold: level.hold,
             gates: &self.gates,
             policy,

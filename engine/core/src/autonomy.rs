@@ -188,7 +188,7 @@ impl Engine {
     /// The class of a move away from an entry as things are; `None` of what a rule orders, which foretells nothing.
     pub(crate) fn class_of_move(&self, ix: PairIx, now: Timestamp) -> Option<ActionClass> {
         let entry = self.pairs[ix.at()].entry();
-        let cause = match (self.state(self.link(ix, entry)), self.must_leave(ix)) {
+        let cause = match (self.way_state(ix, entry), self.must_leave(ix)) {
             (LinkState::Down, _) => Cause::Down,
             (_, Some(_)) => return None,
             (_, None) => Cause::Level(CRITERIA[self.weightiest(ix, self.measured(ix, entry, now).as_ref())]),

@@ -3,6 +3,7 @@
 mod autonomy;
 mod calm;
 mod entries;
+mod legs;
 mod offer;
 mod select;
 mod sla;
@@ -19,6 +20,7 @@ pub use calm::{
     WindowKind, Zone,
 };
 pub use entries::Entries;
+pub use legs::Legs;
 pub use offer::{Capacity, Demand, Offer, Shared};
 pub use select::{Glob, GlobError, Selector, Subject, Traits};
 pub use sla::{
@@ -52,6 +54,9 @@ pub struct Config {
     /// What keeps moves few, small and wanted.
     #[serde(default)]
     pub calm: Calm,
+    /// How the ways between data centres are watched; as the classes have it if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legs: Option<Legs>,
 }
 
 /// The scheduling slots of the thesis (section 5.2.4).

@@ -44,7 +44,7 @@ impl Engine {
         if self.is_ordered_away(ix) {
             return self.course_away(ix, now);
         }
-        match self.state(self.link(ix, self.pairs[ix.at()].entry())) {
+        match self.way_state(ix, self.pairs[ix.at()].entry()) {
             // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
             LinkState::Ok if open.is_some() && now >= self.armed_at(ix) => Course::Kept,
             LinkState::Broken | LinkState::Down => self.course_away(ix, now),
@@ -54,7 +54,7 @@ impl Engine {
 
     /// What is ordered waits for a whole window after a start; who is cut off is looked at, and held then.
     pub(crate) fn waits_for_a_window(&self, ix: PairIx, now: Timestamp) -> bool {
-        let state = self.state(self.link(ix, self.pairs[ix.at()].entry()));
+        let state = self.way_state(ix, self.pairs[ix.at()].entry());
         self.is_ordered_away(ix) && now < self.armed_at(ix) && state != LinkState::Down
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Withheld> {
         let (need, gain) = (plan.need, plan.gain);
-        if let Some(leaving) = self.leaving(ix) {
+        if let Some(leaving) = self.leaving(ix, now) {
             match actor {
                 Some(Actor::Engine) => leaving.pass(need, gain, now)?,
                 Some(Actor::Operator { .. }) | None => leaving.worth(need, gain, now)?,
@@ -122,7 +122,7 @@ impl Engine {
             return;
         }
         let course = self.course(ix, now);
-        let state = self.state(self.link(ix, self.pairs[ix.at()].entry()));
+        let state = self.way_state(ix, self.pairs[ix.at()].entry());
         let ordered = self.is_ordered_away(ix);
         if self.pairs[ix.at()].proposal.is_some()
             || ordered

@@ -7,6 +7,7 @@ use proto::{Actor, LinkState, Proposal, ProposalId, ProposalState, Refusal, Seve
 use crate::Engine;
 use crate::autonomy::Said;
 use crate::fabric::{Dc, PairIx};
+use crate::legs::Standing;
 use crate::monitor::Limits;
 use crate::optimizer::criteria::{ALL, CRITERIA, K, Measures, shown};
 use crate::optimizer::{self, Unmoved};
@@ -42,6 +43,7 @@ impl Engine {
     /// Looks at one pair: deadlines first, then the facts.
     pub(crate) fn attend(&mut self, ix: PairIx, out: &mut Outbox) {
         let now = out.now;
+        self.judge_way(ix, now);
         self.check_judgement(ix, out);
         if self.pairs[ix.at()].flight.is_some() {
             // Ends in another look if the switch is given up.
@@ -69,9 +71,8 @@ impl Engine {
     pub(crate) fn plan(&self, ix: PairIx, now: Timestamp) -> Result<Plan, Withheld> {
         let pair = &self.pairs[ix.at()];
         let entry = pair.entry();
-        let link = self.link(ix, entry);
         let rule = self.must_leave(ix);
-        let need = match (self.state(link), &rule) {
+        let need = match (self.way_state(ix, entry), &rule) {
             (LinkState::Down, _) => Need::Hard,
             (_, Some(_)) => Need::Ordered,
             (_, None) => Need::Soft,
@@ -158,7 +159,7 @@ impl Engine {
             .copied()
             .filter(|dc| !ranked.contains(dc))
             .collect();
-        rest.sort_by_key(|&dc| self.state(self.link(ix, dc)) == LinkState::Down);
+        rest.sort_by_key(|&dc| self.way_state(ix, dc) == LinkState::Down);
         order.extend(rest);
         order
     }
@@ -178,7 +179,7 @@ impl Engine {
         let Some(to) = to else {
             return Err(format!("there is no {}", proposal.to));
         };
-        let need = match self.state(self.link(ix, entry)) {
+        let need = match self.way_state(ix, entry) {
             LinkState::Down => Need::Hard,
             _ if self.is_ordered_away(ix) => Need::Ordered,
             LinkState::Stale => {
@@ -194,7 +195,7 @@ impl Engine {
         let Some(expected) = measured[to.at()] else {
             return Err(self.unusable(ix, to));
         };
-        if self.monitor.is_doubtful(&self.fabric, self.link(ix, to)) {
+        if self.is_doubtful(ix, to) {
             return Err(format!("{} loses probes right now", self.fabric.label(to)));
         }
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
@@ -232,7 +233,26 @@ impl Engine {
     /// Why a data centre cannot be entered now.
     pub(crate) fn unusable(&self, ix: PairIx, dc: Dc) -> String {
         let label = self.fabric.label(dc);
-        match self.state(self.link(ix, dc)) {
+        let link = self.state(self.link(ix, dc));
+        if let (Some(leg), Some(standing)) = (self.leg_ix(ix, dc), self.leg_standing(ix, dc))
+            && !matches!(link, LinkState::Down | LinkState::Stale)
+        {
+            let home = self.fabric.label(self.fabric.ends_of(leg).1);
+            let vm = &self.fabric.vm_of(ix).name;
+            match standing {
+                Standing::Down => {
+                    return format!("the leg from {label} to {home}, where {vm} lives, is down");
+                }
+                Standing::Silent => {
+                    return format!("there are no fresh figures of the leg from {label} to {home}");
+                }
+                Standing::Few => {
+                    return format!("{home} has answered {label} too few probes to be judged");
+                }
+                Standing::Unmeasured | Standing::Unproven | Standing::Up(_) => {}
+            }
+        }
+        match link {
             LinkState::Down => format!("{label} is down for {}", self.fabric.user_name(ix)),
             LinkState::Stale => format!("there are no fresh figures of {label}"),
             LinkState::Ok | LinkState::Warn | LinkState::Broken => {
@@ -248,7 +268,7 @@ impl Engine {
         if node.is_dead() {
             return Some(node.since());
         }
-        self.monitor.link(self.link(ix, entry))?.broken_since()
+        self.way_broken_since(ix, entry)
     }
 
     /// Takes an open proposal off the table.
@@ -376,12 +396,18 @@ impl Engine {
     fn open(&mut self, ix: PairIx, plan: &Plan, out: &mut Outbox) -> ProposalId {
         let now = out.now;
         let card = self.card(ix, plan, now);
+        let entry = self.pairs[ix.at()].entry();
+        // Which of both legs it is, for whoever reads the log afterwards.
+        let legs = self
+            .heard_way_words(ix, entry, now)
+            .map(|words| format!(" ({words})"));
         let text = format!(
-            "{} {} -> {}: {}",
+            "{} {} -> {}: {}{}",
             card.user,
-            self.fabric.label(self.pairs[ix.at()].entry()),
+            self.fabric.label(entry),
             self.fabric.label(plan.to),
             plan.reason.words(),
+            legs.unwrap_or_default(),
         );
         let id = self.desk.open(card, out);
         self.pairs[ix.at()].proposal = Some(id);
@@ -446,7 +472,7 @@ impl Engine {
         }
         let dc = self.pairs[ix.at()].entry();
         let (user, entry) = (self.fabric.user_name(ix), self.fabric.label(dc));
-        let (severity, text) = if self.state(self.link(ix, dc)) == LinkState::Down {
+        let (severity, text) = if self.way_state(ix, dc) == LinkState::Down {
             (
                 Severity::Error,
                 format!("{user} is cut off at {entry} and stays: {why}"),
@@ -461,7 +487,7 @@ impl Engine {
 /// What may be said against a switch to `to` that staff ask for by hand.
 pub(crate) fn refuse_unusable(engine: &Engine, ix: PairIx, to: Dc) -> Option<Refusal> {
     let site = engine.fabric.sites[to.at()].name.clone();
-    match engine.state(engine.link(ix, to)) {
+    match engine.way_state(ix, to) {
         LinkState::Down | LinkState::Stale => Some(Refusal::Unusable {
             to: site,
             why: engine.unusable(ix, to),

@@ -5,12 +5,14 @@ mod books;
 mod carry;
 mod closed;
 mod costs;
+mod leg_rows;
 mod measures;
 mod nodes;
 mod policy_rows;
 mod rows;
 mod steer;
 mod unrecorded;
+mod ways;
 mod written;
 
 pub(crate) use ask::{name_of, unknown};
@@ -28,6 +30,7 @@ use crate::crowds::Crowds;
 use crate::execution::Changes;
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
 use crate::journal::Journal;
+use crate::legs::Legs;
 use crate::monitor::{Monitor, Turn};
 use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
@@ -51,6 +54,9 @@ pub struct Engine {
     clock: Timestamp,
     pub(crate) nodes: Vec<Node>,
     pub(crate) monitor: Monitor,
+    /// The ways between data centres.
+    #[serde(default)]
+    pub(crate) legs: Legs,
     pub(crate) pairs: Vec<Pair>,
     /// When which pair is to be attended to.
     agenda: BTreeSet<(Timestamp, PairIx)>,
@@ -84,6 +90,7 @@ impl Engine {
             clock: now,
             nodes: fabric.dcs().map(|_| Node::new(now)).collect(),
             monitor: Monitor::new(&fabric),
+            legs: Legs::new(&fabric),
             pairs: (0..fabric.pairs.len() as u32)
                 .map(|ix| Pair::new(&fabric, PairIx(ix)))
                 .collect(),
@@ -119,6 +126,7 @@ impl Engine {
         }
         self.advance(&mut out);
         self.tell_rows(&mut out);
+        self.tell_legs(&mut out);
         self.tell_policy(&mut out);
         self.tell_books(&mut out);
         out.into_effects()
@@ -130,7 +138,8 @@ impl Engine {
         let agenda = self.agenda.first().map(|&(at, _)| at);
         let monitor = self.monitor.next_deadline(self.rows_every());
         let (policy, closed, books) = (self.policy_due(), self.closed_due(), self.books_due());
-        [nodes, agenda, monitor, policy, closed, books]
+        let legs = self.legs.next_deadline(self.rows_every());
+        [nodes, agenda, monitor, legs, policy, closed, books]
             .into_iter()
             .flatten()
             .min()
@@ -208,6 +217,9 @@ impl Engine {
         let now = out.now;
         out.reserve(samples.len());
         for sample in samples {
+            if let Some(to) = self.fabric.dc_at(sample.target) {
+                self.leg_sample((dc, to), sample, out);
+            }
             let mut user = self.fabric.user_at(sample.target);
             while let Some(at) = user {
                 let link = self.fabric.link(at, dc);
@@ -217,6 +229,7 @@ impl Engine {
                 if let Some(turn) = turn {
                     self.turned(link, turn, out);
                 }
+                self.watch_ways(link, sample.outcome, out);
                 user = self.fabric.users[at as usize].twin;
             }
         }
@@ -236,6 +249,9 @@ impl Engine {
                 self.book_silence(link);
             }
             self.turned(link, turn, out);
+        }
+        for (leg, turn) in self.legs.advance(&self.fabric, now) {
+            self.leg_turned(leg, turn, out);
         }
         // Each pair once, also when what it waits for lies at the end of time.
         let mut due: Vec<PairIx> = self
@@ -260,7 +276,7 @@ impl Engine {
         if pair.flight.is_some() {
             return None;
         }
-        Some(match self.state(self.link(ix, pair.entry())) {
+        Some(match self.way_state(ix, pair.entry()) {
             LinkState::Down => Need::Hard,
             _ if self.is_ordered_away(ix) => Need::Ordered,
             _ => Need::Soft,
@@ -298,7 +314,8 @@ impl Engine {
         let proof = pair.provisional.as_ref().map(|provisional| provisional.check_at);
         let judged = self.judged_at(ix);
         // Later than now, so that a deadline that cannot be met is not chased.
-        let due = [expiry, flight, watch, proof, judged, pair.recheck_at]
+        let way = self.way_due(ix, now);
+        let due = [expiry, flight, watch, proof, judged, way, pair.recheck_at]
             .into_iter()
             .flatten()
             .min()

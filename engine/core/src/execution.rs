@@ -244,12 +244,11 @@ impl Engine {
         };
         self.pairs[ix.at()].watch = None;
         let entry = self.pairs[ix.at()].entry();
-        let link = self.link(ix, entry);
         let class = self.fabric.class_of(self.fabric.pairs[ix.at()].user);
         let out_of_bounds = self
             .measured(ix, entry, now)
             .is_none_or(|measured| !class.class.keeps(&measured));
-        let broken = match self.state(link) {
+        let broken = match self.way_state(ix, entry) {
             LinkState::Ok => false,
             LinkState::Warn => out_of_bounds,
             LinkState::Broken | LinkState::Down | LinkState::Stale => true,
@@ -400,6 +399,7 @@ impl Engine {
         let before = self.resettle(ix, |pair| std::mem::replace(&mut pair.order, flight.order));
         let pair = &mut self.pairs[ix.at()];
         pair.closed = flight.closed;
+        pair.way = None;
         pair.known = Known::Confirmed;
         let backoff = self.fabric.config.calm.backoff;
         pair.gates.moved(flight.need, (&policy, &backoff), now);

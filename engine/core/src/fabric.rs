@@ -1,6 +1,6 @@
 //! Names become small numbers here, once, so that the machines index instead of looking names up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lisp_wire::{EidPrefix, Rloc};
 use proto::{LinkId, SiteName, SlaName, UserName, VmName};
@@ -23,6 +23,11 @@ pub(crate) struct Dc(pub(crate) u32);
 #[serde(transparent)]
 pub(crate) struct LinkIx(pub(crate) u32);
 
+/// The leg from a data centre to one where a VM lives: `from * homes + home`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct LegIx(pub(crate) u32);
+
 /// A user's entry to one VM. The pairs of one user are neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -35,6 +40,12 @@ impl Dc {
 }
 
 impl LinkIx {
+    pub(crate) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl LegIx {
     pub(crate) const fn at(self) -> usize {
         self.0 as usize
     }
@@ -103,8 +114,13 @@ pub(crate) struct Fabric {
     pub(crate) pairs: Vec<PairFacts>,
     pub(crate) classes: Vec<SlaClass>,
     pub(crate) scopes: Scopes,
+    /// What legs are held against by themselves.
+    pub(crate) leg_limits: Limits,
+    /// Data centres that legs lead to, in their order.
+    homes: Vec<Dc>,
     // Only looked up, never walked: its order is not part of the engine's behaviour.
     by_rloc: HashMap<Rloc, u32>,
+    dc_by_rloc: HashMap<Rloc, Dc>,
 }
 
 impl Fabric {
@@ -183,7 +199,18 @@ impl Fabric {
                 twin,
             });
         }
+        let in_use: Vec<&Limits> = users
+            .iter()
+            .map(|user| &classes[user.class as usize].limits)
+            .collect();
         let mut fabric = Self {
+            leg_limits: Limits::strictest(&config, &in_use),
+            homes: homes(&config, &sites, &vms),
+            dc_by_rloc: sites
+                .iter()
+                .zip(0..)
+                .map(|(site, dc)| (site.rloc, Dc(dc)))
+                .collect(),
             config,
             sites,
             users,
@@ -226,6 +253,38 @@ impl Fabric {
 
     pub(crate) fn links(&self) -> usize {
         self.users.len() * self.sites.len()
+    }
+
+    /// The data centre with this locator.
+    pub(crate) fn dc_at(&self, rloc: Rloc) -> Option<Dc> {
+        self.dc_by_rloc.get(&rloc).copied()
+    }
+
+    /// How many legs there are, those from a data centre to itself among them.
+    pub(crate) fn legs(&self) -> usize {
+        self.homes.len() * self.sites.len()
+    }
+
+    /// The leg between two data centres, if it is watched.
+    pub(crate) fn leg(&self, from: Dc, to: Dc) -> Option<LegIx> {
+        if from == to {
+            return None;
+        }
+        let home = self.homes.binary_search(&to).ok()?;
+        Some(LegIx(from.0 * self.homes.len() as u32 + home as u32))
+    }
+
+    /// Where a leg begins and where it leads to.
+    pub(crate) fn ends_of(&self, leg: LegIx) -> (Dc, Dc) {
+        let homes = (self.homes.len() as u32).max(1);
+        let to = self.homes.get((leg.0 % homes) as usize);
+        (Dc(leg.0 / homes), to.copied().unwrap_or(Dc(0)))
+    }
+
+    /// Legs from a data centre.
+    pub(crate) fn legs_from(&self, from: Dc) -> impl Iterator<Item = (LegIx, Dc)> + '_ {
+        let leg = move |&to: &Dc| Some((self.leg(from, to)?, to));
+        self.homes.iter().filter_map(leg)
     }
 
     pub(crate) fn user_of(&self, link: LinkIx) -> u32 {
@@ -271,6 +330,15 @@ impl Fabric {
     pub(crate) fn vm_of(&self, pair: PairIx) -> &VmFacts {
         &self.vms[self.pairs[pair.at()].vm as usize]
     }
+}
+
+/// Where legs lead to: data centres where a VM lives, if there is another to come from and legs are watched.
+fn homes(config: &Config, sites: &[SiteFacts], vms: &[VmFacts]) -> Vec<Dc> {
+    if sites.len() < 2 || !config.legs.unwrap_or_default().measure {
+        return Vec::new();
+    }
+    let homes: BTreeSet<Dc> = vms.iter().filter_map(|vm| vm.home).collect();
+    homes.into_iter().collect()
 }
 
 /// The same session in less memory: one text a name, however often it stands there, and trees that are full.

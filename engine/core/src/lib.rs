@@ -6,6 +6,8 @@
 //! | [`input`] | [`Input`] and [`Effect`] |
 //! | [`engine`] | the root: [`Engine`] routes inputs, keeps nodes, answers commands, tells rows |
 //! | `monitor` | link windows, and when a level counts as broken (S') |
+//! | `legs` | the ways between data centres, the second leg of a user's way |
+//! | `way` | when a level of both legs together counts as broken |
 //! | [`optimizer`] | the per-user program (5.1)-(5.3) |
 //! | [`assignment`] | all users at once, (5.4)-(5.9), as advice |
 //! | `decision` | where one user's entry should be, given the links, and the card that says so |
@@ -41,6 +43,7 @@ mod fabric;
 pub mod input;
 mod journal;
 pub mod ladder;
+mod legs;
 mod monitor;
 pub mod optimizer;
 mod outbox;
@@ -49,6 +52,7 @@ mod places;
 pub mod policy;
 mod proving;
 mod qoe;
+mod way;
 mod why;
 
 pub use config::Config;

@@ -32,7 +32,7 @@ use proto::snapshot::HistoryPoint;
 use proto::{LinkState, ProbeSample, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use link::{Figures, Link, Turn, millis};
+pub(crate) use link::{Figures, Link, Turn, Verdict, millis};
 
 use crate::fabric::{Fabric, LinkIx};
 use crate::optimizer::criteria::LINK;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fabric::{Dc, Fabric, PairIx};
 use crate::policy::{Gates, Need, Withheld};
 use crate::proving::Provisional;
+use crate::way::Way;
 
 /// All locators of a view share alike among equals; priorities differ, so this is never used to share.
 const WEIGHT: Weight = Weight(100);
@@ -86,6 +87,9 @@ pub(crate) struct Pair {
     /// The last switch, until it has proved itself.
     #[serde(default)]
     pub(crate) provisional: Option<Box<Provisional>>,
+    /// How the whole way stands, if it left its bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) way: Option<Way>,
     /// While a level is broken or a proposal is open, the facts are looked at again then.
     pub(crate) recheck_at: Option<Timestamp>,
     /// Its place in the agenda.
@@ -112,6 +116,7 @@ impl Pair {
             flight: None,
             watch: None,
             provisional: None,
+            way: None,
             recheck_at: None,
             due: None,
             withheld: None,

@@ -156,7 +156,7 @@ impl Engine {
         let new = self.measured(ix, entry, now);
         let keeps = new.as_ref().is_some_and(|measured| class.keeps(measured));
         let (settled, over) = (now >= provisional.settled_at, now >= provisional.until);
-        let bad = match self.state(self.link(ix, entry)) {
+        let bad = match self.way_state(ix, entry) {
             LinkState::Ok if settled => return Proof::Kept,
             LinkState::Warn if over && keeps => return Proof::Kept,
             LinkState::Broken | LinkState::Down => true,
@@ -166,7 +166,7 @@ impl Engine {
         let Some(&old) = provisional.undo.first().filter(|_| bad) else {
             return Proof::Open;
         };
-        let doubtful = self.monitor.is_doubtful(&self.fabric, self.link(ix, old));
+        let doubtful = self.is_doubtful(ix, old);
         match (self.measured(ix, old, now), new) {
             (Some(old), _) if doubtful || !class.allows(&old) => Proof::Open,
             (Some(old), Some(new)) if class.score(&old) >= class.score(&new) => Proof::Open,
@@ -182,7 +182,7 @@ impl Engine {
             return;
         };
         let by = provisional.by.clone();
-        let down = self.state(self.link(ix, self.pairs[ix.at()].entry())) == LinkState::Down;
+        let down = self.way_state(ix, self.pairs[ix.at()].entry()) == LinkState::Down;
         let need = if down { Need::Hard } else { Need::Ordered };
         let ask = Ask {
             ix,

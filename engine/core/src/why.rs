@@ -26,6 +26,7 @@ impl Engine {
             self.level(ix, now),
             self.usable(ix, to, now),
         ];
+        checks.extend(self.ways(ix, to, now));
         checks.push(self.permitted(ix, to, now));
         checks.extend(self.better(ix, to, now));
         checks.extend(self.calm_enough(ix, to, now));
@@ -77,7 +78,7 @@ impl Engine {
 
     pub(crate) fn need(&self, ix: PairIx) -> Need {
         let entry = self.pairs[ix.at()].entry();
-        match (self.state(self.link(ix, entry)), self.must_leave(ix)) {
+        match (self.way_state(ix, entry), self.must_leave(ix)) {
             (LinkState::Down, _) => Need::Hard,
             (_, Some(_)) => Need::Ordered,
             (_, None) => Need::Soft,
@@ -113,15 +114,20 @@ impl Engine {
         let for_s = self
             .broken_since(ix)
             .map_or(0.0, |since| now.since(since).as_secs_f64());
-        match self.state(link) {
+        match self.way_state(ix, entry) {
             LinkState::Broken => open("level", format!("{label} is out of its bounds for {for_s:.1} s")),
+            LinkState::Down if self.state(link) != LinkState::Down => {
+                let text = format!("{}, for {for_s:.1} s", self.unusable(ix, entry));
+                open("level", text)
+            }
             LinkState::Down => open("level", format!("{label} is down for {for_s:.1} s")),
             LinkState::Stale => shut("level", format!("there are no fresh figures of {label}"), None),
             LinkState::Warn => {
                 let end = self
                     .monitor
                     .link(link)
-                    .and_then(|link| link.slot_end(limits.decide));
+                    .and_then(|link| link.slot_end(limits.decide))
+                    .or_else(|| self.way_due(ix, now));
                 let text = format!("{label} left a bound {for_s:.1} s ago; S' is {}", limits.decide);
                 shut("level", text, end.map(|at| until(at, now)))
             }
@@ -164,7 +170,7 @@ impl Engine {
         if self.measured(ix, to, now).is_none() {
             return shut("usable", self.unusable(ix, to), None);
         }
-        if self.monitor.is_doubtful(&self.fabric, self.link(ix, to)) {
+        if self.is_doubtful(ix, to) {
             return shut("usable", format!("{label} loses probes right now"), None);
         }
         // Who is cut off goes to a suppressed or barred locator rather than nowhere.
@@ -193,6 +199,14 @@ impl Engine {
             ),
             None => open("usable", format!("{label} answers")),
         }
+    }
+
+    /// Both legs of the way now and of that by `to`, where the VM lives at neither or one of them.
+    fn ways(&self, ix: PairIx, to: Dc, now: Timestamp) -> Option<Check> {
+        let entry = self.pairs[ix.at()].entry();
+        let both = std::iter::once(entry).chain(Some(to).filter(|&to| to != entry));
+        let words: Vec<String> = both.filter_map(|dc| self.way_words(ix, dc, now)).collect();
+        (!words.is_empty()).then(|| open("way", words.join(" | ")))
     }
 
     fn permitted(&self, ix: PairIx, to: Dc, now: Timestamp) -> Check {
@@ -318,7 +332,7 @@ impl Engine {
     }
 
     fn held(&self, ix: PairIx, need: Need, now: Timestamp) -> Option<Check> {
-        let leaving = self.leaving(ix).filter(|_| need == Need::Soft)?;
+        let leaving = self.leaving(ix, now).filter(|_| need == Need::Soft)?;
         match leaving.held(now) {
             Err(Withheld::Brief) => {
                 let ends = leaving.hold_ends()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use engine::Session;
 use engine::session::{BitRate, ByteSize, Queue, check};
-use pacao_core::config::{Calm, OnFailure, OnViolation, Shared, Statistic, When};
+use pacao_core::config::{Calm, Legs, OnFailure, OnViolation, Shared, Statistic, When};
 use proto::Span;
 use proto::availability::Horizon;
 use proto::proposal::Criterion;
@@ -60,6 +60,34 @@ fn table_5_1_says_what_the_thesis_says() {
     assert_eq!(
         (line.rate, line.queue, line.buffer),
         (BitRate(8_000_000), Queue::Fair, ByteSize(262_144))
+    );
+}
+
+#[test]
+fn legs_are_watched_unless_the_session_says_otherwise() {
+    let text = include_str!("../../../sessions/table-5-1.yaml");
+    let legs = |block: &str| {
+        let session = Session::parse(&format!("{block}{text}"), "s.yaml").unwrap();
+        session.config.legs
+    };
+    assert_eq!(legs(""), None, "as the classes have it");
+    let told = Legs {
+        probe: Some(Span::secs(1)),
+        down_after: Some(5),
+        ..Legs::default()
+    };
+    assert_eq!(legs("legs: { probe: 1s, down_after: 5 }\n"), Some(told));
+    assert!(!legs("legs: { measure: false }\n").unwrap().measure);
+    let short = text.replace("decide: 10s,", "decide: 10s, ");
+    let text = short.replace(
+        "    statistic: mean ",
+        "    window: 60s x 60\n    slots: { decide: 1h, settle: 5s, probe: 1s }\n    statistic: mean ",
+    );
+    let error = Session::parse(&format!("legs: {{ probe: 500ms }}\n{text}"), "s.yaml").unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("s.yaml:1:16: legs.probe: 500ms puts more than 4096 probes"),
+        "{told}"
     );
 }
 

@@ -47,5 +47,7 @@ pub use notice::Notice;
 pub use policy::{Arming, Disarmed, FlapKey, Hold, PolicyRow, Scope};
 pub use proposal::{Proposal, ProposalId, ProposalState};
 pub use qoe::{QoeReport, Score};
-pub use snapshot::{LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot};
+pub use snapshot::{
+    LegRow, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, RlocRow, Severity, Snapshot,
+};
 pub use time::{Span, Timestamp};

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::HistoryPoint;
 use crate::{
-    AvailabilityRow, LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, QoeReport, RlocRow, Span,
+    AvailabilityRow, LegRow, LinkId, LinkRow, LogEntry, Mode, NodeRow, PolicyRow, Proposal, QoeReport,
+    RlocRow, Span,
 };
 
 /// A change, to be applied to the last snapshot. Rows come whole and replace the row of the same key.
@@ -15,6 +16,11 @@ pub enum Notice {
     Link {
         /// The row.
         row: LinkRow,
+    },
+    /// Figures or state of a way between two data centres.
+    Leg {
+        /// The row; it replaces that of the same two.
+        row: LegRow,
     },
     /// A probe's outcome, for histories.
     Point {

@@ -48,6 +48,9 @@ pub struct Snapshot {
     pub nodes: Vec<NodeRow>,
     /// One row for each user and data centre.
     pub links: Vec<LinkRow>,
+    /// One row for each two data centres of which a VM lives at the second.
+    #[serde(default)]
+    pub legs: Vec<LegRow>,
     /// RTT of each link over the last two minutes, one point a probe, oldest first.
     pub histories: Vec<LinkHistory>,
     /// One row for each user, VM and data centre.
@@ -158,6 +161,29 @@ pub struct LinkRow {
     pub margin_ms: Option<f64>,
     /// When the last probe result came in.
     pub heard_at: Option<Timestamp>,
+}
+
+/// The way from a data centre that is entered to one where a VM lives, as the border routers measure it. Figures are over
+/// the longest window of the classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegRow {
+    /// The data centre entered.
+    pub from: SiteName,
+    /// The data centre where a VM lives.
+    pub to: SiteName,
+    /// How it stands by itself, against the strictest bounds of the classes; stale if it is not measured, or its other
+    /// end answers nobody.
+    pub state: LinkState,
+    /// RTT in milliseconds; `None` while nothing was answered in the window.
+    pub rtt: Option<RttFigures>,
+    /// Jitter after RFC 3550 section 6.4.1, milliseconds.
+    pub jitter_ms: Option<f64>,
+    /// Lost probes in the window, percent; `None` while none was due.
+    pub loss_pct: Option<f64>,
+    /// When the last probe result came in; `None` if it was never measured.
+    pub heard_at: Option<Timestamp>,
+    /// How many entries, of a user to a VM, go by it now.
+    pub carries: u32,
 }
 
 /// Order statistics of the RTT in a window, milliseconds.

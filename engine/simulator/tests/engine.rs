@@ -125,6 +125,7 @@ impl World {
                 },
                 ..Calm::default()
             },
+            legs: None,
         }
     }
 

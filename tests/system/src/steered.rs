@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, ensure};
-use proto::{LinkRow, LinkState, PolicyRow, Proposal, RlocRow, SiteName, UserName};
+use proto::{LegRow, LinkRow, LinkState, PolicyRow, Proposal, RlocRow, SiteName, UserName};
 use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 use testbed::Lab;
@@ -118,6 +118,11 @@ impl Steered {
     pub fn record(&self) -> anyhow::Result<String> {
         let found = find(&self.state(), "jsonl").context("no record")?;
         Ok(std::fs::read_to_string(found)?)
+    }
+
+    /// The legs between data centres.
+    pub fn legs(&self) -> anyhow::Result<Vec<LegRow>> {
+        Ok(serde_json::from_str(&self.json("legs")?)?)
     }
 
     fn links(&self) -> anyhow::Result<Vec<LinkRow>> {

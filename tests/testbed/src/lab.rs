@@ -263,6 +263,27 @@ impl Lab {
         Ok(())
     }
 
+    /// Gives the ways between two data centres another shape, each way: between their forwarders, and from either to the
+    /// VMs that were built in the other.
+    pub fn reshape_between(&self, a: &SiteName, b: &SiteName, shape: PairShape) -> Result<(), LabError> {
+        self.reshape(&Node::Site(a.clone()), &Node::Site(b.clone()), shape)?;
+        for (from, home) in [(a, b), (b, a)] {
+            let gateway = wiring::inner_name(from.as_str());
+            let living = self.fabric.vms.iter().filter(|(_, vm)| vm.home == *home);
+            for (name, _) in living {
+                let guest = wiring::vm_port(name);
+                for (from, to) in [(&gateway, &guest), (&guest, &gateway)] {
+                    self.tell_line(&LineCommand::Shape {
+                        from: from.clone(),
+                        to: to.clone(),
+                        shape,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Stops a VM, as a live migration does at its end: what reaches it from now on is lost, until [`Lab::rehome`].
     pub fn halt(&self, vm: &VmName) -> Result<(), LabError> {
         let port = wiring::vm_port(vm);

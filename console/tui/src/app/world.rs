@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::snapshot::HistoryPoint;
 use proto::{
-    AvailabilityReport, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow, Proposal,
-    ProposalId, QoeReport, RlocRow, SiteName, Snapshot, Span, Timestamp, UserName,
+    AvailabilityReport, LegRow, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow,
+    Proposal, ProposalId, QoeReport, RlocRow, SiteName, Snapshot, Span, Timestamp, UserName,
 };
 
 use crate::charts::PAST;
@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) engine_since: Timestamp,
     pub(crate) mode: Mode,
     pub(crate) nodes: Vec<NodeRow>,
+    pub(crate) legs: Vec<LegRow>,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) rlocs: BTreeMap<UserName, Vec<RlocRow>>,
     pub(crate) proposals: BTreeMap<ProposalId, Proposal>,
@@ -115,6 +116,7 @@ impl World {
             engine_since: snapshot.engine_since,
             mode: snapshot.mode,
             nodes: snapshot.nodes,
+            legs: snapshot.legs,
             links: links.collect(),
             rlocs: BTreeMap::new(),
             proposals: snapshot
@@ -184,6 +186,13 @@ impl World {
             Notice::Policy { row } => self.policy = row,
             Notice::Availability { rows } => rows.into_iter().for_each(|row| self.availability.put(row)),
             Notice::Qoe { report } => self.qoe = report,
+            Notice::Leg { row } => {
+                let same = |leg: &&mut LegRow| (&leg.from, &leg.to) == (&row.from, &row.to);
+                match self.legs.iter_mut().find(same) {
+                    Some(leg) => *leg = row,
+                    None => self.legs.push(row),
+                }
+            }
             Notice::Clock { ahead } => self.clock_ahead = ahead,
             Notice::Node { row } => match self.nodes.iter_mut().find(|node| node.site == row.site) {
                 Some(node) => *node = row,

@@ -1,6 +1,8 @@
 //! Locators of the selected user's VMs, as that user is told to use them.
 
-use proto::{LinkId, LinkState, RlocRow, Timestamp, UserName};
+use std::collections::BTreeSet;
+
+use proto::{LegRow, LinkId, LinkState, RlocRow, SiteName, Timestamp, UserName};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -110,11 +112,53 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         lines.push(Row::new());
         lines.push(Row::new().add("   * home of the VM   ▶ in use", Role::Quiet));
     }
+    lines.extend(legs(world, &props.rows, label));
     let first = (cursor + 1).saturating_sub(height);
     for (index, row) in lines.into_iter().enumerate().skip(first).take(height) {
         let here = index == cursor && props.focus == Focus::Here;
         row.draw_over(frame, line(area, index - first), here.then_some(Role::Selected));
     }
+}
+
+/// How far it is from each data centre to where the VMs live, as far as it was ever measured.
+fn legs(world: &World, rows: &[&RlocRow], label: usize) -> Vec<Row> {
+    let homes: BTreeSet<&SiteName> = rows.iter().filter(|row| row.home).map(|row| &row.dc).collect();
+    let mut lines = Vec::new();
+    for home in homes {
+        let heard = |leg: &&LegRow| leg.to == *home && leg.heard_at.is_some();
+        let legs: Vec<&LegRow> = world.legs.iter().filter(heard).collect();
+        if legs.is_empty() {
+            continue;
+        }
+        lines.push(Row::new());
+        let text = format!("   on to {} ms", world.label(home));
+        lines.push(
+            Row::new()
+                .add(left(&text, 3 + label + 9), Role::Heading)
+                .add("  LOSS%  S", Role::Heading),
+        );
+        for leg in legs {
+            lines.push(
+                Row::new()
+                    .add("   ", Role::Text)
+                    .add(left(world.label(&leg.from), label), Role::Text)
+                    .add(
+                        format!(" {}", aligned(leg.rtt.map(|rtt| rtt.last), 8)),
+                        Role::Text,
+                    )
+                    .add(
+                        format!(
+                            "{:>7}",
+                            leg.loss_pct
+                                .map_or_else(|| "·".to_owned(), |loss| format!("{loss:.1}"))
+                        ),
+                        Role::Text,
+                    )
+                    .add(format!("  {}", leg.state.mark()), role(leg.state)),
+            );
+        }
+    }
+    lines
 }
 
 fn head(label: usize, address: usize) -> Row {

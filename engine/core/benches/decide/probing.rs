@@ -148,6 +148,7 @@ pub(crate) fn config(users: usize, sites: usize) -> Result<Config, Box<dyn std::
             probe_timeout: Span::secs(2),
         },
         calm: Calm::default(),
+        legs: None,
     };
     for at in 0..sites {
         let rloc = Rloc([172, 16, 0, at as u8].into());

@@ -119,7 +119,7 @@ impl Engine {
         if self.fabric.scopes.is_bound(ix) {
             return Err(("a rule binds it to other entries", from));
         }
-        let state = self.state(self.link(ix, from));
+        let state = self.way_state(ix, from);
         let present = self.measured_apart_from_crowding(ix, from, now);
         if present.is_none() && state != LinkState::Down {
             return Err(("there are no fresh figures of its entry", from));
@@ -146,7 +146,7 @@ impl Engine {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let calm = || {
             !pair.gates.is_barred(dc, now)
-                && !self.monitor.is_doubtful(&self.fabric, link)
+                && !self.is_doubtful(ix, dc)
                 && self.calm.flaps.locator_until(link, now).is_none()
         };
         self.is_permitted(ix, dc) && class.allows(measured) && (dc == pair.entry() || calm())

@@ -213,7 +213,7 @@ impl Engine {
     fn outcome(&self, ix: PairIx, foreseen: &Foreseen, now: Timestamp) -> Option<Outcome> {
         let k = usize::from(foreseen.k);
         let chosen = self.measured(ix, foreseen.to, now);
-        if chosen.is_none() && self.state(self.link(ix, foreseen.to)) != LinkState::Down {
+        if chosen.is_none() && self.way_state(ix, foreseen.to) != LinkState::Down {
             return None;
         }
         if self
@@ -278,14 +278,18 @@ impl Engine {
         }
     }
 
-    /// Mean round trip of the probes of an entry, milliseconds, the lost ones as long as they were waited for.
+    /// Mean round trip of the probes of an entry, milliseconds, the lost ones as long as they were waited for, with what
+    /// the leg behind it takes now.
     fn felt(&self, ix: PairIx, dc: Dc, (since, now): (Timestamp, Timestamp)) -> Option<f64> {
         let lost = self.policy().probe_timeout.as_millis_f64();
-        let points = self.monitor.history(self.link(ix, dc), now);
+        let (points, on) = (
+            self.monitor.history(self.link(ix, dc), now),
+            self.leg_mean_ms(ix, dc),
+        );
         let felt: Vec<f64> = points
             .iter()
             .filter(|point| point.at >= since)
-            .map(|point| point.rtt_ms.unwrap_or(lost))
+            .map(|point| point.rtt_ms.map_or(lost, |rtt| rtt + on))
             .collect();
         (felt.len() >= LEAST_POINTS).then(|| felt.iter().sum::<f64>() / felt.len() as f64)
     }

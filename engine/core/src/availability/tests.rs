@@ -71,6 +71,7 @@ fn fabric(contract: Option<Contract>) -> Fabric {
             probe_timeout: Span::secs(2),
         },
         calm: crate::config::Calm::default(),
+        legs: None,
     })
 }
 

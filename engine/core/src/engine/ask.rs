@@ -264,7 +264,7 @@ impl Engine {
         if let Some(refusal) = refuse_unusable(self, ix, dc) {
             return Err(refusal);
         }
-        let need = if self.state(self.link(ix, self.pairs[ix.at()].entry())) == LinkState::Down {
+        let need = if self.way_state(ix, self.pairs[ix.at()].entry()) == LinkState::Down {
             Need::Hard
         } else {
             Need::Soft

@@ -222,9 +222,9 @@ impl Engine {
     fn note_figures(&mut self, now: Timestamp) {
         let noted = |at: u32| {
             let pair = PairIx(at);
-            let link = self.link(pair, self.pairs[pair.at()].entry());
-            let down = self.state(link) == LinkState::Down;
-            (pair, down, self.monitor.measured(&self.fabric, link, now))
+            let entry = self.pairs[pair.at()].entry();
+            let down = self.way_state(pair, entry) == LinkState::Down;
+            (pair, down, self.way_measured(pair, entry, now))
         };
         let noted: Vec<_> = (0..self.pairs.len() as u32).map(noted).collect();
         let every = self.fabric.config.slots.decide.max(NOTED_AT_MOST_EVERY);

@@ -1,6 +1,6 @@
 //! What (5.1)-(5.3) are solved on: the figures of a link, and what is known of the data centre behind it.
 
-use proto::{LinkState, Timestamp};
+use proto::Timestamp;
 
 use super::Engine;
 use crate::fabric::{Dc, PairIx};
@@ -14,12 +14,16 @@ const PRICE: usize = 8;
 impl Engine {
     /// A pair's user entering by `dc`; `None` if there is nothing usable.
     pub(crate) fn measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<Measures> {
-        let mut all = self.measured_apart_from_crowding(ix, dc, now)?;
+        let all = self.measured_apart_from_crowding(ix, dc, now)?;
+        Some(self.with_crowding(ix, dc, all))
+    }
+
+    fn with_crowding(&self, ix: PairIx, dc: Dc, mut all: Measures) -> Measures {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         if class.counts(6) {
             all[6] = self.crowding(ix, dc);
         }
-        Some(all)
+        all
     }
 
     /// The same without the users there, for whoever places all users at once.
@@ -29,17 +33,21 @@ impl Engine {
         dc: Dc,
         now: Timestamp,
     ) -> Option<Measures> {
-        let link = self.link_measured(ix, dc, now)?;
+        Some(self.with_facts(ix, dc, self.way_measured(ix, dc, now)?))
+    }
+
+    /// What is measured of a way, with what is known of its data centre.
+    fn with_facts(&self, ix: PairIx, dc: Dc, way: [u32; LINK]) -> Measures {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let mut all = [0; K];
-        all[..LINK].copy_from_slice(&link);
+        all[..LINK].copy_from_slice(&way);
         if class.counts(ISIS_COST) {
             // No path to the VM: as dear as can be.
             let cost = self.isis_cost(dc, self.fabric.pairs[ix.at()].vm);
             all[ISIS_COST] = cost.map_or(u32::MAX, |cost| integer(ISIS_COST, f64::from(cost)));
         }
         all[PRICE] = integer(PRICE, self.fabric.sites[dc.at()].offer.price);
-        Some(all)
+        all
     }
 
     /// What is measured of every data centre for a pair's user, by [`Dc`].
@@ -62,7 +70,8 @@ impl Engine {
                 .fabric
                 .dcs()
                 .map(|dc| {
-                    let mut all = self.measured(ix, dc, now).filter(|_| permitted[dc.at()])?;
+                    let link = self.link_measured(ix, dc, now).filter(|_| permitted[dc.at()])?;
+                    let mut all = self.with_crowding(ix, dc, self.with_facts(ix, dc, link));
                     [all[4], all[5]] = left[dc.at()];
                     all[ISIS_COST] = 0;
                     Some(all)
@@ -70,13 +79,6 @@ impl Engine {
                 .collect(),
         };
         self.fabric.pairs_with(vm).into_iter().map(member).collect()
-    }
-
-    fn link_measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<[u32; LINK]> {
-        if self.state(self.link(ix, dc)) == LinkState::Down {
-            return None;
-        }
-        self.monitor.measured(&self.fabric, self.link(ix, dc), now)
     }
 
     /// Users entering by `dc`, the one of `ix` among them, as a share of what it can take.

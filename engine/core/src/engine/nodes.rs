@@ -1,6 +1,6 @@
 //! Forwarders come, go, and are given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lisp_wire::Rloc;
 use proto::node::Tell;
@@ -77,6 +77,7 @@ impl Engine {
         self.thaw();
         self.book_absence();
         self.monitor.restart();
+        self.legs.restart();
         for node in &mut self.nodes {
             // A restart is not a trigger: a forwarder that never came back is given up one window later than one that left.
             let at = now + slots.decide + policy.stale_after;
@@ -96,6 +97,7 @@ impl Engine {
                 self.stretch(ix, now + slots.decide + policy.confirm_within, now)
             };
             let pair = &mut self.pairs[at];
+            pair.way = None;
             if matches!(pair.known, Known::Sent { .. }) {
                 pair.known = Known::Unsent;
             }
@@ -154,7 +156,7 @@ impl Engine {
         };
         out.push(send(NodeCommand::Subscribe));
         out.push(send(NodeCommand::Probe {
-            targets: self.probe_targets(),
+            targets: self.probe_targets(dc),
         }));
         self.brief_all(dc, out);
     }
@@ -311,8 +313,9 @@ impl Engine {
     }
 
     /// Users behind one locator share its probes: at the pace and with the DSCP of the most pressing of their
-    /// classes, and overdue by the strictest of their bounds.
-    fn probe_targets(&self) -> Vec<ProbeTarget> {
+    /// classes, and overdue by the strictest of their bounds. The other data centres where VMs live are probed for all of
+    /// them.
+    fn probe_targets(&self, dc: Dc) -> Vec<ProbeTarget> {
         let classes = &self.fabric.config.sla;
         let timeout = self.policy().probe_timeout;
         let mut targets: BTreeMap<Rloc, ProbeTarget> = BTreeMap::new();
@@ -332,7 +335,34 @@ impl Engine {
             let strictest = target.overdue_after.unwrap_or(timeout).min(overdue_after);
             target.overdue_after = Some(strictest).filter(|&after| after < timeout);
         }
+        for (_, to) in self.fabric.legs_from(dc) {
+            let rloc = self.fabric.sites[to.at()].rloc;
+            targets.entry(rloc).or_insert_with(|| self.leg_target(rloc));
+        }
         targets.into_values().collect()
+    }
+
+    /// How a data centre is probed by the others: with the DSCP of the most pressing class.
+    fn leg_target(&self, rloc: Rloc) -> ProbeTarget {
+        let limits = &self.fabric.leg_limits;
+        let used = self
+            .fabric
+            .users
+            .iter()
+            .map(|user| user.class)
+            .collect::<BTreeSet<u32>>();
+        let dscp = |class: u32| {
+            let name = &self.fabric.classes[class as usize].name;
+            self.fabric.config.sla.get(name).map_or(0, |class| class.dscp)
+        };
+        let overdue_after = Span(u64::from(limits.leave[0]) + 1).max(SOONEST_OVERDUE);
+        ProbeTarget {
+            rloc,
+            interval: limits.probe,
+            timeout: limits.timeout,
+            dscp: used.into_iter().map(dscp).max().unwrap_or(0),
+            overdue_after: Some(overdue_after).filter(|&after| after < limits.timeout),
+        }
     }
 
     fn touch_all(&mut self, dc: Dc) {

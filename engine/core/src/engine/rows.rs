@@ -25,6 +25,7 @@ impl Engine {
             mode: self.mode,
             nodes: self.fabric.dcs().map(|dc| self.node_row(dc)).collect(),
             links: links().filter_map(|link| self.link_row(link, now)).collect(),
+            legs: self.leg_rows(now),
             histories: links()
                 .map(|link| LinkHistory {
                     link: self.fabric.link_id(link),

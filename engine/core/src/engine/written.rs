@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Engine;
 use crate::crowds::Crowds;
 use crate::fabric::{Dc, PairIx};
+use crate::legs::Legs;
 
 /// A written state that contradicts its own configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,9 @@ impl Serialize for Engine {
 impl<'de> Deserialize<'de> for Engine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut engine = Self::deserialize(deserializer)?;
+        if engine.legs.is_unwritten() {
+            engine.legs = Legs::new(&engine.fabric);
+        }
         engine.fits().map_err(D::Error::custom)?;
         engine.monitor.fit(&engine.fabric);
         engine.crowds = Crowds::of(&engine.fabric, &engine.pairs);
@@ -44,6 +48,10 @@ impl Engine {
             (
                 self.monitor.links() == fabric.links(),
                 "one link for each user and data centre",
+            ),
+            (
+                self.legs.fits(fabric),
+                "one leg for each two data centres of which a VM lives at the second",
             ),
             (
                 self.pairs.len() == fabric.pairs.len(),

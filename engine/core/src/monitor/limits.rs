@@ -2,7 +2,7 @@
 
 use proto::Span;
 
-use crate::config::{Config, Policy, Sla, Slots, Statistic};
+use crate::config::{Config, MOST_PROBES, Policy, Sla, Slots, Statistic};
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{K, LINK};
 
@@ -77,6 +77,54 @@ impl Limits {
             ],
             down_after: sla.watch.down_after.unwrap_or(policy.down_after),
             up_after: sla.watch.up_after.unwrap_or(policy.up_after),
+            timeout: policy.probe_timeout,
+        }
+    }
+
+    /// What legs between data centres are held against, which classes share: the strictest of each, over the longest
+    /// window.
+    pub(crate) fn strictest(config: &Config, classes: &[&Self]) -> Self {
+        let knobs = config.legs.unwrap_or_default();
+        let (slots, policy) = (config.slots, &config.policy);
+        let mut all = classes
+            .first()
+            .map_or_else(|| Self::unbound(slots, policy), |&&first| first);
+        for class in classes {
+            all.decide = all.decide.min(class.decide);
+            all.probe = all.probe.min(class.probe);
+            all.window = all.window.max(class.window);
+            all.warn = all.warn.min(class.warn);
+            for k in 0..LINK {
+                all.leave[k] = all.leave[k].min(class.leave[k]);
+                all.enter[k] = all.enter[k].min(class.enter[k]);
+            }
+            all.down_after = all.down_after.min(class.down_after);
+            all.up_after = all.up_after.max(class.up_after);
+        }
+        all.parts = 1;
+        // No shorter than lets the longest window be kept whole.
+        let least = Span(all.window.micros().div_ceil(MOST_PROBES.into()));
+        all.probe = knobs.probe.unwrap_or(all.probe.max(least));
+        all.timeout = knobs.timeout.unwrap_or(all.timeout);
+        all.down_after = knobs.down_after.unwrap_or(all.down_after);
+        all.up_after = knobs.up_after.unwrap_or(all.up_after);
+        all
+    }
+
+    /// Of nobody's class.
+    fn unbound(slots: Slots, policy: &Policy) -> Self {
+        Self {
+            decide: slots.decide,
+            settle: slots.settle,
+            probe: slots.probe,
+            window: slots.decide,
+            parts: 1,
+            warn: u32::MAX,
+            leave: [u32::MAX; LINK],
+            enter: [u32::MAX; LINK],
+            statistics: [Statistic::Mean; LINK],
+            down_after: policy.down_after,
+            up_after: policy.up_after,
             timeout: policy.probe_timeout,
         }
     }

@@ -1,5 +1,6 @@
 //! One link: its samples, its slot, and the figures drawn from them.
 
+mod pressing;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -19,7 +20,7 @@ use super::ring::{Ring, Sample};
 use super::statistic::{self, quantile};
 use crate::config::Statistic;
 use crate::optimizer::criteria::LINK;
-use verdict::Verdict;
+pub(crate) use verdict::Verdict;
 use window::{Window, per_million};
 
 /// Overdue probes of one link that are waited for.

@@ -5,7 +5,7 @@ use proto::proposal::{Criterion, Reason};
 use proto::{Actor, Mode, Severity, Timestamp};
 
 use super::admit::Pass;
-use super::leaving::Leaving;
+use super::leaving::{Behind, Leaving};
 use super::spending::Spending;
 use super::{GateKind, Need, Withheld};
 use crate::Engine;
@@ -13,6 +13,7 @@ use crate::fabric::{Dc, LinkIx, PairIx};
 use crate::monitor::Turn;
 use crate::optimizer::criteria::Measures;
 use crate::outbox::Outbox;
+use crate::way::Way;
 
 impl Engine {
     /// Who would carry a move out without being asked: whoever drains the data centre, or the engine in mode auto.
@@ -25,9 +26,17 @@ impl Engine {
     }
 
     /// What decides whether an entry may be left; `None` for a link nobody watches.
-    pub(crate) fn leaving(&self, ix: PairIx) -> Option<Leaving<'_>> {
+    pub(crate) fn leaving(&self, ix: PairIx, now: Timestamp) -> Option<Leaving<'_>> {
         let pair = &self.pairs[ix.at()];
+        let behind = match pair.way {
+            Some(way @ Way::Broken { .. }) => Some(Behind {
+                since: way.since(),
+                recovering: self.is_way_recovering(ix, now),
+            }),
+            Some(Way::Open { .. }) | None => None,
+        };
         Some(Leaving {
+            behind,
             link: (self.monitor.link(self.link(ix, pair.entry()))?, self.limits(ix)),
             hold: self.fabric.config.calm.hold,
             gates: &pair.gates,
@@ -48,12 +57,11 @@ impl Engine {
         let entry = pair.entry();
         let mut allowed = measured.to_vec();
         for dc in self.fabric.dcs() {
-            let link = self.link(ix, dc);
             let out = if dc == entry {
                 need == Need::Ordered
             } else {
                 pair.gates.is_refused(dc, now)
-                    || self.monitor.is_doubtful(&self.fabric, link)
+                    || self.is_doubtful(ix, dc)
                     || (allowed[dc.at()].is_some()
                         && (self.is_only_observed(ix, dc) || self.may_enter(ix, dc).is_err()))
             };

@@ -1,7 +1,7 @@
 //! When a user's entry may be left. The live engine and `alone` both ask here, so that what is simulated is what
 //! would be done.
 
-use proto::{Span, Timestamp};
+use proto::{LinkState, Span, Timestamp};
 
 use super::{Gain, Gates, Need, Withheld};
 use crate::config::Policy;
@@ -12,10 +12,20 @@ use crate::monitor::{Limits, Link};
 pub(crate) struct Leaving<'a> {
     /// The link entered by, and what it is held against.
     pub(crate) link: (&'a Link, &'a Limits),
+    /// The whole way, if that is broken.
+    pub(crate) behind: Option<Behind>,
     /// For how many slots S' a level must be broken.
     pub(crate) hold: u32,
     pub(crate) gates: &'a Gates,
     pub(crate) policy: &'a Policy,
+}
+
+/// A way that is broken over both of its legs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behind {
+    pub(crate) since: Timestamp,
+    /// Whether it is out of its bounds only by samples that are over.
+    pub(crate) recovering: bool,
 }
 
 impl Leaving<'_> {
@@ -40,7 +50,7 @@ impl Leaving<'_> {
         let (link, limits) = self.link;
         match self.hold_ends() {
             Some(at) if now < at => Err(Withheld::Brief),
-            Some(_) if link.is_recovering(now, limits) => Err(Withheld::Recovering),
+            Some(_) if self.is_over(link.is_recovering(now, limits)) => Err(Withheld::Recovering),
             _ => Ok(()),
         }
     }
@@ -49,6 +59,16 @@ impl Leaving<'_> {
     pub(crate) fn hold_ends(&self) -> Option<Timestamp> {
         let (link, limits) = self.link;
         let hold = Span(limits.decide.micros().saturating_mul(self.hold.into()));
-        Some(link.broken_since()? + hold)
+        let behind = self.behind.map(|behind| behind.since);
+        let since = link.broken_since().into_iter().chain(behind).min()?;
+        Some(since + hold)
+    }
+
+    /// Whether whatever is broken is over.
+    fn is_over(&self, link_recovers: bool) -> bool {
+        match self.behind {
+            Some(behind) => behind.recovering && (link_recovers || self.link.0.state() != LinkState::Broken),
+            None => link_recovers,
+        }
     }
 }

@@ -33,6 +33,8 @@ mod gaining;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod legs;
+#[cfg(test)]
 mod planning;
 #[cfg(test)]
 mod policy;

@@ -9,14 +9,17 @@ use pacao_core::config::{
 use pacao_core::{Config, Effect, Engine, Input};
 use proto::node::{ChangeOutcome, Tell};
 use proto::{
-    Actor, Audience, Command, LinkRow, Mode, NodeCommand, NodeReport, Notice, ProbeOutcome, ProbeSample,
-    Proposal, ProposalId, ProposalState, Reply, RequestId, Span, Timestamp, Verdict,
+    Actor, Audience, Command, LegRow, LinkRow, Mode, NodeCommand, NodeReport, Notice, ProbeOutcome,
+    ProbeSample, Proposal, ProposalId, ProposalState, Reply, RequestId, Span, Timestamp, Verdict,
 };
 
 /// The moment the engine is made.
 pub(crate) const T0: Timestamp = Timestamp(1_700_000_000_000_000);
 /// From the sending of Change-Priority to its acknowledgement.
 pub(crate) const SIGNALLING: Span = Span::millis(41);
+
+/// Round trip between any two data centres, milliseconds, unless a test says otherwise.
+pub(crate) const LEG: f64 = 4.0;
 
 /// Milliseconds of round trip from a data centre to a user, `None` if the probe is lost; by seconds since [`T0`].
 pub(crate) type Wan = Box<dyn FnMut(&str, &str, f64) -> Option<f64>>;
@@ -25,12 +28,16 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Timestamp,
     pub(crate) wan: Wan,
+    /// The same from a data centre to another, once [`World::measure_legs`] was asked for.
+    pub(crate) between: Wan,
     /// Whether users acknowledge.
     pub(crate) answering: bool,
     /// Forwarders tell probes that are out for this long to be overdue; `None`: they are of an older version.
     pub(crate) overdue_after: Option<Span>,
     /// Forwarders that are connected and report nothing.
     pub(crate) mute: BTreeSet<String>,
+    /// Data centres that are connected and report nothing of another.
+    pub(crate) silent: BTreeSet<(String, String)>,
     /// What users hold: by their locator.
     pub(crate) held: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) inputs: Vec<(Timestamp, Input)>,
@@ -137,6 +144,7 @@ pub(crate) fn config() -> Config {
             probe_timeout: Span::secs(2),
         },
         calm: Calm::default(),
+        legs: None,
     }
 }
 
@@ -151,9 +159,11 @@ impl World {
             engine: Engine::new(config, T0),
             now: T0,
             wan: Box::new(|dc, user, _| Some(table_5_1(dc, user))),
+            between: Box::new(|_, _, _| Some(LEG)),
             answering: true,
             overdue_after: None,
             mute: BTreeSet::new(),
+            silent: BTreeSet::new(),
             held: BTreeMap::new(),
             inputs: Vec::new(),
             effects: Vec::new(),
@@ -191,6 +201,31 @@ impl World {
             }
         }
         world
+    }
+
+    /// Data centres probe each other from now on, as a forwarder does that is told to.
+    pub(crate) fn measure_legs(&mut self) {
+        let sites = self.engine.config().sites.clone();
+        let ends = |from: &_| {
+            let others = sites.iter().filter(move |(to, _)| *to != from);
+            others
+                .map(|(to, site)| (to.to_string(), site.rloc))
+                .collect::<Vec<_>>()
+        };
+        for (at, from) in sites.keys().enumerate() {
+            for (other, (to, target)) in ends(from).into_iter().enumerate() {
+                let first = self.now + Span::millis(70 + 60 * at as u64 + 20 * other as u64);
+                let (site, user) = (from.to_string(), to);
+                self.plan(first, Due::Probe { site, user, target });
+            }
+        }
+    }
+
+    pub(crate) fn leg(&self, from: &str, to: &str) -> LegRow {
+        let rows = self.engine.snapshot(self.now).legs;
+        rows.into_iter()
+            .find(|row| row.from.as_str() == from && row.to.as_str() == to)
+            .unwrap()
     }
 
     /// With the WAN as Table 5.1, but for one user's link, which takes `more` milliseconds from `from` to `to`.
@@ -475,10 +510,13 @@ impl World {
                     self.give(input);
                 }
             }
+            Due::Probe { site, user, .. } if self.silent.contains(&(site.clone(), user.clone())) => {}
             Due::Probe { site, user, target } => {
                 let config = self.engine.config();
                 let (interval, timeout) = (config.slots.probe, config.policy.probe_timeout);
-                let rtt = (self.wan)(&site, &user, Self::seconds(at)).map(|ms| Span((ms * 1e3) as u64));
+                let at_end = config.sites.values().any(|site| site.rloc == target);
+                let way = if at_end { &mut self.between } else { &mut self.wan };
+                let rtt = way(&site, &user, Self::seconds(at)).map(|ms| Span((ms * 1e3) as u64));
                 let rtt = rtt.filter(|&rtt| rtt <= timeout);
                 let outcome = rtt.map_or(ProbeOutcome::Lost, ProbeOutcome::Rtt);
                 if let Some(after) = self

@@ -10,6 +10,7 @@ mod addresses;
 mod calm;
 mod doubts;
 mod lab;
+mod legs;
 mod limits;
 mod members;
 mod offers;
@@ -81,6 +82,10 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
         limits::calm(*slots, policy, doubts);
     }
     let calm = calm::calm(raw, doubts);
+    let legs = raw
+        .legs
+        .as_ref()
+        .map(|legs| legs::legs(legs, (slots, policy.as_ref()), &sla, doubts));
     let config = Config {
         session: raw.name.clone(),
         mode: raw.mode,
@@ -91,6 +96,7 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
         sla,
         policy: policy?,
         calm,
+        legs,
     };
     if doubts.is_empty() {
         calm::together(&config, doubts);

@@ -39,6 +39,7 @@ pub(super) struct RawSession {
     pub(super) sites: Entries<RawSite>,
     pub(super) vms: Entries<RawVm>,
     pub(super) users: Entries<RawUser>,
+    pub(super) legs: Option<RawLegs>,
     pub(super) lab: Option<RawLab>,
 }
 
@@ -270,6 +271,22 @@ pub(super) struct RawUser {
 
 const fn one() -> u32 {
     1
+}
+
+/// The ways between data centres. What is not said is as the strictest class has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLegs {
+    #[serde(default = "yes")]
+    pub(super) measure: bool,
+    pub(super) probe: Option<String>,
+    pub(super) timeout: Option<String>,
+    pub(super) down_after: Option<u32>,
+    pub(super) up_after: Option<u32>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]

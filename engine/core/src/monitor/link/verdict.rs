@@ -16,7 +16,7 @@ const CHANCE: f64 = 0.05;
 
 /// In the order of gravity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Kept,
     /// The statistic is out of its bound only because of samples that are over.
     Lagging,
@@ -24,6 +24,16 @@ pub(super) enum Verdict {
 }
 
 impl Link {
+    /// How a slot that opened at `since` stands against bounds that are not the class's own.
+    pub(crate) fn held_against(
+        &self,
+        bound: &[u32; LINK],
+        since: Timestamp,
+        (now, limits): (Timestamp, &Limits),
+    ) -> Verdict {
+        self.verdict(Slot::since(since), now, (bound, limits))
+    }
+
     pub(super) fn verdict(
         &self,
         slot: Slot,
@@ -105,7 +115,7 @@ impl Window {
     /// Neither loss nor downtime shows in every sample, so that the latest few tell less than those of a round trip
     /// do: how many have to be good goes by how many were bad. With `bad` of `all` at random places, the chance that
     /// the latest `good` are none of them is C(all - good, bad) / C(all, bad).
-    fn unless_over(
+    pub(super) fn unless_over(
         &self,
         out_of_bound: bool,
         (count, is_bad): (usize, fn(Outcome) -> bool),

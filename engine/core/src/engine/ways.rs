@@ -1,0 +1,262 @@
+//! Whole ways: a user's leg, and the leg from the data centre entered to the one where the VM lives.
+//!
+//! | the second leg | a way by it |
+//! |---|---|
+//! | not measured, or its other end answers nobody | goes by the user's leg alone |
+//! | silent, or answered too little | as that where the user enters; no place to go to |
+//! | down | is down |
+//! | up | both legs together |
+
+use proto::{LinkState, ProbeOutcome, ProbeSample, Span, Timestamp};
+
+use super::Engine;
+use crate::fabric::{Dc, LegIx, LinkIx, PairIx};
+use crate::legs::{Leg, Standing, sum};
+use crate::monitor::{Limits, Link, Turn, Verdict};
+use crate::optimizer::criteria::LINK;
+use crate::outbox::Outbox;
+use crate::way::Way;
+
+impl Engine {
+    /// The leg from `dc` to where a pair's VM lives; `None` where it lives there.
+    pub(crate) fn leg_ix(&self, ix: PairIx, dc: Dc) -> Option<LegIx> {
+        self.fabric.leg(dc, self.fabric.vm_of(ix).home?)
+    }
+
+    /// What is known of that leg.
+    pub(crate) fn leg(&self, ix: PairIx, dc: Dc) -> Option<&Leg> {
+        self.legs.get(self.leg_ix(ix, dc)?)
+    }
+
+    /// How it stands for the pair's class.
+    pub(crate) fn leg_standing(&self, ix: PairIx, dc: Dc) -> Option<Standing<'_>> {
+        let class = self.fabric.users[self.fabric.pairs[ix.at()].user as usize].class;
+        Some(self.leg(ix, dc)?.standing(class))
+    }
+
+    /// How a pair's way by `dc` stands: down if either leg is, else as its levels are.
+    pub(crate) fn way_state(&self, ix: PairIx, dc: Dc) -> LinkState {
+        let link = self.state(self.link(ix, dc));
+        if self.leg_standing(ix, dc) == Some(Standing::Down) {
+            return LinkState::Down;
+        }
+        let pair = &self.pairs[ix.at()];
+        let way = pair.way.filter(|_| pair.entry() == dc);
+        match (link, way) {
+            (LinkState::Down | LinkState::Stale, _) | (_, None) => link,
+            (_, Some(Way::Open { .. })) => link.max(LinkState::Warn),
+            (_, Some(Way::Broken { .. })) => LinkState::Broken,
+        }
+    }
+
+    /// Both legs of a way, in the order of [`crate::optimizer::criteria::CRITERIA`]; `None` if there is nothing usable.
+    pub(crate) fn way_measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<[u32; LINK]> {
+        let link = self.link_measured(ix, dc, now)?;
+        match self.leg_standing(ix, dc) {
+            None | Some(Standing::Unmeasured | Standing::Unproven) => Some(link),
+            Some(Standing::Silent | Standing::Few) => {
+                Some(link).filter(|_| self.pairs[ix.at()].entry() == dc)
+            }
+            Some(Standing::Down) => None,
+            Some(Standing::Up(loads)) => Some(sum::sum(&link, &loads.measured)),
+        }
+    }
+
+    /// The user's leg of it.
+    pub(crate) fn link_measured(&self, ix: PairIx, dc: Dc, now: Timestamp) -> Option<[u32; LINK]> {
+        if self.state(self.link(ix, dc)) == LinkState::Down {
+            return None;
+        }
+        self.monitor.measured(&self.fabric, self.link(ix, dc), now)
+    }
+
+    /// Whether the next lost probe would make it down: no way to go by.
+    pub(crate) fn is_doubtful(&self, ix: PairIx, dc: Dc) -> bool {
+        self.monitor.is_doubtful(&self.fabric, self.link(ix, dc))
+            || self.leg(ix, dc).is_some_and(|leg| leg.is_doubtful(&self.fabric))
+    }
+
+    /// When the trouble of a way began.
+    pub(crate) fn way_broken_since(&self, ix: PairIx, dc: Dc) -> Option<Timestamp> {
+        let link = self.monitor.link(self.link(ix, dc)).and_then(Link::broken_since);
+        let leg = self.leg(ix, dc).and_then(Leg::down_since);
+        let way = self.pairs[ix.at()].way.map(Way::since);
+        [link, leg, way].into_iter().flatten().min()
+    }
+
+    /// Whether a broken way is out of its bounds only because of samples that are over.
+    pub(crate) fn is_way_recovering(&self, ix: PairIx, now: Timestamp) -> bool {
+        let limits = self.limits(ix);
+        matches!(self.pairs[ix.at()].way, Some(Way::Broken { .. }))
+            && self.way_verdict(ix, &limits.enter, now) == Some(Verdict::Lagging)
+    }
+
+    /// A forwarder probed the locator of another data centre.
+    pub(super) fn leg_sample(&mut self, (from, to): (Dc, Dc), sample: &ProbeSample, out: &mut Outbox) {
+        let Some(ix) = self.fabric.leg(from, to) else {
+            return;
+        };
+        if let Some(turn) = self.legs.take(&self.fabric, ix, sample, out.now) {
+            self.leg_turned(ix, turn, out);
+        }
+    }
+
+    /// After a probe of a link: its data centre's border router lives if it was answered, and the ways that begin
+    /// with the link may be out of their bounds by it.
+    pub(super) fn watch_ways(&mut self, link: LinkIx, outcome: ProbeOutcome, out: &mut Outbox) {
+        if self.legs.is_empty() {
+            return;
+        }
+        let dc = self.fabric.dc_of(link);
+        if let ProbeOutcome::Rtt(_) = outcome {
+            self.legs.answered(&self.fabric, dc, out.now);
+        }
+        for ix in self.fabric.pairs_of(self.fabric.user_of(link)) {
+            if self.pairs[ix.at()].entry() == dc {
+                self.watch_way(ix, outcome, out);
+            }
+        }
+    }
+
+    fn watch_way(&mut self, ix: PairIx, outcome: ProbeOutcome, out: &mut Outbox) {
+        let now = out.now;
+        let before = self.pairs[ix.at()].way;
+        self.judge_way(ix, now);
+        let after = self.pairs[ix.at()].way;
+        match (before, after) {
+            (None, None) if self.leaves_a_bound(ix, outcome) => {
+                self.pairs[ix.at()].way = Some(Way::Open { since: now });
+                self.schedule(ix, now);
+            }
+            // Every look at a broken way is due by itself; what changed is looked at now.
+            _ if before == after => {}
+            (Some(Way::Open { .. }), Some(Way::Broken { .. })) => {
+                self.count_way(ix, now);
+                self.attend(ix, out);
+            }
+            _ => self.attend(ix, out),
+        }
+    }
+
+    /// Holds the way a pair takes against its bounds, if its slot has ended or it is broken.
+    pub(crate) fn judge_way(&mut self, ix: PairIx, now: Timestamp) {
+        let Some(way) = self.pairs[ix.at()].way else {
+            return;
+        };
+        let limits = self.limits(ix);
+        let bounds = match way {
+            Way::Open { since } if now < since + limits.decide => return,
+            Way::Open { .. } => &limits.leave,
+            Way::Broken { .. } => &limits.enter,
+        };
+        self.pairs[ix.at()].way = match self.way_verdict(ix, bounds, now) {
+            None | Some(Verdict::Kept) => None,
+            Some(Verdict::Lagging) => Some(way),
+            Some(Verdict::Broken) => Some(Way::Broken { since: way.since() }),
+        };
+    }
+
+    /// When the slot of a pair's way ends.
+    pub(crate) fn way_due(&self, ix: PairIx, now: Timestamp) -> Option<Timestamp> {
+        match self.pairs[ix.at()].way {
+            // Past it, every probe of the link is a look.
+            Some(Way::Open { since }) => Some(since + self.limits(ix).decide).filter(|&at| at > now),
+            Some(Way::Broken { .. }) | None => None,
+        }
+    }
+
+    /// Both legs against bounds; `None` unless both are heard.
+    fn way_verdict(&self, ix: PairIx, bounds: &[u32; LINK], now: Timestamp) -> Option<Verdict> {
+        let (entry, way) = (self.pairs[ix.at()].entry(), self.pairs[ix.at()].way?);
+        let (link, leg) = self.legs_of_way(ix, entry)?;
+        Some(match sum::rest(bounds, &leg.1) {
+            None => Verdict::Broken,
+            Some(left) => link.held_against(&left, way.since(), (now, self.limits(ix))),
+        })
+    }
+
+    /// Whether a probe of the user's leg and the latest of the other are out of a bound together.
+    fn leaves_a_bound(&self, ix: PairIx, outcome: ProbeOutcome) -> bool {
+        let entry = self.pairs[ix.at()].entry();
+        let Some((link, (leg, pressing))) = self.legs_of_way(ix, entry) else {
+            return false;
+        };
+        let Limits { leave, .. } = self.limits(ix);
+        let rtt = match outcome {
+            ProbeOutcome::Rtt(rtt) | ProbeOutcome::Overdue(rtt) => {
+                u32::try_from(rtt.micros()).unwrap_or(u32::MAX)
+            }
+            ProbeOutcome::Lost => return true,
+        };
+        rtt.saturating_add(leg.last()) > leave[0]
+            || sum::together(link.jitter(), leg.link().jitter()) > leave[1]
+            || (pressing[2] > 0 && leave[2] < u32::MAX)
+            || (pressing[3] > 0 && leave[3] < u32::MAX)
+    }
+
+    /// Of a way whose two legs are both heard: the user's, and the other with what of it presses.
+    fn legs_of_way(&self, ix: PairIx, dc: Dc) -> Option<(&Link, (&Leg, [u32; LINK]))> {
+        let Some(Standing::Up(loads)) = self.leg_standing(ix, dc) else {
+            return None;
+        };
+        let link = self.monitor.link(self.link(ix, dc))?;
+        let heard = !matches!(link.state(), LinkState::Down | LinkState::Stale);
+        Some((link, (self.leg(ix, dc)?, loads.pressing))).filter(|_| heard)
+    }
+
+    /// Something became of a leg: those whose way takes it are looked at.
+    pub(super) fn leg_turned(&mut self, leg: LegIx, turn: Turn, out: &mut Outbox) {
+        self.log_leg(leg, turn, out);
+        match turn {
+            Turn::Down { .. } => {
+                let ways = self.ways_over(leg);
+                // It broke for each of them.
+                for &ix in &ways {
+                    self.count_way(ix, out.now);
+                }
+                self.attend_ways(ways, out);
+            }
+            Turn::Up | Turn::Stale => self.attend_ways(self.ways_over(leg), out),
+            // By itself it breaks nobody's level; its ways are judged with their users' probes.
+            Turn::Broken { .. } | Turn::Kept | Turn::Fresh => {}
+        }
+    }
+
+    fn attend_ways(&mut self, mut ways: Vec<PairIx>, out: &mut Outbox) {
+        ways.sort_by_key(|&ix| self.need_of(ix));
+        for ix in ways {
+            self.pairs[ix.at()].way = None;
+            self.attend(ix, out);
+        }
+    }
+
+    /// Pairs whose way takes a leg.
+    pub(crate) fn ways_over(&self, leg: LegIx) -> Vec<PairIx> {
+        let (from, to) = self.fabric.ends_of(leg);
+        (0..self.pairs.len() as u32)
+            .map(PairIx)
+            .filter(|ix| self.pairs[ix.at()].entry() == from && self.fabric.vm_of(*ix).home == Some(to))
+            .collect()
+    }
+
+    /// A way that breaks by its second leg is a flap of the locator entered, for its user.
+    fn count_way(&mut self, ix: PairIx, now: Timestamp) {
+        let link = self.link(ix, self.pairs[ix.at()].entry());
+        if !matches!(self.state(link), LinkState::Broken | LinkState::Down) {
+            self.count_flap(link, Turn::Broken { since: now }, now);
+        }
+    }
+
+    /// Milliseconds that the second leg of a way takes, mean of what is heard of it.
+    pub(crate) fn leg_mean_ms(&self, ix: PairIx, dc: Dc) -> f64 {
+        match self.leg_standing(ix, dc) {
+            Some(Standing::Up(loads)) => f64::from(loads.measured[0]) / 1e3,
+            _ => 0.0,
+        }
+    }
+
+    /// How often the row of a leg may be told.
+    pub(super) fn legs_every(&self) -> Span {
+        self.rows_every()
+    }
+}
