@@ -199,11 +199,15 @@ impl Gates {
 
     /// The gates of the same entry in an edited session.
     pub(crate) fn carried(&self, places: &Places) -> Self {
-        let barred = self.barred.iter();
-        Self {
-            barred: barred
+        let kept = |until: &[(Dc, Timestamp)]| {
+            let known = until.iter();
+            known
                 .filter_map(|&(dc, until)| Some((places.dc(dc)?, until)))
-                .collect(),
+                .collect()
+        };
+        Self {
+            barred: kept(&self.barred),
+            refused: kept(&self.refused),
             ..self.clone()
         }
     }

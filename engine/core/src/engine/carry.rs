@@ -10,6 +10,7 @@ use proto::{Severity, Timestamp};
 use super::Engine;
 use crate::Config;
 use crate::books::Books;
+use crate::crowds::Crowds;
 use crate::fabric::{Fabric, PairIx};
 use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
@@ -45,6 +46,7 @@ impl Engine {
                 next.pairs[to.at()] = self.pair_carried(PairIx(at as u32), (&places, to), &next.fabric);
             }
         }
+        next.crowds = Crowds::of(&next.fabric, &next.pairs);
         for (vm, order) in self.defaults.iter().enumerate() {
             if let (Some(to), Some(order)) = (places.vm(vm as u32), order) {
                 next.defaults[to as usize] = Some(places.order(order, &next.fabric));
