@@ -255,7 +255,7 @@ impl App {
             .map_or_else(|| self.live_now(), |frozen| frozen.at)
     }
 
-    fn live_now(&self) -> Timestamp {
+    pub(crate) fn live_now(&self) -> Timestamp {
         Timestamp(self.now.micros().saturating_add_signed(self.skew))
     }
 

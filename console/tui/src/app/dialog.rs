@@ -129,7 +129,7 @@ impl Dialog {
             ),
             Verdict::Reject => (
                 "then",
-                format!("stays on {from}; not proposed again for the cool-down"),
+                format!("not to {to} for the cool-down; the engine may propose another"),
             ),
         });
         dialog.choices.push(Choice {
@@ -185,7 +185,8 @@ impl Dialog {
             if enters {
                 dialog.facts.push(("entry", format!("{} by {label} now", row.vm)));
             }
-            let rtt = link.and_then(|link| link.row.rtt).map(|rtt| rtt.last);
+            let told = link.filter(|link| link.tells(engine_now));
+            let rtt = told.and_then(|link| link.row.rtt).map(|rtt| rtt.last);
             let state = link.map_or(proto::LinkState::Stale, |link| link.state(engine_now));
             dialog.choices.push(Choice {
                 label: format!(

@@ -86,6 +86,19 @@ impl Link {
         }
     }
 
+    /// Whether what was measured last tells how it is: of a link that is down, or that nobody reports on, it does not.
+    pub(crate) fn tells(&self, now: Timestamp) -> bool {
+        !matches!(self.state(now), LinkState::Down | LinkState::Stale)
+    }
+
+    /// How old its figures are, where that is worth a word.
+    pub(crate) fn age(&self, now: Timestamp) -> Option<Span> {
+        match self.figures(now) {
+            Figures::Old(age) => Some(age),
+            Figures::Fresh | Figures::Never => None,
+        }
+    }
+
     /// Time between probes, as the history shows it.
     fn interval(&self) -> Span {
         match (self.history.front(), self.history.back()) {

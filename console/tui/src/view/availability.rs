@@ -16,10 +16,13 @@ use crate::figures::{cells, left, length};
 use crate::plain::{budget_left, owed};
 use crate::theme::Role;
 
-/// From here on there is room for unknown time and for what is owed.
+/// From here on there is room for nines and for what is owed.
 const WIDE: usize = 108;
-/// Cells of one horizon: availability, downtime, nines.
-const HORIZON: usize = 25;
+/// Cells of one horizon: availability and downtime; where there is room, nines.
+const HORIZON: usize = 22;
+const NINES: usize = 3;
+/// Cells of what is left, and of unknown time.
+const LENGTH: usize = 10;
 
 pub(super) struct Props<'a> {
     /// What is down first, then VMs, locators and entries, those with the most downtime first.
@@ -83,7 +86,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         .map(|row| cells(&row.subject.to_string()))
         .max()
         .unwrap_or(0);
-    let name = name.clamp(7, width.saturating_sub(4 + 2 * HORIZON + 10).clamp(12, 32));
+    let taken = 3 + 2 * cells_of(width) + 2 * LENGTH;
+    let name = name.clamp(7, width.saturating_sub(taken).clamp(12, 32));
     heading(name, width).draw(frame, line(area, 0));
     let scores = scores(props.qoe);
     // The heading, and the line about scores.
@@ -105,15 +109,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
 }
 
 fn heading(name: usize, width: usize) -> Row {
-    let horizon = |days: &str| format!(" {days:>12}{:>9} 9s", "DOWN");
+    let nines = if width < WIDE { "" } else { " 9s" };
+    let horizon = |days: &str| format!(" {days:>12}{:>9}{nines}", "DOWN");
     let row = Row::new()
         .add(format!("   {}", left("SUBJECT", name)), Role::Heading)
         .add(horizon("7 DAYS") + &horizon("365 DAYS"), Role::Heading)
-        .add(format!(" {:>9}", "LEFT"), Role::Heading);
+        .add(format!(" {:>9} {:>9}", "LEFT", "UNKNOWN"), Role::Heading);
     if width < WIDE {
         return row;
     }
-    row.add(format!(" {:>9}  OWED (now+ended)", "UNKNOWN"), Role::Heading)
+    row.add("  OWED (now+ended)", Role::Heading)
 }
 
 fn account(row: &AvailabilityRow, name: usize, width: usize) -> Row {
@@ -126,8 +131,17 @@ fn account(row: &AvailabilityRow, name: usize, width: usize) -> Row {
         left(&row.subject.to_string(), name),
         if row.state == Reach::Up { Role::Text } else { tone },
     );
-    let text = horizon(text, row.tally(Horizon::RollingWeek));
-    let text = horizon(text, row.tally(Horizon::RollingYear));
+    let week = row.tally(Horizon::RollingWeek);
+    let text = horizon(text, week, width);
+    let year = row.tally(Horizon::RollingYear);
+    let text = match year.filter(|year| week.is_some_and(|week| year.counted <= week.counted)) {
+        // A year of which no more than the week was seen: it would claim what nobody has counted.
+        Some(year) => {
+            let counted = format!("only {} counted", length(year.counted));
+            text.add(format!("{counted:>0$}", cells_of(width)), Role::Quiet)
+        }
+        None => horizon(text, year, width),
+    };
     let text = match row.budget_left() {
         None => text.add(format!(" {:>9}", "-"), Role::Quiet),
         Some(micros) => {
@@ -135,28 +149,22 @@ fn account(row: &AvailabilityRow, name: usize, width: usize) -> Row {
             text.add(format!(" {:>9}", brief(budget_left(micros))), role)
         }
     };
+    let unknown = week.map_or_else(String::new, |tally| brief(length(tally.unknown)));
+    let text = text.add(format!(" {unknown:>9}"), Role::Quiet);
     if width < WIDE {
         return text;
     }
-    let unknown = row.tally(Horizon::RollingWeek).map(|tally| tally.unknown);
     let role = if row.owed.iter().any(|owed| owed.running > 0) {
         Role::Bad
     } else {
         Role::Quiet
     };
-    text.add(
-        format!(
-            " {:>9}",
-            unknown.map_or_else(String::new, |span| brief(length(span)))
-        ),
-        Role::Quiet,
-    )
-    .add(format!("  {}", owed(row)), role)
+    text.add(format!("  {}", owed(row)), role)
 }
 
-fn horizon(row: Row, tally: Option<&Tally>) -> Row {
+fn horizon(row: Row, tally: Option<&Tally>, width: usize) -> Row {
     let Some(tally) = tally else {
-        return row.add(format!(" {:>HORIZON$}", "-"), Role::Quiet);
+        return row.add(format!("{:>1$}", "-", cells_of(width)), Role::Quiet);
     };
     let share = tally
         .availability()
@@ -166,9 +174,18 @@ fn horizon(row: Row, tally: Option<&Tally>) -> Row {
     } else {
         Role::Warning
     };
-    row.add(format!(" {share:>12}"), Role::Text)
-        .add(format!("{:>9}", brief(length(tally.down))), role)
-        .add(format!(" {:>2}", tally.nines()), Role::Text)
+    let row = row
+        .add(format!(" {share:>12}"), Role::Text)
+        .add(format!("{:>9}", brief(length(tally.down))), role);
+    if width < WIDE {
+        return row;
+    }
+    row.add(format!(" {:>2}", tally.nines()), Role::Text)
+}
+
+/// Cells of a horizon on a screen this wide.
+fn cells_of(width: usize) -> usize {
+    if width < WIDE { HORIZON } else { HORIZON + NINES }
 }
 
 /// `2 min 03 s` as `2m03s`: a column has no room for spaces.

@@ -17,7 +17,7 @@ pub(super) struct Props<'a> {
     now: Timestamp,
     clock: String,
     zone: String,
-    frozen: bool,
+    frozen: Option<String>,
     skew: Option<Span>,
 }
 
@@ -28,9 +28,29 @@ pub(super) fn props(app: &App) -> Props<'_> {
         now: app.engine_now(),
         clock: figures::clock(app.engine_now(), app.zone),
         zone: figures::zone(app.zone),
-        frozen: app.frozen.is_some(),
+        frozen: frozen(app),
         skew: app.skew_worth_a_word(),
     }
+}
+
+/// For how long what is shown has stood still, and how it is behind it.
+fn frozen(app: &App) -> Option<String> {
+    let frozen = app.frozen.as_ref()?;
+    let now = app.live_now();
+    let age = figures::length(Span::secs((now.since(frozen.at).micros() / 1_000_000).max(1)));
+    let live = app.live.as_ref()?;
+    let open = live
+        .proposals
+        .values()
+        .filter(|proposal| proposal.state == proto::ProposalState::Open);
+    let open = figures::count(open.count(), "proposal");
+    let mode = if live.mode == frozen.world.mode {
+        String::new()
+    } else {
+        format!("{}, ", live.mode.to_string().to_uppercase())
+    };
+    let broken = live.tally(now).broken;
+    Some(format!("FROZEN {age}, now {mode}{broken} x, {open}"))
 }
 
 /// A piece of the line; the highest rank is dropped first.
@@ -120,8 +140,8 @@ fn pieces(props: &Props<'_>, world: &World) -> Vec<Piece> {
         // Who reads the mode alone would think that nothing moves by itself.
         pieces.insert(3, piece(0, Side::Left, format!("+{autos} AUTO"), Role::Alarm));
     }
-    if props.frozen {
-        pieces.insert(3, piece(0, Side::Left, "FROZEN".to_owned(), Role::Alarm));
+    if let Some(frozen) = &props.frozen {
+        pieces.insert(3, piece(0, Side::Left, frozen.clone(), Role::Alarm));
     }
     if let proto::Arming::Disarmed { how, .. } = &world.policy.arming {
         let text = format!("DISARMED ({how})");

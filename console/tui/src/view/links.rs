@@ -230,7 +230,7 @@ impl Plan {
             );
         for (column, width) in &self.columns {
             row.push(" ", Role::Text);
-            let (text, role) = cell(*column, *width, link, world);
+            let (text, role) = cell(*column, *width, (link, now), world);
             if *column == Column::History {
                 let age = match figures {
                     Figures::Fresh => String::new(),
@@ -256,8 +256,11 @@ fn head(text: &str, sorted: &str, width: usize) -> String {
     )
 }
 
-fn cell(column: Column, width: usize, link: &Link, world: &World) -> (String, Role) {
+fn cell(column: Column, width: usize, (link, now): (&Link, Timestamp), world: &World) -> (String, Role) {
     let row = &link.row;
+    // A figure of before would look as if it were of now.
+    let told = |figure: Option<f64>| figure.filter(|_| link.tells(now));
+    let fresh = |figure: Option<f64>| figure.filter(|_| link.figures(now) == Figures::Fresh);
     let state = role(row.state);
     // Figures of a link in trouble stand out where the trouble is.
     let rtt_role = match row.margin_ms {
@@ -276,18 +279,18 @@ fn cell(column: Column, width: usize, link: &Link, world: &World) -> (String, Ro
                 role,
             )
         }
-        Column::Rtt => (aligned(row.rtt.map(|rtt| rtt.last), width), rtt_role),
-        Column::P95 => (aligned(row.rtt.map(|rtt| rtt.p95), width), Role::Text),
-        Column::Jitter => (aligned(row.jitter_ms, width), Role::Text),
+        Column::Rtt => (aligned(told(row.rtt.map(|rtt| rtt.last)), width), rtt_role),
+        Column::P95 => (aligned(told(row.rtt.map(|rtt| rtt.p95)), width), Role::Text),
+        Column::Jitter => (aligned(told(row.jitter_ms), width), Role::Text),
         Column::Loss => {
             let lossy = row.loss_pct.is_some_and(|loss| loss > 0.0);
             (
-                tenths(row.loss_pct, width),
+                tenths(fresh(row.loss_pct), width),
                 if lossy { Role::Warning } else { Role::Text },
             )
         }
-        Column::Margin => (signed(row.margin_ms, width), rtt_role),
-        Column::Availability => (tenths(row.availability_pct, width), Role::Text),
+        Column::Margin => (signed(told(row.margin_ms), width), rtt_role),
+        Column::Availability => (tenths(fresh(row.availability_pct), width), Role::Text),
         Column::Sla => (left(row.sla.as_str(), width), Role::Text),
         Column::Rloc => (left(&row.user_rloc.to_string(), width), Role::Text),
         Column::History => (

@@ -227,7 +227,6 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
     let why = field("why", why(proposal, world));
     match &proposal.state {
         ProposalState::Open => {
-            let from = world.label(&proposal.from);
             let gain = field("gain", gain(proposal));
             let gain = gain
                 .add("   cost ", Role::Heading)
@@ -240,7 +239,7 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
             }
             let lapses = clock(proposal.expires_at, props.zone);
             last.push(
-                format!("else lapses {lapses}; traffic stays on {from}"),
+                format!("else lapses {lapses}; {}", meanwhile(proposal, world, props.now)),
                 Role::Quiet,
             );
             let waits = waits(proposal, props.now).map(|text| field("mind", text));
@@ -257,13 +256,29 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
         }
         ProposalState::Confirmed { receipt, .. } => vec![why, field("took", took(receipt))],
         ProposalState::Failed { why: reason, .. } => {
-            let from = world.label(&proposal.from);
-            vec![why, field("then", format!("{reason}; traffic stays on {from}"))]
+            let meanwhile = meanwhile(proposal, world, props.now);
+            vec![why, field("then", format!("{reason}; {meanwhile}"))]
         }
         ProposalState::Superseded { why: reason, .. } | ProposalState::Reverted { why: reason, .. } => {
             vec![why, field("then", reason.clone())]
         }
         ProposalState::Rejected { .. } | ProposalState::Expired { .. } => vec![why],
+    }
+}
+
+/// What the user's traffic does while nothing is switched. No traffic stays on an entry that is dead.
+fn meanwhile(proposal: &Proposal, world: &World, now: Timestamp) -> String {
+    let from = world.label(&proposal.from);
+    let link = world.links.get(&proto::LinkId {
+        user: proposal.user.clone(),
+        dc: proposal.from.clone(),
+    });
+    match link.map(|link| link.state(now)) {
+        Some(proto::LinkState::Down) => format!("{from} is down: the user's router uses its next locator"),
+        Some(proto::LinkState::Stale) => {
+            format!("nobody hears of {from}: if it is down, the next locator is used")
+        }
+        _ => format!("traffic stays on {from}"),
     }
 }
 

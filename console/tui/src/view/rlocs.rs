@@ -11,8 +11,8 @@ use super::line;
 use super::links::role;
 use super::row::Row;
 use crate::app::App;
-use crate::app::world::{World, by_use};
-use crate::figures::{aligned, cells, left};
+use crate::app::world::{Link, World, by_use};
+use crate::figures::{self, aligned, cells, left};
 use crate::layout::PaneKind;
 use crate::theme::Role;
 
@@ -170,6 +170,16 @@ fn head(label: usize, address: usize) -> Row {
     Row::new().add(text, Role::Heading)
 }
 
+/// The newest RTT; how old it is instead, where it no longer tells how the link is.
+fn rtt(link: Option<&Link>, now: Timestamp) -> String {
+    const WIDTH: usize = 8;
+    let told = link.filter(|link| link.tells(now));
+    match link.and_then(|link| link.age(now)) {
+        Some(age) if told.is_none() => format!("{:>WIDTH$}", format!("? {}", figures::age(age))),
+        _ => aligned(told.and_then(|link| link.row.rtt).map(|rtt| rtt.last), WIDTH),
+    }
+}
+
 fn body(row: &RlocRow, world: &World, now: Timestamp, (label, address): (usize, usize)) -> Row {
     let link = world.links.get(&LinkId {
         user: row.user.clone(),
@@ -189,13 +199,7 @@ fn body(row: &RlocRow, world: &World, now: Timestamp, (label, address): (usize, 
             Role::Quiet,
         );
     }
-    line.push(
-        format!(
-            " {}",
-            aligned(link.and_then(|link| link.row.rtt).map(|rtt| rtt.last), 8)
-        ),
-        tone,
-    );
+    line.push(format!(" {}", rtt(link, now)), tone);
     line.push(
         format!("{:>5}", row.priority.0),
         if never { Role::Quiet } else { tone },

@@ -70,7 +70,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
                     Role::Text,
                 )
                 .add(
-                    format!(" {}", aligned(link.row.rtt.map(|rtt| rtt.last), 8)),
+                    format!(
+                        " {}",
+                        aligned(
+                            link.row.rtt.filter(|_| link.tells(props.now)).map(|rtt| rtt.last),
+                            8
+                        )
+                    ),
                     Role::Text,
                 ),
         );

@@ -399,3 +399,69 @@ fn engine_time_that_is_ahead_stands_in_the_top_line_until_it_is_not() {
     notice(&mut console, clock, NOW + Span::secs(1));
     assert!(!top(&mut console).contains("ahead"), "{}", top(&mut console));
 }
+
+screen!(frozen_80x24, {
+    let mut console = after("f", "compact", (80, 24));
+    let mut worse = snapshot()
+        .links
+        .into_iter()
+        .find(|row| row.link.user.as_str() == "campus")
+        .unwrap();
+    worse.state = proto::LinkState::Down;
+    crate::fixture::notice(
+        &mut console,
+        proto::Notice::Link { row: worse },
+        NOW + Span::secs(20),
+    );
+    console.update(Input::Tick, NOW + Span::secs(25));
+    console
+});
+
+screen!(accounts_young_80x24, {
+    let mut snapshot = snapshot();
+    for tally in snapshot
+        .availability
+        .rows
+        .iter_mut()
+        .flat_map(|row| &mut row.tallies)
+    {
+        tally.counted = Span::secs(38);
+    }
+    console_with(snapshot, "accounts", (80, 24))
+});
+
+#[test]
+fn what_is_down_or_stale_shows_no_figures_of_before() {
+    for state in [proto::LinkState::Down, proto::LinkState::Stale] {
+        let mut console = console("noc", (120, 40));
+        let mut links = snapshot().links.into_iter();
+        let id = |row: &proto::LinkRow| (row.link.user.to_string(), row.link.dc.to_string());
+        let mut dead = links
+            .find(|row| id(row) == ("paris-001".to_owned(), "telco".to_owned()))
+            .unwrap();
+        let rtt = "437.2";
+        assert!(
+            console.text().matches(rtt).count() >= 2,
+            "{rtt}: link and locator"
+        );
+        let who = dead.link.user.to_string();
+        dead.state = state;
+        crate::fixture::notice(&mut console, proto::Notice::Link { row: dead }, NOW);
+        console.update(Input::Tick, NOW + Span::secs(30));
+        let text = console.text();
+        let row = text
+            .lines()
+            .find(|line| line.contains(&who) && line.contains("? 30s"));
+        assert!(row.is_some_and(|row| !row.contains(rtt)), "{state:?}: {text}");
+        assert!(!text.contains(&format!("{rtt}     1 100")), "{state:?}: {text}");
+        let meanwhile = if state == proto::LinkState::Down {
+            "TelcoCenter is down"
+        } else {
+            "nobody hears of TelcoCenter"
+        };
+        assert!(
+            text.contains(meanwhile) && !text.contains("traffic stays"),
+            "{state:?}: {text}"
+        );
+    }
+}

@@ -302,7 +302,14 @@ fn a_frozen_display_does_not_move_and_shows_what_is_now_afterwards() {
         later(1_000),
     );
     console.update(Input::Tick, later(60_000));
-    assert_eq!(console.text(), before);
+    let after = console.text();
+    let panes = |text: &str| text.split_once('\n').map(|(_, panes)| panes.to_owned());
+    assert_eq!(panes(&after), panes(&before));
+    // What happened behind it stands beside the word.
+    assert!(
+        after.contains("FROZEN 59 s, now AUTO, 2 x, 0 proposals"),
+        "{after}"
+    );
     press(&mut console, "f", later(61_000));
     let text = console.text();
     assert!(text.contains("AUTO") && text.contains("expired"), "{text}");
