@@ -29,6 +29,7 @@ impl Door {
             });
         }
         let mut doors = Vec::new();
+        let mut others = Vec::new();
         for paths in StatePaths::with_endpoint(&root)? {
             let name = paths
                 .folder()
@@ -49,6 +50,8 @@ impl Door {
                     .is_none_or(|url| url.trim_end_matches('/') == door.url.trim_end_matches('/'));
             if wanted {
                 doors.push((name, door));
+            } else {
+                others.push(name);
             }
         }
         let names: Vec<&str> = doors.iter().map(|(name, _)| name.as_str()).collect();
@@ -59,6 +62,11 @@ impl Door {
                 url: door.url,
             }),
             (Some(_), false) => bail!("several engines run: {names}; choose one with --session"),
+            (None, _) if !others.is_empty() && at.url.is_none() => bail!(
+                "no engine of yours is called {}; these run: {}",
+                at.session.as_deref().unwrap_or_default(),
+                others.join(", ")
+            ),
             (None, _) => match &at.url {
                 Some(url) => {
                     bail!("no engine of yours listens at {url}; if it is another user's, give --token-file")
@@ -97,4 +105,35 @@ pub(crate) fn run(mut args: AttachArgs) -> anyhow::Result<bool> {
         bail!("the engine was lost: {why}");
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_does_not_run_is_answered_with_those_that_do() {
+        let state = tempfile::tempdir().unwrap();
+        let root = Root::At(state.path().to_owned());
+        for name in ["paris", "lyon"] {
+            let paths = StatePaths::new(&root, name).unwrap();
+            std::fs::create_dir_all(paths.folder()).unwrap();
+            std::fs::write(paths.endpoint(), "ws://127.0.0.1:1").unwrap();
+            // It runs as long as this process does.
+            std::fs::write(paths.lock(), std::process::id().to_string()).unwrap();
+        }
+        let at = |session: Option<&str>| EngineAt {
+            session: session.map(str::to_owned),
+            state: Some(state.path().to_owned()),
+            url: None,
+            token_file: None,
+        };
+        let told = |session| Door::find(&at(session)).unwrap_err().to_string();
+        assert_eq!(
+            told(Some("nope")),
+            "no engine of yours is called nope; these run: lyon, paris"
+        );
+        assert!(told(None).starts_with("several engines run:"));
+        assert_eq!(Door::find(&at(Some("lyon"))).unwrap().url, "ws://127.0.0.1:1");
+    }
 }

@@ -74,7 +74,12 @@ impl Checks {
         for check in &self.checks {
             let mark = if check.holds { 'o' } else { 'x' };
             let bound = check.bound.as_deref().unwrap_or("-");
-            let value = format!("{:.3}", check.value);
+            // What never happened has no figure.
+            let value = if check.value.is_finite() {
+                format!("{:.3}", check.value)
+            } else {
+                "never".to_owned()
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(
                 lines,

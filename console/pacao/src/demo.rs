@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use proto::Mode;
-use tui::{Asks, Input};
+use tui::{Asks, Ending, Input};
 
 use crate::cli::DemoArgs;
 use crate::screen::{self, Screen};
@@ -19,7 +19,7 @@ use play::{Story, play};
 use stage::Stage;
 use summary::{Facts, Summary};
 
-/// Plays the demo; `Ok(true)` if the checks of its summary hold, or staff ended it by hand.
+/// Plays the demo; `Ok(true)` if the checks of its summary hold, or staff ended it by hand. A signal is no hand.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<bool> {
     testbed::enter()?;
     if !args.headless {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<bool> {
     };
     // The terminal may have gone before the demo did.
     writeln!(std::io::stdout(), "{text}").context("printing the summary")?;
-    Ok(summary.holds() || !args.auto)
+    Ok(!story.broken_off && (summary.holds() || !args.auto))
 }
 
 /// Prints a line at each turn.
@@ -89,8 +89,11 @@ fn on_screen(stage: &Stage, args: &DemoArgs) -> anyhow::Result<Story> {
         drop(stopping);
         let player = player.context("the console did not start")?;
         let story = player.join().map_err(|_| anyhow!("the demo's player died"))?;
-        shown?;
-        story
+        let ending = shown?;
+        story.map(|story| Story {
+            broken_off: matches!(ending, Ending::Signal(_)),
+            ..story
+        })
     })
 }
 

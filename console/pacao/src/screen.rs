@@ -38,6 +38,10 @@ pub(crate) fn present() -> anyhow::Result<()> {
             bail!("standard {which} is not a terminal; use --headless, `pacao serve` or `pacao ctl` here");
         }
     }
+    // The console would find it too, once a fabric stands and an engine runs.
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return Err(tui::TerminalError::Dumb.into());
+    }
     Ok(())
 }
 

@@ -203,7 +203,7 @@ impl App {
                 })
             }
         };
-        Self {
+        let mut app = Self {
             operator: setup.operator,
             theme: setup.theme,
             on_lost: setup.on_lost,
@@ -237,7 +237,21 @@ impl App {
             asked: 0,
             request_prefix: setup.request_prefix,
             rang_at: None,
+        };
+        let screen = app.screen();
+        let asked = app.chosen.and_then(|chosen| app.layouts.get(chosen));
+        if let Some(layout) = asked.filter(|layout| !layout.fits(screen)) {
+            let text = App::no_room(layout);
+            let _drawn_anyway = app.say(Severity::Warning, text);
         }
+        app
+    }
+
+    /// Why a layout that was asked for is not shown.
+    fn no_room(layout: &Layout) -> String {
+        let (width, height) = layout.min;
+        let name = layout.name();
+        format!("the layout '{name}' does not fit into this window; it needs {width}x{height}")
     }
 
     /// What is on the screen: frozen or live.

@@ -378,8 +378,10 @@ fn no_proposal(app: &App) -> Option<String> {
 }
 
 fn no_user(app: &App) -> Option<String> {
-    let Some(link) = app.table.selected() else {
-        return Some("there is no link to choose a user by".to_owned());
+    // Nobody is moved by a cursor that is not on the screen.
+    let link = match app.link_of_row() {
+        Ok(link) => link,
+        Err(why) => return Some(why),
     };
     let rows = app.shown().and_then(|world| world.rlocs.get(&link.user));
     rows.is_none_or(Vec::is_empty)

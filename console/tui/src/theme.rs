@@ -119,7 +119,8 @@ fn ascii(glyph: char) -> char {
         '▾' | '▼' => 'v',
         '▴' | '▲' => '^',
         '×' => 'x',
-        '…' => '~',
+        // Not `~`, which warns.
+        '…' => '$',
         _ => '?',
     }
 }
@@ -158,6 +159,6 @@ mod tests {
             .iter()
             .map(|cell| cell.symbol().to_owned())
             .collect();
-        assert_eq!(text, "+-+_-#>x~?| ");
+        assert_eq!(text, "+-+_-#>x$?| ");
     }
 }

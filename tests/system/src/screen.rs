@@ -39,7 +39,12 @@ struct Seen {
 
 impl Screen {
     /// Starts `command` on a terminal of this size.
-    pub fn start(mut command: Command, width: u16, height: u16) -> anyhow::Result<Self> {
+    pub fn start(command: Command, width: u16, height: u16) -> anyhow::Result<Self> {
+        Self::start_as("xterm-256color", command, width, height)
+    }
+
+    /// Starts `command` on a terminal that is known by this name.
+    pub fn start_as(term: &str, mut command: Command, width: u16, height: u16) -> anyhow::Result<Self> {
         let size = Winsize {
             ws_row: height,
             ws_col: width,
@@ -53,7 +58,7 @@ impl Screen {
         }
         let before = tcgetattr(pty.slave.as_fd())?;
         command
-            .env("TERM", "xterm-256color")
+            .env("TERM", term)
             .env("LANG", "C.UTF-8")
             .env_remove("NO_COLOR");
         command

@@ -65,8 +65,16 @@ fn the_terminal_comes_back_after_a_signal_and_wrong_keys_do_no_harm() {
     }
     screen.wait_for("still there", |text| text.contains("paris-001"));
     kill(Pid::from_raw(screen.pid()), Signal::SIGTERM).unwrap();
-    screen.ended();
+    let status = screen.ended();
     screen.assert_restored();
+    // A story that did not end is not judged, and no success.
+    let text = screen.text();
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("broken off by a signal") && !text.contains("NaN"),
+        "{text}"
+    );
+    assert!(!text.contains("lost"), "{text}");
 }
 
 /// The very bytes of a paste on a terminal without brackets: `a`, Tab, Enter, 666 times over, and Escape behind it.
@@ -131,4 +139,25 @@ fn a_terminal_that_goes_away_ends_the_engine_of_run_in_good_order() {
     let status = screen.ended();
     assert!(status.success(), "{status}");
     assert_eq!(processes_of(state.path()), [] as [&str; 0]);
+}
+
+#[test]
+fn what_a_demo_cannot_do_is_said_before_anything_is_built() {
+    let state = tempfile::tempdir().unwrap();
+    let told = |arguments: &[&str], term: &str| {
+        let mut command = pacao(["demo"]).unwrap();
+        command.args(arguments).env("XDG_STATE_HOME", state.path());
+        let mut screen = Screen::start_as(term, command, 120, 24).unwrap();
+        let status = screen.ended();
+        assert_eq!(status.code(), Some(2), "{}", screen.text());
+        assert!(!screen.text().contains("building"), "{}", screen.text());
+        screen.text()
+    };
+    let text = told(&["--user", "nobody"], "xterm-256color");
+    assert!(
+        text.contains("no user nobody with a VM; it has lyon-042, paris-001"),
+        "{text}"
+    );
+    let text = told(&[], "dumb");
+    assert!(text.contains("TERM=dumb cannot show a screen"), "{text}");
 }

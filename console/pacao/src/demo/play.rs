@@ -30,6 +30,8 @@ pub(super) struct Story {
     pub to: Option<SiteName>,
     /// Volumes of user and twin when the stress began.
     pub before: (u64, u64),
+    /// It was broken off by a signal: what is missing did not have its time.
+    pub broken_off: bool,
     /// Volumes of user and twin when it was over, and how long that was.
     pub after: Option<(u64, u64, Duration)>,
 }
@@ -100,6 +102,8 @@ pub(super) fn play(
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    // Without hands nobody stops it but a signal.
+    story.broken_off = args.headless && stop.load(Ordering::Relaxed);
     Ok(story)
 }
 

@@ -66,7 +66,12 @@ impl Stage {
         };
         let plain = Session::parse(&text, &name)?;
         let Some((user, vm, from)) = cast(&plain, args) else {
-            bail!("{name}: the demo needs a user with a VM");
+            let able = plain.config.users.iter().filter(|(_, user)| !user.vms.is_empty());
+            let able: Vec<&str> = able.map(|(user, _)| user.as_str()).collect();
+            match &args.user {
+                Some(asked) => bail!("{name} has no user {asked} with a VM; it has {}", able.join(", ")),
+                None => bail!("{name}: the demo needs a user with a VM"),
+            }
         };
         let home = plain
             .config

@@ -49,8 +49,13 @@ impl Summary {
             lines: Vec::new(),
             checks: Checks::default(),
         };
-        summary.times(facts, story);
-        summary.traffic(facts, story, outcome);
+        if story.broken_off {
+            let text = "broken off by a signal before the story was over; nothing is judged";
+            summary.lines.push(text.to_owned());
+        } else {
+            summary.times(facts, story);
+            summary.traffic(facts, story, outcome);
+        }
         summary.lines.push(format!(
             "recorded in {}; `pacao replay` repeats its decisions",
             facts.record

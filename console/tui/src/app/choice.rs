@@ -189,7 +189,7 @@ impl App {
         Ok(user.into_iter().chain(vms).chain(dc).collect())
     }
 
-    fn link_of_row(&self) -> Result<&LinkId, String> {
+    pub(crate) fn link_of_row(&self) -> Result<&LinkId, String> {
         if !self.has_pane(PaneKind::Links) {
             return Err(format!(
                 "there is no links table on this screen; {} changes the layout",

@@ -1,13 +1,13 @@
 //! What the operator does.
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use proto::{Command, Severity, Verdict};
 
 use super::card::{Answer, Card};
 use super::dialog::{Came, Choice, Deed, Dialog};
 use super::table::Filter;
 use super::{App, Connection, Frozen, Visit};
-use crate::keymap::{Context, Intent, help, hindrance, intent};
+use crate::keymap::{Context, Intent, help, hindrance, intent, key_of};
 use crate::layout::PaneKind;
 use crate::terminal::Asks;
 use crate::{Effect, Ending, Keys};
@@ -60,8 +60,25 @@ impl App {
             (Some(meant), Context::Help) => self.help_key(meant),
             (Some(meant), Context::Card) => self.card_key(meant),
             (Some(meant), _) => self.act(meant),
+            (None, Context::Screen) if matches!(came, Came::Pressed(_)) => self.no_such_key(key),
             (None, _) => Vec::new(),
         }
+    }
+
+    /// Silence would leave open whether the key was heard.
+    fn no_such_key(&mut self, key: &KeyEvent) -> Vec<Effect> {
+        let help = key_of(Intent::Help);
+        let text = match key.code {
+            KeyCode::Char('u') if key.modifiers.is_empty() => {
+                let switch = key_of(Intent::Switch);
+                format!("there is no key to undo: {switch} lets the user enter where it did before")
+            }
+            KeyCode::Char(letter) if KeyModifiers::SHIFT.contains(key.modifiers) => {
+                format!("'{letter}' means nothing here; {help} lists the keys")
+            }
+            _ => format!("that key means nothing here; {help} lists the keys"),
+        };
+        self.say(Severity::Info, text)
     }
 
     /// Where keys go now.
@@ -272,9 +289,7 @@ impl App {
             .position(|layout| layout.name == name && layout.fits(screen));
         let Some(found) = found else {
             let known = self.layouts.iter().find(|layout| layout.name == name);
-            let (width, height) = known.map_or((0, 0), |layout| layout.min);
-            let text =
-                format!("the layout '{name}' does not fit into this window; it needs {width}x{height}");
+            let text = known.map_or_else(|| format!("there is no layout '{name}'"), App::no_room);
             return self.say(Severity::Warning, text);
         };
         if self.visit == Visit::None {

@@ -50,7 +50,7 @@ screen!(dialog_reject_120x40, after("r", "noc", (120, 40)));
 screen!(dialog_switch_80x24, after("e Tab", "compact", (80, 24)));
 screen!(dialog_mode_80x24, after("m Tab Tab", "compact", (80, 24)));
 screen!(dialog_quit_80x24, after("q", "compact", (80, 24)));
-screen!(dialog_40x10, after("q", "compact", (40, 10)));
+screen!(dialog_40x10, after("q", "auto", (40, 10)));
 screen!(help_80x24, after("?", "compact", (80, 24)));
 screen!(help_120x60, after("?", "noc", (120, 60)));
 screen!(help_on_the_wall_120x60, after("?", "wall", (120, 60)));

@@ -63,6 +63,46 @@ fn a_filter_that_cannot_be_read_stays_in_its_line_until_it_can_and_the_one_befor
 }
 
 #[test]
+fn a_layout_that_was_asked_for_and_has_no_room_says_so() {
+    let console = console("noc", (80, 24));
+    assert_eq!(
+        status(&console),
+        "the layout 'noc' does not fit into this window; it needs 100x24"
+    );
+}
+
+#[test]
+fn a_key_without_a_meaning_says_so() {
+    let mut console = noc();
+    press(&mut console, "z", NOW);
+    assert_eq!(status(&console), "'z' means nothing here; ? lists the keys");
+    press(&mut console, "u", later(1_000));
+    assert_eq!(
+        status(&console),
+        "there is no key to undo: e lets the user enter where it did before"
+    );
+}
+
+#[test]
+fn a_row_that_is_not_on_the_screen_is_not_acted_on() {
+    for layout in ["policy", "node"] {
+        for key in ["e", "B", "D"] {
+            let mut console = console(layout, (120, 40));
+            press(&mut console, key, NOW);
+            assert!(
+                console.app.dialog.is_none() && console.app.field.is_none(),
+                "{layout} {key}"
+            );
+            let told = status(&console);
+            assert!(
+                told.starts_with("there is no links table on this screen"),
+                "{layout} {key}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_was_said_of_rows_is_gone_once_the_filter_changes() {
     for change in ["/ l", "Esc"] {
         let mut console = noc();
