@@ -182,6 +182,18 @@ pub(crate) fn fit_end(text: &str, width: usize) -> String {
     format!("…{end}")
 }
 
+/// Text in lines of at most `width` cells, broken between words; a word that is longer is cut.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if cells(line) + 1 + cells(word) <= width => line.extend([" ", word]),
+            _ => lines.push(fit(word, width)),
+        }
+    }
+    lines
+}
+
 /// Text in exactly `width` cells, from the left.
 pub(crate) fn left(text: &str, width: usize) -> String {
     let mut fitted = fit(text, width);
@@ -197,6 +209,21 @@ pub(crate) fn cells(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_go_to_the_next_line_and_none_is_lost() {
+        let text = "one is made when a link in use leaves its bounds";
+        for width in 6..60 {
+            let lines = wrapped(text, width);
+            assert!(
+                lines.iter().all(|line| cells(line) <= width),
+                "{width}: {lines:?}"
+            );
+            assert_eq!(lines.join(" "), text);
+        }
+        assert_eq!(wrapped("incomprehensible", 6), ["incom…"]);
+        assert!(wrapped("", 6).is_empty());
+    }
 
     #[test]
     fn points_stand_below_each_other_and_small_figures_keep_their_digits() {

@@ -32,6 +32,7 @@ mod waiting;
 mod worst;
 
 pub(crate) use card::room as card_room;
+pub(crate) use help::length as help_length;
 
 /// Where tables are scrolled to: first row or block shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +130,16 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
             availability::draw(frame, inside, &props);
         }
         PaneKind::Footer => footer::draw(frame, inside, &footer::props(app)),
+    }
+}
+
+/// What an empty pane says, in as many lines as it takes.
+fn sentence(frame: &mut Frame<'_>, area: Rect, text: &str) {
+    let lines = crate::figures::wrapped(text, usize::from(area.width).saturating_sub(3));
+    for (index, text) in lines.into_iter().enumerate() {
+        row::Row::new()
+            .add(format!("  {text}"), crate::theme::Role::Quiet)
+            .draw(frame, line(area, index));
     }
 }
 

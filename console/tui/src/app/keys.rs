@@ -7,7 +7,7 @@ use super::card::{Answer, Card};
 use super::dialog::{Came, Choice, Deed, Dialog};
 use super::table::Filter;
 use super::{App, Connection, Frozen, Visit};
-use crate::keymap::{Context, Intent, help, hindrance, intent, key_of};
+use crate::keymap::{Context, Intent, hindrance, intent, key_of};
 use crate::layout::PaneKind;
 use crate::terminal::Asks;
 use crate::{Effect, Ending, Keys};
@@ -425,7 +425,7 @@ impl App {
         let line = self.help.unwrap_or(0);
         // The page has a frame of two lines.
         let page = usize::from(self.size.1).saturating_sub(2).max(1);
-        let last = help(self).len().saturating_sub(page);
+        let last = crate::view::help_length(self).saturating_sub(page);
         self.help = match meant {
             Intent::Up => Some(Movement::Up(1).from(line, last)),
             Intent::Down => Some(Movement::Down(1).from(line, last)),

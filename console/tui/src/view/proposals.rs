@@ -7,8 +7,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::app::dialog::{cost, gain, waits, why};
 use crate::app::world::World;
@@ -94,12 +94,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
     let Some(world) = props.world else { return };
     if props.proposals.is_empty() {
         let text = match world.mode {
-            proto::Mode::Observe => "  no proposals: the engine only observes; change the mode to get some",
+            proto::Mode::Observe => "no proposals: the engine only observes; change the mode to get some",
             proto::Mode::Recommend | proto::Mode::Auto => {
-                "  no proposals: one is made when a link in use leaves its bounds and another is better"
+                "no proposals: one is made when a link in use leaves its bounds and another is better"
             }
         };
-        return Row::new().add(text, Role::Quiet).draw(frame, line(area, 0));
+        return sentence(frame, area, text);
     }
     let selected = props
         .selected
