@@ -28,6 +28,8 @@ pub(crate) enum Intent {
     Plan,
     /// What the engine has earned to do by itself.
     Autonomy,
+    /// A line of the log, whole.
+    Open,
     /// A forwarder from inside.
     Node,
     NextNode,
@@ -174,6 +176,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Screen [key(KeyCode::PageDown), control('f')] PageDown "" "page down";
     Screen [key(KeyCode::Home), letter('g')] First "" "first row";
     Screen [key(KeyCode::End), letter('G')] Last "" "last row";
+    Screen [key(KeyCode::Enter)] Open "" "in the log: the line at the top, whole";
     Screen [letter('l')] Layout "layout" "next layout";
     Screen [letter('?')] Help "help" "this page";
     Screen [letter('q')] Quit "quit" "quit; asks first while a switch is under way, or if the engine would end";
@@ -245,6 +248,7 @@ pub(crate) const SCREEN_VERBS: &[(&str, Intent)] = &[
     ("page-down", Intent::PageDown),
     ("first", Intent::First),
     ("last", Intent::Last),
+    ("open", Intent::Open),
     ("layout", Intent::Layout),
     ("help", Intent::Help),
     ("quit", Intent::Quit),
@@ -325,6 +329,16 @@ pub(crate) fn hindrance(app: &App, intent: Intent) -> Option<String> {
         {
             Some("there is more than one button to choose from".to_owned())
         }
+        Intent::Open if app.focus != PaneKind::Log || !app.has_pane(PaneKind::Log) || !app.has_hands() => {
+            let pane = key_of(Intent::FocusNext);
+            Some(format!(
+                "only a line of the log opens; {pane} goes there, if it is on the screen"
+            ))
+        }
+        Intent::Open => app
+            .line_of_log()
+            .is_none()
+            .then(|| "nothing has happened yet".to_owned()),
         Intent::Freeze if app.live.is_none() => Some("there is nothing to freeze yet".to_owned()),
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! The card over the panes. It answers "why not?": every condition between an entry and its move, what would flip the
-//! binding one, and the decision ladder side by side. And it shows plans for all users, and what autonomy was earned.
+//! binding one, and the decision ladder side by side. And it shows plans for all users, what autonomy was
+//! earned, and lines of the log whole.
 
 mod autonomy;
 mod plan;
@@ -37,6 +38,8 @@ pub(crate) enum Answer {
     Planned(Box<Plan>),
     /// Standing and record of classes of actions, as the console was told last.
     Autonomy,
+    /// A line of the log, whole.
+    Line(proto::LogEntry),
     Refused(String),
     /// The engine was lost before it answered.
     Lost,
@@ -91,6 +94,18 @@ impl Card {
             Answer::Told(why) => told(why, frame),
             Answer::Planned(plan) => plan::lines(plan, frame),
             Answer::Autonomy => autonomy::lines(frame),
+            Answer::Line(entry) => wrapped(
+                vec![(
+                    format!(
+                        "{} {} ",
+                        figures::clock(entry.at, frame.zone),
+                        entry.severity.mark()
+                    ),
+                    Role::Quiet,
+                )],
+                &[(entry.text.as_str(), Role::Text)],
+                frame.width,
+            ),
         }
     }
 }

@@ -200,6 +200,11 @@ impl App {
         self.table.selected().ok_or_else(none)
     }
 
+    /// The line of the log under the cursor: the one at the top, newest first from where it is scrolled to.
+    pub(crate) fn line_of_log(&self) -> Option<&proto::LogEntry> {
+        self.shown()?.log.iter().rev().nth(self.log_back)
+    }
+
     /// The VMs that a user has.
     pub(crate) fn vms_of(&self, user: &UserName) -> Vec<VmName> {
         let rows = self.shown().and_then(|world| world.rlocs.get(user));

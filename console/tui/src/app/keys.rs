@@ -119,6 +119,14 @@ impl App {
             }
             Intent::Plan => return self.ask_on_card(ANY_PLAN),
             Intent::Autonomy => self.show_autonomy(),
+            Intent::Open => {
+                self.card = self.line_of_log().cloned().map(|entry| Card {
+                    about: "A line of the log".to_owned(),
+                    asked: None,
+                    answer: Answer::Line(entry),
+                    down: 0,
+                });
+            }
             Intent::Arming => {
                 let clocks = self.clocks();
                 self.dialog = self.live.as_ref().map(|world| Dialog::arming(world, clocks));

@@ -61,7 +61,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
             .draw(frame, line(area, 0));
     }
     for (index, entry) in props.entries.iter().take(usize::from(area.height)).enumerate() {
-        entry_row(entry, props.zone).draw(frame, line(area, index));
+        // The one that Enter opens.
+        let here = index == 0 && props.focus == Focus::Here;
+        entry_row(entry, props.zone).draw_over(frame, line(area, index), here.then_some(Role::Selected));
     }
 }
 

@@ -84,6 +84,23 @@ fn a_key_without_a_meaning_says_so() {
 }
 
 #[test]
+fn enter_shows_a_line_of_the_log_whole() {
+    let mut console = console("compact", (80, 24));
+    // Where the card goes on; in the pane the line is cut before it.
+    let whole = "│            ms (92 %)";
+    press(&mut console, "BackTab j Enter", NOW);
+    assert!(
+        console.text().contains("A line of the log") && console.text().contains(whole),
+        "{}",
+        console.text()
+    );
+    press(&mut console, "Esc", later(2_000));
+    assert!(console.app.card.is_none());
+    press(&mut console, "Tab Enter", later(3_000));
+    assert!(status(&console).starts_with("only a line of the log opens"));
+}
+
+#[test]
 fn a_row_that_is_not_on_the_screen_is_not_acted_on() {
     for layout in ["policy", "node"] {
         for key in ["e", "B", "D"] {
