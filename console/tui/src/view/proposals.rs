@@ -109,7 +109,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
     let card = props
         .proposals
         .get(selected)
-        .map(|one| card(one, world, props))
+        .map(|one| card(one, world, props, width))
         .unwrap_or_default();
     let height = usize::from(area.height);
     // The card is seen whole, as far as there is room; the list moves no further than it must.
@@ -217,7 +217,7 @@ fn actor(by: &Actor) -> String {
 }
 
 /// What stands below the headline of the selected proposal.
-fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
+fn card(proposal: &Proposal, world: &World, props: &Props<'_>, width: usize) -> Vec<Row> {
     let field = |name: &str, text: String| {
         Row::new()
             .pad_to(5)
@@ -231,17 +231,7 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
             let gain = gain
                 .add("   cost ", Role::Heading)
                 .add(cost(proposal), Role::Text);
-            let mut last = Row::new().pad_to(5);
-            for (key, word, role) in &props.keys {
-                last = last
-                    .add(format!("[{key}]"), *role)
-                    .add(format!(" {word}  "), Role::Text);
-            }
-            let lapses = clock(proposal.expires_at, props.zone);
-            last.push(
-                format!("else lapses {lapses}; {}", meanwhile(proposal, world, props.now)),
-                Role::Quiet,
-            );
+            let last = answers(proposal, world, props, width);
             let waits = waits(proposal, props.now).map(|text| field("mind", text));
             [why, gain].into_iter().chain(waits).chain([last]).collect()
         }
@@ -266,14 +256,55 @@ fn card(proposal: &Proposal, world: &World, props: &Props<'_>) -> Vec<Row> {
     }
 }
 
-/// What the user's traffic does while nothing is switched. No traffic stays on an entry that is dead.
-fn meanwhile(proposal: &Proposal, world: &World, now: Timestamp) -> String {
+/// What can be answered, and what happens if nobody does; of that nothing is cut off as long as a shorter wording fits. The
+/// keys stand in the footer, too.
+fn answers(proposal: &Proposal, world: &World, props: &Props<'_>, width: usize) -> Row {
+    let keys = |words: fn(&'static str) -> &'static str| {
+        let mut row = Row::new().pad_to(5);
+        for (key, word, role) in &props.keys {
+            row = row
+                .add(format!("[{key}]"), *role)
+                .add(format!(" {}  ", words(word)), Role::Text);
+        }
+        row
+    };
+    let first_word = |words: &'static str| words.split(' ').next().unwrap_or(words);
+    let lapses = clock(proposal.expires_at, props.zone);
+    let long = format!("else lapses {lapses}; {}", meanwhile(proposal, world, props.now));
+    let short = format!("lapses {lapses}, {}", briefly(proposal, world, props.now));
+    let wordings = [
+        (keys(|words| words), &long),
+        (keys(first_word), &long),
+        (keys(first_word), &short),
+        (Row::new().pad_to(5), &long),
+    ];
+    let rows = wordings.map(|(row, text)| row.add(text.clone(), Role::Quiet));
+    let last = Row::new().pad_to(5).add(short.clone(), Role::Quiet);
+    rows.into_iter().find(|row| row.width() <= width).unwrap_or(last)
+}
+
+/// [`meanwhile`] in two or three words.
+fn briefly(proposal: &Proposal, world: &World, now: Timestamp) -> String {
     let from = world.label(&proposal.from);
+    match entry_state(proposal, world, now) {
+        Some(proto::LinkState::Down) => format!("{from} is down"),
+        Some(proto::LinkState::Stale) => format!("{from} is not heard"),
+        _ => format!("{from} stays"),
+    }
+}
+
+fn entry_state(proposal: &Proposal, world: &World, now: Timestamp) -> Option<proto::LinkState> {
     let link = world.links.get(&proto::LinkId {
         user: proposal.user.clone(),
         dc: proposal.from.clone(),
     });
-    match link.map(|link| link.state(now)) {
+    link.map(|link| link.state(now))
+}
+
+/// What the user's traffic does while nothing is switched. No traffic stays on an entry that is dead.
+fn meanwhile(proposal: &Proposal, world: &World, now: Timestamp) -> String {
+    let from = world.label(&proposal.from);
+    match entry_state(proposal, world, now) {
         Some(proto::LinkState::Down) => format!("{from} is down: the user's router uses its next locator"),
         Some(proto::LinkState::Stale) => {
             format!("nobody hears of {from}: if it is down, the next locator is used")

@@ -457,7 +457,7 @@ fn what_is_down_or_stale_shows_no_figures_of_before() {
         let meanwhile = if state == proto::LinkState::Down {
             "TelcoCenter is down"
         } else {
-            "nobody hears of TelcoCenter"
+            "TelcoCenter is not heard"
         };
         assert!(
             text.contains(meanwhile) && !text.contains("traffic stays"),
