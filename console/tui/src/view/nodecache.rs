@@ -5,8 +5,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::app::nodelog::NodeLog;
 use crate::figures;
@@ -22,6 +22,12 @@ pub(super) fn props(app: &App) -> Props<'_> {
 
 impl Props<'_> {
     pub(super) fn title(&self) -> Title {
+        // What it had when it answered last may be long gone.
+        let known = if self.looks.trouble.is_some() {
+            "unknown now, was "
+        } else {
+            ""
+        };
         let more = if self.looks.cache_goes_on {
             ", and more"
         } else {
@@ -29,7 +35,10 @@ impl Props<'_> {
         };
         Title {
             text: "Map cache".to_owned(),
-            note: format!("{}{more}", figures::count(self.looks.cache.len(), "mapping")),
+            note: format!(
+                "{known}{}{more}",
+                figures::count(self.looks.cache.len(), "mapping")
+            ),
             focus: Focus::Elsewhere,
         }
     }
@@ -37,12 +46,12 @@ impl Props<'_> {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     if props.looks.cache.is_empty() {
-        return Row::new()
-            .add(
-                "  no mappings: nothing was sent to users yet, or the forwarder was not heard",
-                Role::Quiet,
-            )
-            .draw(frame, line(area, 0));
+        let text = if props.looks.trouble.is_some() || !props.looks.is_heard() {
+            "unknown: the forwarder has not told"
+        } else {
+            "no mappings: nothing was sent to users yet"
+        };
+        return sentence(frame, area, text);
     }
     for (index, mapping) in props
         .looks

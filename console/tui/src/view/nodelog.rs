@@ -82,7 +82,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
         top = 1;
     }
     if looks.messages.is_empty() {
-        let text = if !looks.is_heard() {
+        let text = if looks.trouble.is_some() {
+            "  unknown: the forwarder has not told".to_owned()
+        } else if !looks.is_heard() {
             "  waiting for the forwarder".to_owned()
         } else if filter_words(&looks.filter).is_empty() {
             "  no control message was sent or received yet; `:log all` shows probes too".to_owned()

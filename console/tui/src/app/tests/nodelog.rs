@@ -1,6 +1,6 @@
 //! A forwarder from inside: asked for only while it is seen, never faster than people read.
 
-use proto::{Command, LogFilter, LogQuery, Look, Span};
+use proto::{Command, EngineFrame, LogFilter, LogQuery, Look, Refusal, Reply, Span};
 
 use super::{later, noc};
 use crate::fixture::{NOW, answer_looks, asked, console, messages, press, site};
@@ -132,6 +132,30 @@ fn a_filter_is_typed_in_words_and_sent_to_the_forwarder() {
     let text = console.text();
     assert!(
         text.contains("no message passes the filter") && text.contains("type map-register,map-notify"),
+        "{text}"
+    );
+}
+
+#[test]
+fn of_a_forwarder_that_does_not_answer_nothing_is_known() {
+    let mut console = noc();
+    press(&mut console, "n", NOW);
+    let effects = tick(&mut console, 1_000);
+    for effect in effects {
+        let Effect::Ask(request, _) = effect else { continue };
+        let reply = Reply::Refused {
+            refusal: Refusal::ObserveOnly,
+        };
+        console.update(Input::frame(EngineFrame::Reply { request, reply }), later(1_100));
+    }
+    let text = console.text();
+    assert_eq!(
+        text.matches("unknown: the forwarder has not told").count(),
+        2,
+        "{text}"
+    );
+    assert!(
+        !text.contains("no mappings") && !text.contains("no control message"),
         "{text}"
     );
 }
