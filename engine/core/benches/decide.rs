@@ -51,10 +51,12 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         )?;
         writeln!(
             out,
-            "state, {} links: {:.0} bytes a link with one sample, {:.0} when full; {:.0} written down, in {:.0} ms",
+            "state, {} links: {:.0} bytes a link with one sample, {:.0} when full ({:.0} of them the monitor's); {:.0} written \
+             down, in {:.0} ms",
             users * sites,
             figures.begun,
             figures.held,
+            figures.watched,
             figures.written,
             figures.writing * 1e3,
         )?;

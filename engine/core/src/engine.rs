@@ -109,6 +109,11 @@ impl Engine {
         engine
     }
 
+    /// Bytes that the monitor's links take, windows and histories included; for benches.
+    pub fn monitor_memory(&self) -> usize {
+        self.monitor.memory()
+    }
+
     /// Takes one input in. Deterministic: the same state, input and time give the same state and effects.
     /// A time before that of the input before counts as that one.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {

@@ -57,6 +57,11 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
+    /// Bytes its links take, windows and histories included.
+    pub(crate) fn memory(&self) -> usize {
+        self.links.iter().map(Link::memory).sum()
+    }
+
     pub(crate) fn new(fabric: &Fabric) -> Self {
         Self {
             links: vec![Link::default(); fabric.links()],

@@ -16,6 +16,8 @@ pub(crate) struct Figures {
     pub(crate) begun: f64,
     /// The same with windows, histories and an hour of every entry's figures full.
     pub(crate) held: f64,
+    /// Of that, bytes a link of the monitor: the link, its window and its history.
+    pub(crate) watched: f64,
     /// Seconds to write the engine's state down.
     pub(crate) writing: f64,
     /// Bytes a link of that, in JSON.
@@ -62,6 +64,7 @@ pub(crate) fn watch(
         sample: probing.spent / probing.taken as f64,
         begun: begun / links,
         held: held / links,
+        watched: probing.engine.monitor_memory() as f64 / links,
         writing: clock() - before,
         written: written.len() as f64 / links,
     })

@@ -98,6 +98,16 @@ struct Rare {
 }
 
 impl Link {
+    /// Bytes it takes, as an allocator gives them out: itself, its samples, and what is known of its trouble.
+    pub(crate) fn memory(&self) -> usize {
+        let overdue = |rare: &Rare| rare.overdue.capacity() * size_of::<(Timestamp, u64)>();
+        let rare = self
+            .rare
+            .as_deref()
+            .map_or(0, |rare| given(size_of::<Rare>()) + given(overdue(rare)));
+        size_of::<Self>() + given(self.ring.memory()) + rare
+    }
+
     /// Takes a probe's outcome in.
     pub(crate) fn take(&mut self, sample: &ProbeSample, now: Timestamp, limits: &Limits) -> Option<Turn> {
         let outcome = Outcome::new(sample.outcome, self.down_since().is_some());
@@ -424,6 +434,15 @@ impl Link {
 
     fn window(&self, now: Timestamp, limits: &Limits) -> Window {
         Window::new(self.ring.since(now - limits.window), now)
+    }
+}
+
+/// What an allocator gives for `bytes`: a word of its own, in steps of sixteen.
+const fn given(bytes: usize) -> usize {
+    if bytes == 0 {
+        0
+    } else {
+        (bytes + size_of::<usize>()).next_multiple_of(16)
     }
 }
 

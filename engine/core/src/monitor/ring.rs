@@ -55,6 +55,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// Bytes of its samples.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes a sample in and forgets those that neither the window nor the history needs. Samples come `pace` apart as
     /// a rule.
     pub(crate) fn push(&mut self, outcome: Outcome, now: Timestamp, (window, pace): (Span, Span)) {
