@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::cli::CheckArgs;
@@ -20,7 +19,8 @@ struct Row {
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let mut rows = Vec::new();
     for path in &args.files {
-        let found = findings(path).with_context(|| path.display().to_string())?;
+        // One that cannot be read does not keep the others from being checked.
+        let found = findings(path).unwrap_or_else(|error| vec![unreadable(path, &error)]);
         if found.is_empty() && !args.json {
             println!("o {}: good", path.display());
         }
@@ -42,6 +42,16 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         }
     }
     Ok(rows.is_empty())
+}
+
+fn unreadable(path: &Path, error: &anyhow::Error) -> Row {
+    Row {
+        file: path.display().to_string(),
+        line: 1,
+        column: 1,
+        field: String::new(),
+        message: format!("it cannot be read: {}", crate::words(error)),
+    }
 }
 
 /// A layout has a `screen:`; everything else is taken for a session.

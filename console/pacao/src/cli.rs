@@ -401,7 +401,8 @@ pub(crate) enum ModeWord {
 /// Which proposal.
 #[derive(Args, Debug)]
 pub(crate) struct DecideArgs {
-    /// Its number.
+    /// Its number, as cards have it: 3 or '#3'.
+    #[arg(value_parser = number)]
     pub proposal: u64,
     /// Refuse if the proposal is at another revision.
     #[arg(long)]
@@ -448,6 +449,14 @@ pub(crate) struct CheckArgs {
     /// One JSON array of findings.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A proposal's number, with the mark that cards put before it or without.
+fn number(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "a proposal's number, such as 3".to_owned())
 }
 
 fn within(text: &str) -> Result<proto::Span, String> {

@@ -77,8 +77,55 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // A terminal that has gone takes no words; the exit status still tells.
-            let _ = writeln!(std::io::stderr(), "pacao: {error:#}");
+            let _ = writeln!(std::io::stderr(), "pacao: {}", words(&error));
             ExitCode::from(2)
         }
+    }
+}
+
+/// An error and what it came of, outermost first; what an outer one has said already is not said again.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => said.to_owned(),
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::words;
+
+    /// An error that says what it came of, as those of other crates do.
+    #[derive(Debug)]
+    struct Listing(std::io::Error);
+
+    impl std::fmt::Display for Listing {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "cannot list /run/pacao: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Listing {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn what_an_error_came_of_is_said_once() {
+        let source = std::io::Error::from_raw_os_error(13);
+        let error = anyhow::Error::from(Listing(source)).context("no engine can be asked");
+        assert_eq!(
+            words(&error),
+            "no engine can be asked: cannot list /run/pacao: Permission denied (os error 13)"
+        );
+        let plain: Result<(), _> = Err(anyhow::anyhow!("inner"));
+        assert_eq!(words(&plain.context("outer").unwrap_err()), "outer: inner");
     }
 }

@@ -135,7 +135,7 @@ pub struct OwnEid {
     /// Whether this node registers it. Of several sites that serve an EID, only the one where it lives does.
     pub register: bool,
     /// The version that the mapping begins with, and goes on from with each change (RFC 9302 section 6);
-    /// [`MapVersion::NONE`] where it has none. Needs a memory, [`StoredState`](crate::StoredState).
+    /// [`MapVersion::NONE`] where it has none. Needs a memory that outlives restarts.
     pub map_version: MapVersion,
 }
 

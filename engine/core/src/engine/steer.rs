@@ -21,6 +21,13 @@ impl Engine {
             let why = "the mode of everything is set by `mode`, without a scope".to_owned();
             return Err(Refusal::NotSo { why });
         }
+        // By whichever name it was meant.
+        let scope = match scope {
+            Scope::Dc { dc } => Scope::Dc {
+                dc: self.fabric.sites[self.known_dc(&dc)?.at()].name.clone(),
+            },
+            other => other,
+        };
         self.is_known(&scope)?;
         self.calm.modes.retain(|(known, _)| *known != scope);
         let what = match mode {
@@ -228,7 +235,17 @@ impl Engine {
         Ok(text)
     }
 
+    /// By its name, or by the label that screens show if only one has it.
     pub(crate) fn known_dc(&self, site: &SiteName) -> Result<Dc, Refusal> {
+        let label = site.as_str();
+        let mut labelled = self.fabric.dcs().filter(|&dc| self.fabric.label(dc) == label);
+        match (self.named_dc(site), labelled.next(), labelled.next()) {
+            (Err(_), Some(only), None) => Ok(only),
+            (named, ..) => named,
+        }
+    }
+
+    fn named_dc(&self, site: &SiteName) -> Result<Dc, Refusal> {
         self.fabric.dc(site).ok_or_else(|| {
             let known = self.fabric.sites.iter().map(|site| &site.name);
             unknown("data centre", site, known)
@@ -259,7 +276,7 @@ impl Engine {
     pub(super) fn is_known(&self, scope: &Scope) -> Result<(), Refusal> {
         match scope {
             Scope::All => Ok(()),
-            Scope::Dc { dc } => self.known_dc(dc).map(|_| ()),
+            Scope::Dc { dc } => self.named_dc(dc).map(|_| ()),
             Scope::User { user } => self.known_user(user).map(|_| ()),
             Scope::Vm { vm } => {
                 let known = || self.fabric.vms.iter().map(|vm| &vm.name);

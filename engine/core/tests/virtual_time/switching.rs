@@ -253,3 +253,23 @@ fn rows_come_at_most_once_a_probe_interval_and_points_with_every_probe() {
     let history = &world.engine.snapshot(world.now).histories[0];
     assert!(history.points.len() >= 119 && history.points.is_sorted_by_key(|point| point.at));
 }
+
+#[test]
+fn a_data_centre_may_be_called_as_screens_show_it() {
+    use proto::{Command, Reply, Scope};
+    let mut world = World::new(Mode::Recommend);
+    world.run_to(20.0);
+    assert!(matches!(world.switch("paris", "LIP6"), Reply::Accepted { .. }));
+    world.run_to(25.0);
+    assert_eq!(world.entry("paris"), "lip6");
+    let observe = Command::SetModeAt {
+        scope: Scope::Dc {
+            dc: "Marilyn".parse().unwrap(),
+        },
+        mode: Some(Mode::Observe),
+    };
+    assert!(matches!(world.ask(observe), Reply::Accepted { .. }));
+    let refused = world.switch("paris", "marilyn");
+    assert!(matches!(refused, Reply::Refused { .. }), "{refused:?}");
+    assert!(matches!(world.switch("paris", "lIp6"), Reply::Refused { .. }));
+}
