@@ -153,11 +153,9 @@ fn verdict(why: &Why, frame: Frame<'_>) -> Vec<Line> {
             format!("by {}", frame.world.label(&why.from)),
         ),
     };
-    let mut lines = vec![vec![
-        (format!("{word:<NAME$} "), role),
-        (format!("{} → {} ", why.user, why.vm), Role::Strong),
-        (rest, Role::Text),
-    ]];
+    let who = format!("{} → {} ", why.user, why.vm);
+    let lead = vec![(format!("{word:<NAME$} "), role)];
+    let mut lines = wrapped(lead, &[(&who, Role::Strong), (&rest, Role::Text)], frame.width);
     if let Some(check) = binding(why).and_then(|at| why.checks.get(at)) {
         lines.extend(field(
             "binding",
