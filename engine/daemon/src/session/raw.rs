@@ -25,7 +25,7 @@ impl<T> Default for Entries<T> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a session: sla, sites, vms, users and more")]
 pub(super) struct RawSession {
     pub(super) version: u32,
     pub(super) name: String,
@@ -44,7 +44,7 @@ pub(super) struct RawSession {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "slots: decide, settle, probe")]
 pub(super) struct RawSlots {
     pub(super) decide: String,
     pub(super) settle: String,
@@ -53,7 +53,7 @@ pub(super) struct RawSlots {
 
 /// Defaults are those of the thesis's first test bed, as `sessions/table-5-1.yaml` spells them out.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "policy: a mapping of its settings")]
 pub(super) struct RawPolicy {
     pub(super) proposal_ttl: String,
     pub(super) cool_down: String,
@@ -105,7 +105,7 @@ impl Default for RawPolicy {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an SLA class: bounds, weights and more")]
 pub(super) struct RawSla {
     pub(super) bounds: RawBounds,
     pub(super) weights: RawWeights,
@@ -129,7 +129,7 @@ pub(super) struct RawSla {
 
 /// What was agreed on as to availability.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a contract")]
 pub(super) struct RawContract {
     pub(super) target_pct: f64,
     pub(super) per: String,
@@ -140,7 +140,7 @@ pub(super) struct RawContract {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a penalty")]
 pub(super) struct RawPenalty {
     pub(super) below_pct: f64,
     pub(super) amount: u64,
@@ -151,7 +151,7 @@ fn points() -> String {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "statistics by criterion")]
 pub(super) struct RawStatistics {
     pub(super) jitter: Option<String>,
     pub(super) loss: Option<String>,
@@ -160,7 +160,7 @@ pub(super) struct RawStatistics {
 
 /// Percent of a bound.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "bands by criterion")]
 pub(super) struct RawBands {
     #[serde(rename = "warn_pct")]
     pub(super) warn: f64,
@@ -185,7 +185,7 @@ fn mean() -> String {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "bounds by criterion")]
 pub(super) struct RawBounds {
     pub(super) rtt_ms: f64,
     pub(super) jitter_ms: f64,
@@ -199,7 +199,7 @@ pub(super) struct RawBounds {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "weights by criterion")]
 pub(super) struct RawWeights {
     pub(super) rtt: f64,
     pub(super) jitter: f64,
@@ -213,7 +213,7 @@ pub(super) struct RawWeights {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a data centre: label, rloc and more")]
 pub(super) struct RawSite {
     pub(super) label: Option<String>,
     pub(super) rloc: String,
@@ -227,7 +227,7 @@ pub(super) struct RawSite {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a capacity: ram_mb, cpu, users")]
 pub(super) struct RawCapacity {
     pub(super) ram_mb: Option<u64>,
     pub(super) cpu: Option<f64>,
@@ -235,14 +235,14 @@ pub(super) struct RawCapacity {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a demand: ram_mb, cpu")]
 pub(super) struct RawDemand {
     pub(super) ram_mb: u64,
     pub(super) cpu: f64,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a VM: eid, home and more")]
 pub(super) struct RawVm {
     #[serde(default)]
     pub(super) demand: RawDemand,
@@ -255,7 +255,7 @@ pub(super) struct RawVm {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a user: rloc, eid, sla, vms and more")]
 pub(super) struct RawUser {
     pub(super) label: Option<String>,
     pub(super) rloc: String,
@@ -275,7 +275,10 @@ const fn one() -> u32 {
 
 /// The ways between data centres. What is not said is as the strictest class has it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "legs: probe, timeout, down_after, up_after or measure"
+)]
 pub(super) struct RawLegs {
     #[serde(default = "yes")]
     pub(super) measure: bool,
@@ -290,7 +293,7 @@ const fn yes() -> bool {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a lab: a mapping of its parts")]
 pub(super) struct RawLab {
     pub(super) map_server: RawMapServer,
     #[serde(default)]
@@ -300,13 +303,13 @@ pub(super) struct RawLab {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a Map-Server")]
 pub(super) struct RawMapServer {
     pub(super) rloc: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a wan: default, access, pairs")]
 pub(super) struct RawWan {
     #[serde(rename = "default")]
     pub(super) other: RawShape,
@@ -315,7 +318,7 @@ pub(super) struct RawWan {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a fabric: default, pairs")]
 pub(super) struct RawFabric {
     #[serde(rename = "default")]
     pub(super) other: RawShape,
@@ -323,7 +326,7 @@ pub(super) struct RawFabric {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a line: rtt, jitter, loss_pct")]
 pub(super) struct RawShape {
     pub(super) rtt: Option<String>,
     pub(super) jitter: Option<String>,
@@ -331,7 +334,7 @@ pub(super) struct RawShape {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a line between two data centres")]
 pub(super) struct RawPair {
     pub(super) between: Vec<String>,
     // `flatten` would switch deny_unknown_fields off, so the fields of a shape stand here again.
@@ -341,7 +344,7 @@ pub(super) struct RawPair {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a line between a data centre and a user")]
 pub(super) struct RawAccess {
     pub(super) rate: String,
     #[serde(default = "fair")]

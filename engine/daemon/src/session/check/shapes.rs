@@ -1,6 +1,7 @@
 //! Fields that are missing, unknown or of the wrong kind. The parser stops at the first; here each part of a session
 //! is read by itself, so that one wrong part does not hide the others.
 
+use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use crate::session::Finding;
@@ -9,30 +10,43 @@ use crate::session::raw::{
     RawAccess, RawMapServer, RawPair, RawPolicy, RawShape, RawSite, RawSla, RawSlots, RawUser, RawVm,
 };
 
-/// Reads one part.
-type Probe = fn(&str, &[Step]) -> Option<serde_yaml::Error>;
+/// How one part is read.
+#[derive(Clone, Copy)]
+struct Probe {
+    /// Whether its value alone is good: most are, and that costs no walk over the text.
+    good: fn(&Value) -> bool,
+    /// What is wrong with it, and where in the text.
+    fault: fn(&str, &[Step]) -> Option<serde_yaml::Error>,
+}
+
+const fn probe<T: DeserializeOwned>() -> Probe {
+    Probe {
+        good: |value| T::deserialize(value).is_ok(),
+        fault: fault::<T>,
+    }
+}
 
 /// Parts of which there is one.
 const SINGLE: [(&[&str], Probe); 5] = [
-    (&["slots"], fault::<RawSlots>),
-    (&["policy"], fault::<RawPolicy>),
-    (&["lab", "map_server"], fault::<RawMapServer>),
-    (&["lab", "wan", "default"], fault::<RawShape>),
-    (&["lab", "fabric", "default"], fault::<RawShape>),
+    (&["slots"], probe::<RawSlots>()),
+    (&["policy"], probe::<RawPolicy>()),
+    (&["lab", "map_server"], probe::<RawMapServer>()),
+    (&["lab", "wan", "default"], probe::<RawShape>()),
+    (&["lab", "fabric", "default"], probe::<RawShape>()),
 ];
 
 /// Mappings and lists of parts.
 const MANY: [(&[&str], Probe); 7] = [
-    (&["sla"], fault::<RawSla>),
-    (&["sites"], fault::<RawSite>),
-    (&["vms"], fault::<RawVm>),
-    (&["users"], fault::<RawUser>),
-    (&["lab", "wan", "access"], fault::<RawAccess>),
-    (&["lab", "wan", "pairs"], fault::<RawPair>),
-    (&["lab", "fabric", "pairs"], fault::<RawPair>),
+    (&["sla"], probe::<RawSla>()),
+    (&["sites"], probe::<RawSite>()),
+    (&["vms"], probe::<RawVm>()),
+    (&["users"], probe::<RawUser>()),
+    (&["lab", "wan", "access"], probe::<RawAccess>()),
+    (&["lab", "wan", "pairs"], probe::<RawPair>()),
+    (&["lab", "fabric", "pairs"], probe::<RawPair>()),
 ];
 
-/// As many parts are looked at; each costs a walk over the text.
+/// As many parts that are wrong are told of; each costs a walk over the text.
 const MAX_PARTS: usize = 500;
 
 /// Everything of the wrong shape, `first` (what the parser said of the whole) among it, in the order of the file.
@@ -47,7 +61,7 @@ pub(super) fn all(
         let faults = parts(&whole)
             .into_iter()
             .take(MAX_PARTS)
-            .filter_map(|(path, probe)| probe(text, &path));
+            .filter_map(|(path, probe)| (probe.fault)(text, &path));
         findings.extend(faults.map(|error| told(&error)));
     }
     findings.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
@@ -55,21 +69,26 @@ pub(super) fn all(
     findings
 }
 
+/// The parts that are not good.
 fn parts(whole: &Value) -> Vec<(Vec<Step>, Probe)> {
     let mut parts = Vec::new();
     for (path, probe) in SINGLE {
-        if under(whole, path).is_some_and(|value| !value.is_null()) {
+        if under(whole, path).is_some_and(|value| !value.is_null() && !(probe.good)(value)) {
             parts.push((keys(path), probe));
         }
     }
     for (path, probe) in MANY {
         let steps: Vec<Step> = match under(whole, path) {
             Some(Value::Mapping(entries)) => entries
-                .keys()
-                .filter_map(Value::as_str)
+                .iter()
+                .filter(|(_, value)| !(probe.good)(value))
+                .filter_map(|(key, _)| key.as_str())
                 .map(|key| Step::Key(key.to_owned()))
                 .collect(),
-            Some(Value::Sequence(items)) => (0..items.len()).map(Step::Index).collect(),
+            Some(Value::Sequence(items)) => (0..items.len())
+                .filter(|&at| !(probe.good)(&items[at]))
+                .map(Step::Index)
+                .collect(),
             _ => Vec::new(),
         };
         for step in steps {
