@@ -46,6 +46,8 @@ impl Engine {
         }
         match self.way_state(ix, self.pairs[ix.at()].entry()) {
             // A restart is not a trigger, and no proof that a level is kept either: that takes a whole window.
+            // Nor is a leg of which nobody knows how it is.
+            LinkState::Ok if self.is_leg_uncertain(ix) => Course::Rest,
             LinkState::Ok if open.is_some() && now >= self.armed_at(ix) => Course::Kept,
             LinkState::Broken | LinkState::Down => self.course_away(ix, now),
             LinkState::Ok | LinkState::Warn | LinkState::Stale => Course::Rest,

@@ -221,9 +221,19 @@ impl Engine {
     fn samples(&mut self, dc: Dc, samples: &[ProbeSample], out: &mut Outbox) {
         let now = out.now;
         out.reserve(samples.len());
+        // Many ways take a leg: whatever a report says of one, they are looked at once.
+        let mut turned = BTreeMap::new();
         for sample in samples {
             if let Some(to) = self.fabric.dc_at(sample.target) {
-                self.leg_sample((dc, to), sample, out);
+                match self.leg_sample((dc, to), sample, now) {
+                    Some((leg, turn @ (Turn::Down { .. } | Turn::Up))) => {
+                        turned.insert(leg, turn);
+                    }
+                    Some((leg, turn)) => {
+                        turned.entry(leg).or_insert(turn);
+                    }
+                    None => {}
+                }
             }
             let mut user = self.fabric.user_at(sample.target);
             while let Some(at) = user {
@@ -237,6 +247,9 @@ impl Engine {
                 self.watch_ways(link, sample.outcome, out);
                 user = self.fabric.users[at as usize].twin;
             }
+        }
+        for (leg, turn) in turned {
+            self.leg_turned(leg, turn, out);
         }
     }
 

@@ -89,7 +89,9 @@ impl Legs {
         let leg = self.all.get_mut(ix.at())?;
         // By this clock, for the forwarder's may be another: that it is lost was known at its timeout.
         let sent = now - fabric.leg_limits.timeout;
-        let answered_meanwhile = router.since <= sent && sent <= router.at;
+        // What was answered before the probe was sent may be heard for one round trip after.
+        let heard_by = sent + Span(leg.last().into());
+        let answered_meanwhile = router.since <= sent && heard_by <= router.at;
         let turn = leg.take(fabric, (sample, answered_meanwhile), now);
         if self.sweep_at.is_none() {
             self.sweep_at = Some(now + fabric.config.policy.stale_after + Span(1));

@@ -25,3 +25,14 @@ impl Way {
         }
     }
 }
+
+/// What lies behind the data centre entered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Onward {
+    /// So many milliseconds more.
+    Adds(f64),
+    /// A dead leg.
+    Nothing,
+    /// A leg that nobody hears of.
+    Unknown,
+}

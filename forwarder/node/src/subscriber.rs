@@ -191,7 +191,10 @@ impl Subscriber {
             self.forget(&eid, knowledge.resolutions);
             // Of none of these we are told any more, and the block would hide what has come within it.
             for block in knowledge.cache.published_within(eid) {
-                if !self.held.contains_key(&block) {
+                let told_yet = self
+                    .concerning(&block)
+                    .is_some_and(|(around, _)| around.covers(&block));
+                if !told_yet {
                     knowledge.cache.withdraw(&block);
                 }
             }

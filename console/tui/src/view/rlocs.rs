@@ -138,14 +138,14 @@ fn legs(world: &World, rows: &[&RlocRow], label: usize) -> Vec<Row> {
                 .add("  LOSS%  S", Role::Heading),
         );
         for leg in legs {
+            // What was heard before a leg fell silent or died says nothing of it now.
+            let heard = !matches!(leg.state, LinkState::Down | LinkState::Stale);
+            let rtt = leg.rtt.filter(|_| heard).map(|rtt| rtt.last);
             lines.push(
                 Row::new()
                     .add("   ", Role::Text)
                     .add(left(world.label(&leg.from), label), Role::Text)
-                    .add(
-                        format!(" {}", aligned(leg.rtt.map(|rtt| rtt.last), 8)),
-                        Role::Text,
-                    )
+                    .add(format!(" {}", aligned(rtt, 8)), Role::Text)
                     .add(
                         format!(
                             "{:>7}",

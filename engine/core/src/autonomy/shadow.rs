@@ -10,6 +10,7 @@ use crate::fabric::{Dc, PairIx};
 use crate::optimizer::criteria::{K, LINK, integer, is_time, place, shown};
 use crate::outbox::Outbox;
 use crate::policy::Gain;
+use crate::way::Onward;
 
 /// So many probes of an entry are needed to say how it went.
 const LEAST_POINTS: usize = 3;
@@ -282,14 +283,16 @@ impl Engine {
     /// the leg behind it takes now.
     fn felt(&self, ix: PairIx, dc: Dc, (since, now): (Timestamp, Timestamp)) -> Option<f64> {
         let lost = self.policy().probe_timeout.as_millis_f64();
-        let (points, on) = (
-            self.monitor.history(self.link(ix, dc), now),
-            self.leg_mean_ms(ix, dc),
-        );
+        let points = self.monitor.history(self.link(ix, dc), now);
+        let whole = match self.onward(ix, dc) {
+            Onward::Adds(on) => Some(on),
+            Onward::Nothing => None,
+            Onward::Unknown => return None,
+        };
         let felt: Vec<f64> = points
             .iter()
             .filter(|point| point.at >= since)
-            .map(|point| point.rtt_ms.map_or(lost, |rtt| rtt + on))
+            .map(|point| point.rtt_ms.zip(whole).map_or(lost, |(rtt, on)| rtt + on))
             .collect();
         (felt.len() >= LEAST_POINTS).then(|| felt.iter().sum::<f64>() / felt.len() as f64)
     }

@@ -41,6 +41,10 @@ impl Engine {
         if ended > 0 {
             dropped.note(format!("{ended} open proposals or switches under way ended"));
         }
+        let unproven = self.unproven();
+        if unproven > 0 {
+            dropped.note(format!("the proof of {unproven} switches, which are final"));
+        }
         for at in 0..self.pairs.len() {
             if let Some(to) = places.pair(PairIx(at as u32)) {
                 next.pairs[to.at()] = self.pair_carried(PairIx(at as u32), (&places, to), &next.fabric);
@@ -102,6 +106,14 @@ impl Engine {
         user(&self.fabric, from) == user(fabric, to)
             && self.fabric.vm_of(from).eid == fabric.vm_of(to).eid
             && sites(&self.fabric) == sites(fabric)
+    }
+
+    /// Switches that had still to prove themselves, and will not be taken back by themselves any more.
+    fn unproven(&self) -> usize {
+        self.pairs
+            .iter()
+            .filter(|pair| pair.provisional.is_some())
+            .count()
     }
 
     fn carry_calm(&self, next: &mut Self, places: &Places, dropped: &mut Dropped) {

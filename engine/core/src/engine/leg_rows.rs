@@ -13,15 +13,21 @@ use crate::outbox::Outbox;
 impl Engine {
     /// All legs, by where they begin.
     pub(super) fn leg_rows(&self, now: Timestamp) -> Vec<LegRow> {
+        let carried = self.ways_by_leg();
         let legs = (0..self.fabric.legs() as u32).map(LegIx);
-        legs.filter_map(|leg| self.leg_row(leg, now)).collect()
+        legs.filter_map(|leg| self.leg_row(leg, &carried, now)).collect()
     }
 
     /// Tells the rows that changed since they were last told, if it is time.
     pub(super) fn tell_legs(&mut self, out: &mut Outbox) {
         let (now, every) = (out.now, self.legs_every());
-        for leg in self.legs.rows_due(now, every) {
-            if let Some(row) = self.leg_row(leg, now) {
+        let due = self.legs.rows_due(now, every);
+        if due.is_empty() {
+            return;
+        }
+        let carried = self.ways_by_leg();
+        for leg in due {
+            if let Some(row) = self.leg_row(leg, &carried, now) {
                 out.push(Effect::Notify {
                     notice: Notice::Leg { row },
                 });
@@ -29,7 +35,21 @@ impl Engine {
         }
     }
 
-    fn leg_row(&self, ix: LegIx, now: Timestamp) -> Option<LegRow> {
+    /// How many entries take each leg.
+    fn ways_by_leg(&self) -> Vec<u32> {
+        let mut carried = vec![0; self.fabric.legs()];
+        for (ix, pair) in (0..).map(PairIx).zip(&self.pairs) {
+            if let Some(count) = self
+                .leg_ix(ix, pair.entry())
+                .and_then(|leg| carried.get_mut(leg.at()))
+            {
+                *count += 1;
+            }
+        }
+        carried
+    }
+
+    fn leg_row(&self, ix: LegIx, carried: &[u32], now: Timestamp) -> Option<LegRow> {
         let (from, to) = self.fabric.ends_of(ix);
         // The way from a data centre to itself is none.
         let leg = self.legs.get(self.fabric.leg(from, to)?)?;
@@ -49,7 +69,7 @@ impl Engine {
             jitter_ms: figures.jitter_ms,
             loss_pct: figures.loss_pct,
             heard_at: link.heard_at(),
-            carries: self.ways_over(ix).len() as u32,
+            carries: carried.get(ix.at()).copied().unwrap_or(0),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::legs::{Leg, Standing, sum};
 use crate::monitor::{Limits, Link, Turn, Verdict};
 use crate::optimizer::criteria::LINK;
 use crate::outbox::Outbox;
-use crate::way::Way;
+use crate::way::{Onward, Way};
 
 impl Engine {
     /// The leg from `dc` to where a pair's VM lives; `None` where it lives there.
@@ -47,6 +47,15 @@ impl Engine {
             (_, Some(Way::Open { .. })) => link.max(LinkState::Warn),
             (_, Some(Way::Broken { .. })) => LinkState::Broken,
         }
+    }
+
+    /// Whether the leg behind a pair's entry was heard of once, and what became of it is not known.
+    pub(crate) fn is_leg_uncertain(&self, ix: PairIx) -> bool {
+        let standing = self.leg_standing(ix, self.pairs[ix.at()].entry());
+        matches!(
+            standing,
+            Some(Standing::Silent | Standing::Few | Standing::Unproven)
+        )
     }
 
     /// Both legs of a way, in the order of [`crate::optimizer::criteria::CRITERIA`]; `None` if there is nothing usable.
@@ -91,14 +100,16 @@ impl Engine {
             && self.way_verdict(ix, &limits.enter, now) == Some(Verdict::Lagging)
     }
 
-    /// A forwarder probed the locator of another data centre.
-    pub(super) fn leg_sample(&mut self, (from, to): (Dc, Dc), sample: &ProbeSample, out: &mut Outbox) {
-        let Some(ix) = self.fabric.leg(from, to) else {
-            return;
-        };
-        if let Some(turn) = self.legs.take(&self.fabric, ix, sample, out.now) {
-            self.leg_turned(ix, turn, out);
-        }
+    /// A forwarder probed the locator of another data centre. What became of the leg by it, if anything.
+    pub(super) fn leg_sample(
+        &mut self,
+        (from, to): (Dc, Dc),
+        sample: &ProbeSample,
+        now: Timestamp,
+    ) -> Option<(LegIx, Turn)> {
+        let ix = self.fabric.leg(from, to)?;
+        let turn = self.legs.take(&self.fabric, ix, sample, now)?;
+        Some((ix, turn))
     }
 
     /// After a probe of a link: its data centre's border router lives if it was answered, and the ways that begin
@@ -223,7 +234,7 @@ impl Engine {
     }
 
     fn attend_ways(&mut self, mut ways: Vec<PairIx>, out: &mut Outbox) {
-        ways.sort_by_key(|&ix| self.need_of(ix));
+        ways.sort_by_cached_key(|&ix| self.need_of(ix));
         for ix in ways {
             self.pairs[ix.at()].way = None;
             self.attend(ix, out);
@@ -247,11 +258,13 @@ impl Engine {
         }
     }
 
-    /// Milliseconds that the second leg of a way takes, mean of what is heard of it.
-    pub(crate) fn leg_mean_ms(&self, ix: PairIx, dc: Dc) -> f64 {
+    /// What the second leg of a way makes of its round trips, as far as it is known.
+    pub(crate) fn onward(&self, ix: PairIx, dc: Dc) -> Onward {
         match self.leg_standing(ix, dc) {
-            Some(Standing::Up(loads)) => f64::from(loads.measured[0]) / 1e3,
-            _ => 0.0,
+            Some(Standing::Up(loads)) => Onward::Adds(f64::from(loads.measured[0]) / 1e3),
+            None | Some(Standing::Unmeasured | Standing::Unproven) => Onward::Adds(0.0),
+            Some(Standing::Down) => Onward::Nothing,
+            Some(Standing::Silent | Standing::Few) => Onward::Unknown,
         }
     }
 

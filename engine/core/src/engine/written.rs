@@ -58,13 +58,6 @@ impl Engine {
                 "one entry for each user and VM",
             ),
             (
-                self.pairs
-                    .iter()
-                    .filter_map(|pair| pair.provisional.as_ref())
-                    .all(|provisional| provisional.fits(known)),
-                "switches that could be taken back to known data centres",
-            ),
-            (
                 self.defaults.len() == fabric.vms.len(),
                 "one default view for each VM",
             ),

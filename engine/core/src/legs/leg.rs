@@ -153,6 +153,8 @@ impl Leg {
     }
 
     pub(super) fn turn_stale(&mut self) -> Turn {
+        // Heard of again, it has to be found down anew, so that its ways are looked at.
+        self.down = None;
         self.proven_run = 0;
         self.last = None;
         self.link.turn_stale()

@@ -102,9 +102,11 @@ impl Limits {
             all.up_after = all.up_after.max(class.up_after);
         }
         all.parts = 1;
-        // No shorter than lets the longest window be kept whole.
-        let least = Span(all.window.micros().div_ceil(MOST_PROBES.into()));
-        all.probe = knobs.probe.unwrap_or(all.probe.max(least));
+        all.probe = knobs.probe.unwrap_or(all.probe);
+        // So many are kept: of a class whose window is longer, the latest.
+        all.window = all
+            .window
+            .min(Span(all.probe.micros().saturating_mul(MOST_PROBES.into())));
         all.timeout = knobs.timeout.unwrap_or(all.timeout);
         all.down_after = knobs.down_after.unwrap_or(all.down_after);
         all.up_after = knobs.up_after.unwrap_or(all.up_after);

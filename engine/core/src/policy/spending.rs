@@ -142,15 +142,17 @@ impl Spending {
         let (back, back_users) = self.owed(budgets, budget, pair);
         let own = |limit: u64, one: u64| if ask.proves && limit >= 2 * one { one } else { 0 };
         let (hour, people) = (u64::from(limits.per_hour), u64::from(ask.users));
-        let kept = used.moves + back + own(hour, 1);
-        if let Some(over) = over(kept, 1, hour) {
-            let until = freed(&self.begun, over, |_| 1);
-            return full(Limit::PerHour, kept, hour, until);
+        // With what is kept, the gauge is full. When it empties is known only if no proof may free some of it before.
+        let kept = back + own(hour, 1);
+        if let Some(over) = over(used.moves + kept, 1, hour) {
+            let until = freed(&self.begun, over, |_| 1).filter(|_| kept == 0);
+            return full(Limit::PerHour, (used.moves + kept).min(hour), hour, until);
         }
-        let kept = used.users + back_users + own(limits.users_per_hour, people);
-        if let Some(over) = over(kept, people, limits.users_per_hour) {
-            let until = freed(&self.begun, over, |past| past.amount);
-            return full(Limit::UsersPerHour, kept, limits.users_per_hour, until);
+        let most = limits.users_per_hour;
+        let kept = back_users + own(most, people);
+        if let Some(over) = over(used.users + kept, people, most) {
+            let until = freed(&self.begun, over, |past| past.amount).filter(|_| kept == 0);
+            return full(Limit::UsersPerHour, (used.users + kept).min(most), most, until);
         }
         let exposed = self.exposed(budgets, budget, now);
         let most = limits.users_seconds.saturating_mul(SECOND);

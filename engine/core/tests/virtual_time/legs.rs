@@ -428,3 +428,63 @@ fn a_state_written_before_there_were_legs_is_read() {
         .to_string();
     assert!(error.contains("one leg for each two data centres"), "{error}");
 }
+
+/// A leg that was down and then silent is found down anew, and in between no card is taken off as if all were well.
+#[test]
+fn a_leg_that_is_still_dead_after_a_silence_is_left_and_its_card_stays() {
+    let mut world = world(Mode::Recommend);
+    impair(&mut world, None);
+    world.run_to(60.0);
+    assert_eq!(world.open().len(), 1, "{:#?}", world.log());
+    // Marilyn's forwarder is connected and says nothing for a while.
+    world.mute.insert("marilyn".to_owned());
+    world.run_to(68.0);
+    assert_eq!(world.leg("marilyn", "telco").state, LinkState::Stale);
+    world.mute.clear();
+    let said = world.log().len();
+    world.run_to(80.0);
+    assert_eq!(world.leg("marilyn", "telco").state, LinkState::Down);
+    assert_eq!(world.open().len(), 1, "{:#?}", world.log());
+    let log = world.log();
+    assert!(
+        log[said..]
+            .iter()
+            .any(|line| line.contains("leg Marilyn -> TelcoCenter is down")),
+        "{log:#?}"
+    );
+    assert!(
+        !log.iter().any(|line| line.contains("the level is kept again")),
+        "{log:#?}"
+    );
+}
+
+/// Whatever one report says of a leg, and however often, those who go by it are looked at once.
+#[test]
+fn a_report_that_turns_a_leg_again_and_again_ends_as_its_last_word_has_it() {
+    use pacao_core::Input;
+    use proto::{NodeReport, ProbeOutcome, ProbeSample};
+
+    let mut world = world(Mode::Auto);
+    world.run_to(30.0);
+    let target = config().sites["telco"].rloc;
+    let sample = |outcome| ProbeSample {
+        target,
+        sent_at: world.now,
+        outcome,
+    };
+    let up = [ProbeOutcome::Rtt(Span::millis(4)); 3].map(sample);
+    let down = [ProbeOutcome::Lost; 3].map(sample);
+    let samples: Vec<ProbeSample> = [down, up].concat().repeat(200);
+    let before = world.log().len();
+    world.give(Input::Report {
+        site: "marilyn".parse().unwrap(),
+        report: NodeReport::Probes { samples },
+    });
+    let told = world.log()[before..]
+        .iter()
+        .filter(|line| line.contains("leg "))
+        .count();
+    assert!(told <= 1, "{:#?}", &world.log()[before..]);
+    world.run_to(60.0);
+    assert_eq!(world.entry("lyon"), "marilyn", "{:#?}", world.log());
+}

@@ -63,8 +63,10 @@ pub(super) fn legs(
         }
         let shortest = sla.values().filter_map(|class| class.watch.slots);
         let shortest = shortest.map(|slots| slots.decide).fold(slots.decide, Span::min);
-        if probe.micros().saturating_mul(2) > shortest.micros() {
-            let message = format!("{probe} leaves less than two probes in the shortest S' ({shortest})");
+        if probe.micros().saturating_mul(3) > shortest.micros() {
+            let message = format!(
+                "{probe} leaves less than three probes in the shortest S' ({shortest}): a leg is judged by three"
+            );
             doubts.value(at!["legs", "probe"], message);
         }
     }
