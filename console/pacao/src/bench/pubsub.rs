@@ -20,6 +20,9 @@ use server::Server;
 const REACHES_MS: f64 = 50.0;
 /// Changes of the mapping that all are subscribed to.
 const CHANGES: u32 = 20;
+/// A Map-Server publishes so many changes of one mapping at once, and what flaps faster once a second.
+const AT_ONCE: u32 = 8;
+const PACE: Duration = Duration::from_millis(1100);
 /// Changes of mappings that have a subscriber or none.
 const SINGLE: u32 = 200;
 
@@ -39,7 +42,12 @@ pub(crate) fn run(args: &BenchPubSubArgs) -> anyhow::Result<bool> {
         .map(|turn| load.change(1 + turn % args.registrations.saturating_sub(1).max(1)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut reach = (0..CHANGES)
-        .map(|_| load.change(0))
+        .map(|turn| {
+            if turn >= AT_ONCE {
+                std::thread::sleep(PACE);
+            }
+            load.change(0)
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     // Acknowledgements of the last change are on their way.
     let counted = server.settled(Duration::from_secs(10))?;
