@@ -26,7 +26,7 @@ use proto::availability::{Period, Reach};
 use proto::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
+use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx};
 use account::Account;
 use contract::Dues;
 use heard::Heard;
@@ -53,6 +53,9 @@ pub(crate) struct Accounts {
     lag: Span,
     /// Links as last heard of, and since when they are so.
     heard: Vec<Heard>,
+    /// The same of legs that were measured.
+    #[serde(default)]
+    legs: BTreeMap<LegIx, Heard>,
     /// Links that are down and answer again, since when.
     rising: BTreeMap<LinkIx, Timestamp>,
     /// What happened since `settled`, in the order in which it did.
@@ -76,6 +79,7 @@ pub(crate) struct Accounts {
 #[serde(rename_all = "kebab-case")]
 enum Happened {
     Link { link: LinkIx, reach: Reach },
+    Leg { leg: LegIx, reach: Reach },
     Entry { pair: PairIx, dc: Dc },
 }
 
@@ -105,6 +109,7 @@ impl Accounts {
             seen: now,
             lag: lag(fabric),
             heard: vec![Heard::new(Reach::Unknown, now); fabric.links()],
+            legs: BTreeMap::new(),
             rising: BTreeMap::new(),
             queue: BTreeSet::new(),
             number: 0,
@@ -126,6 +131,7 @@ impl Accounts {
         let pair = |ix: &PairIx| ix.at() < fabric.pairs.len();
         let happened = |happened: &Happened| match happened {
             Happened::Link { link: ix, .. } => link(ix),
+            Happened::Leg { leg, .. } => leg.at() < fabric.legs(),
             Happened::Entry { pair: ix, dc } => pair(ix) && dc.at() < fabric.sites.len(),
         };
         let whose = |whose: &Whose| match whose {
@@ -139,6 +145,7 @@ impl Accounts {
             && self.vms.len() == fabric.vms.len()
             && self.pairs.len() == fabric.pairs.len()
             && self.rising.keys().all(link)
+            && self.legs.keys().all(|leg| leg.at() < fabric.legs())
             && self.dues.keys().all(pair)
             && self.queue.iter().all(|(_, _, what)| happened(what))
             && self.untold.iter().all(whose)
@@ -181,6 +188,18 @@ impl Accounts {
         let since = self.heard[link.at()].since();
         let at = last_word.filter(|&word| word >= since).unwrap_or(self.seen);
         self.link(link, Reach::Unknown, at);
+    }
+
+    /// A leg between data centres stands so since `at`, as far as is known now.
+    pub(crate) fn leg(&mut self, leg: LegIx, reach: Reach, at: Timestamp) {
+        let heard = self.legs.get(&leg).copied();
+        if heard.is_some_and(|heard| heard.reach() == reach) {
+            return;
+        }
+        let since = heard.map_or(self.settled, Heard::since);
+        let at = at.max(since).max(self.settled);
+        self.legs.insert(leg, Heard::new(reach, at));
+        self.happened(at, Happened::Leg { leg, reach });
     }
 
     /// A pair enters by another data centre from now on.
@@ -239,6 +258,7 @@ impl Accounts {
             self.queue.pop_first();
             match what {
                 Happened::Link { link, reach } => self.reaching.link(fabric, (link, reach), &mut touched),
+                Happened::Leg { leg, reach } => self.reaching.leg(fabric, (leg, reach), &mut touched),
                 Happened::Entry { pair, dc } => self.reaching.entry(fabric, (pair, dc), &mut touched),
             }
         }
@@ -309,6 +329,7 @@ fn lag(fabric: &Fabric) -> Span {
         down.max(probes(limits.up_after).0)
     };
     let classes = fabric.classes.iter().map(|class| of(&class.limits));
+    let classes = classes.chain([of(&fabric.leg_limits)]);
     let slowest = classes
         .chain([fabric.config.policy.stale_after.0])
         .max()

@@ -145,6 +145,24 @@ impl Screen {
         self.keys = None;
     }
 
+    /// Presses keys, and again while nothing comes of it, until `wanted` is on the screen.
+    pub fn press_until(&mut self, keys: &str, what: &str, wanted: impl Fn(&str) -> bool) {
+        let until = Instant::now() + 2 * PATIENCE;
+        let mut again = Instant::now();
+        while !wanted(&self.text()) {
+            assert!(
+                Instant::now() < until,
+                "{what}: not on the screen:\n{}",
+                self.text()
+            );
+            if Instant::now() >= again {
+                self.press(keys);
+                again = Instant::now() + Duration::from_millis(300);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until `wanted` is on the screen.
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let until = Instant::now() + 2 * PATIENCE;

@@ -89,10 +89,8 @@ fn a_paste_without_brackets_approves_nothing() {
     screen.wait_for("the question and why it heard nothing", |text| {
         text.contains("Cancel") && text.contains("keys came at once")
     });
-    // All of it was taken: nothing is left that the next key could push along.
-    std::thread::sleep(std::time::Duration::from_millis(1_100)); // a dialog is deaf after a paste
-    screen.press("\x1b");
-    screen.wait_for("the question is gone", |text| !text.contains("Cancel"));
+    // All of it was taken: nothing is left that the next key could push along. The dialog is deaf for a moment.
+    screen.press_until("\x1b", "the question is gone", |text| !text.contains("Cancel"));
     screen.press(":");
     screen.wait_for("the palette", |text| text.contains("Enter done"));
     assert!(

@@ -2,23 +2,27 @@
 //!
 //! - A user's **entry** to a VM stands as the link to the data centre it enters by: that is the way the user's
 //!   packets take. It is down from the loss of that link until the link is back or a switch to another is confirmed,
-//!   however many others there are: until then the user has to be told, or to find out.
+//!   however many others there are: until then the user has to be told, or to find out. Where the leg from there to the
+//!   VM's data centre is down, so is the entry; one that was never measured says nothing.
 //! - A **VM** is up while one of its users reaches it, down if none does and one of them is known not to.
 //! - A **locator** is up while anyone's probes over it are answered. A link that is down speaks against its locator only
 //!   if the user behind it is reached some other way, or nobody is at all: a user whose own access failed says
 //!   nothing about data centres.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::availability::Reach;
 use serde::{Deserialize, Serialize};
 
-use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
+use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx};
 
 /// How all links stand, and which of them are entered by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reaching {
     links: Vec<Reach>,
+    /// Legs that are not up, as far as they are measured.
+    #[serde(default)]
+    legs: BTreeMap<LegIx, Reach>,
     entries: Vec<Dc>,
     /// Links up, by user.
     user_up: Vec<u32>,
@@ -44,6 +48,7 @@ impl Reaching {
     pub(super) fn new(fabric: &Fabric, entries: Vec<Dc>) -> Self {
         Self {
             links: vec![Reach::Unknown; fabric.links()],
+            legs: BTreeMap::new(),
             user_up: vec![0; fabric.users.len()],
             dc_up: vec![0; fabric.sites.len()],
             all_up: 0,
@@ -56,6 +61,7 @@ impl Reaching {
     /// Whether it is of this fabric.
     pub(super) fn fits(&self, fabric: &Fabric) -> bool {
         self.links.len() == fabric.links()
+            && self.legs.keys().all(|leg| leg.at() < fabric.legs())
             && self.entries.len() == fabric.pairs.len()
             && self.pairs.len() == fabric.pairs.len()
             && self.user_up.len() == fabric.users.len()
@@ -85,6 +91,19 @@ impl Reaching {
         touched.dcs.insert(dc);
         for pair in fabric.pairs_of(user) {
             if self.entries[pair.at()] == dc {
+                self.recount(fabric, pair, touched);
+            }
+        }
+    }
+
+    pub(super) fn leg(&mut self, fabric: &Fabric, (ix, reach): (LegIx, Reach), touched: &mut Touched) {
+        if reach == Reach::Up {
+            self.legs.remove(&ix);
+        } else {
+            self.legs.insert(ix, reach);
+        }
+        for pair in (0..self.pairs.len() as u32).map(PairIx) {
+            if leg_of(fabric, pair, self.entries[pair.at()]) == Some(ix) {
                 self.recount(fabric, pair, touched);
             }
         }
@@ -124,7 +143,10 @@ impl Reaching {
 
     fn recount(&mut self, fabric: &Fabric, pair: PairIx, touched: &mut Touched) {
         let facts = fabric.pairs[pair.at()];
-        let reach = self.links[fabric.link(facts.user, self.entries[pair.at()]).at()];
+        let entry = self.entries[pair.at()];
+        let link = self.links[fabric.link(facts.user, entry).at()];
+        let leg = leg_of(fabric, pair, entry).and_then(|leg| self.legs.get(&leg));
+        let reach = both(link, leg.copied().unwrap_or(Reach::Up));
         let before = std::mem::replace(&mut self.pairs[pair.at()], reach);
         if before == reach {
             return;
@@ -142,5 +164,19 @@ impl Reaching {
         }
         touched.pairs.insert(pair);
         touched.vms.insert(facts.vm);
+    }
+}
+
+/// The leg behind an entry; none where the VM lives there.
+fn leg_of(fabric: &Fabric, pair: PairIx, entry: Dc) -> Option<LegIx> {
+    fabric.leg(entry, fabric.vm_of(pair).home?)
+}
+
+/// Two legs of a way.
+const fn both(one: Reach, other: Reach) -> Reach {
+    match (one, other) {
+        (Reach::Down, _) | (_, Reach::Down) => Reach::Down,
+        (Reach::Unknown, _) | (_, Reach::Unknown) => Reach::Unknown,
+        (Reach::Up, Reach::Up) => Reach::Up,
     }
 }

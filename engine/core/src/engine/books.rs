@@ -11,8 +11,8 @@ use super::{Engine, ask, short};
 use crate::Effect;
 use crate::availability::Breach;
 use crate::books::Books;
-use crate::fabric::{Dc, LinkIx, PairIx};
-use crate::monitor::{Link, millis};
+use crate::fabric::{Dc, LegIx, LinkIx, PairIx};
+use crate::monitor::{Link, Turn, millis};
 use crate::outbox::Outbox;
 use crate::qoe::{self, REACH, Seen};
 
@@ -77,12 +77,15 @@ impl Engine {
     }
 
     /// The engine was not there: nothing is known of anything.
-    pub(super) fn book_absence(&mut self) {
+    pub(super) fn book_absence(&mut self, now: Timestamp) {
         for link in (0..self.fabric.links() as u32).map(LinkIx) {
             let last_word = self.monitor.link(link).and_then(Link::heard_at);
             if let Some(books) = &mut self.books {
                 books.accounts.silence(link, last_word);
             }
+        }
+        for leg in (0..self.fabric.legs() as u32).map(LegIx) {
+            self.book_leg(leg, Turn::Stale, now);
         }
     }
 
@@ -105,6 +108,32 @@ impl Engine {
             if let Some(books) = &mut self.books {
                 books.accounts.link(link, Reach::Unknown, now);
             }
+        }
+    }
+
+    /// Something became of a leg between data centres.
+    pub(super) fn book_leg(&mut self, leg: LegIx, turn: Turn, now: Timestamp) {
+        let limits = &self.fabric.leg_limits;
+        let (reach, at) = match turn {
+            // The first of the probes lost was sent a timeout before its loss was known.
+            Turn::Down { since } => (Reach::Down, since - limits.timeout),
+            // The first of the answers that end it.
+            Turn::Up => {
+                let answers = limits.up_after.saturating_sub(1);
+                (
+                    Reach::Up,
+                    now - Span(limits.probe.micros().saturating_mul(answers.into())),
+                )
+            }
+            Turn::Stale => match self.legs.get(leg).and_then(|leg| leg.link().heard_at()) {
+                Some(last_word) => (Reach::Unknown, last_word),
+                None => return,
+            },
+            Turn::Fresh => (Reach::Up, now),
+            Turn::Broken { .. } | Turn::Kept => return,
+        };
+        if let Some(books) = &mut self.books {
+            books.accounts.leg(leg, reach, at);
         }
     }
 

@@ -75,7 +75,7 @@ impl Engine {
         let policy = self.policy();
         self.since = now;
         self.thaw();
-        self.book_absence();
+        self.book_absence(now);
         self.monitor.restart();
         self.legs.restart();
         for node in &mut self.nodes {

@@ -218,6 +218,7 @@ impl Engine {
     /// Something became of a leg: those whose way takes it are looked at.
     pub(super) fn leg_turned(&mut self, leg: LegIx, turn: Turn, out: &mut Outbox) {
         self.log_leg(leg, turn, out);
+        self.book_leg(leg, turn, out.now);
         match turn {
             Turn::Down { .. } => {
                 let ways = self.ways_over(leg);

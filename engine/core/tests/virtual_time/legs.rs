@@ -488,3 +488,36 @@ fn a_report_that_turns_a_leg_again_and_again_ends_as_its_last_word_has_it() {
     world.run_to(60.0);
     assert_eq!(world.entry("lyon"), "marilyn", "{:#?}", world.log());
 }
+
+/// What is out of reach behind a dead leg is down, from the first probe lost to the first answer; the locators and whoever
+/// takes another way are up.
+#[test]
+fn a_dead_leg_is_downtime_of_the_entries_that_take_it() {
+    use proto::availability::Horizon;
+
+    let mut world = world(Mode::Observe);
+    world.between = Box::new(|from, to, at| {
+        let dead = (from, to) == ("marilyn", "telco") && (100.0..160.0).contains(&at);
+        (!dead).then_some(LEG)
+    });
+    world.run_to(120.0);
+    // The engine is away for ten seconds: nothing is known of them.
+    world.restart(Span::secs(10));
+    world.run_to(300.0);
+    let report = world.engine.snapshot(world.now).availability;
+    let spent = |subject: &str| {
+        let row = report
+            .rows
+            .iter()
+            .find(|row| row.subject.to_string() == subject)
+            .unwrap();
+        let week = row.tally(Horizon::RollingWeek).unwrap();
+        (week.down.as_secs_f64(), week.unknown.as_secs_f64())
+    };
+    let (down, unknown) = spent("lyon/web");
+    assert!((46.0..=51.0).contains(&down), "{down} down, {unknown} unknown");
+    assert!((9.0..=14.0).contains(&unknown), "{down} down, {unknown} unknown");
+    for subject in ["paris/web", "VM web", "locator marilyn", "locator telco"] {
+        assert!(spent(subject).0 < 0.1, "{subject}: {:?}", spent(subject));
+    }
+}
