@@ -117,6 +117,15 @@ impl Areas {
         self.by_name.get(name).copied()
     }
 
+    /// At most three names: those that begin like this one, in whatever case, else the first.
+    pub fn like(&self, name: &str) -> impl Iterator<Item = &str> {
+        let start = name.to_lowercase();
+        let begins = move |area: &&Area| area.name.to_lowercase().starts_with(&start);
+        let any = !self.all.iter().any(|area| begins(&area));
+        let names = self.all.iter().filter(move |area| any || begins(area));
+        names.map(|area| area.name.as_str()).take(3)
+    }
+
     /// The area whose centre is nearest.
     pub fn nearest(&self, place: Place) -> u32 {
         self.grid.nearest(&self.all, place)

@@ -1,25 +1,28 @@
-//! Trajectories and areas as comma-separated values.
+//! Trajectories and areas as comma-separated values (RFC 4180: names may stand in quotation marks).
 //!
 //! A trace file begins with a line of field names and has one position a line:
 //!
 //! ```text
-//! user,time,lat,lon          user,time,area
-//! ada,06:30,48.85,2.35       ada,06:30,paris-4
-//! ada,06:36,48.88,2.36       ada,23400,paris-7
+//! user,time,lat,lon              user,time,area
+//! ada,06:30,48.85,2.35           ada,06:30,paris-4
+//! ada,06:36,48.88,2.36           ada,23400,paris-7
 //! ```
 //!
-//! A position holds until the user's next one; the last only says when the trace ends. Times are of one day: `HH:MM`,
-//! `HH:MM:SS` or seconds since midnight. Lines may stand in any order.
+//! A position holds until the user's next one; the last only says when the trace ends. Times are of one day, see [`time`].
+//! Lines may stand in any order.
+
+mod time;
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
+use csv::{ReaderBuilder, StringRecord, Terminator, Trim, WriterBuilder};
 use proto::Span;
 use thiserror::Error;
 
 use crate::areas::{Area, Areas, AreasError};
 use crate::geo::Place;
-use crate::trace::{DAY, Trace};
+use crate::trace::Trace;
+use time::Day;
 
 /// Most users of one file.
 const MOST_USERS: usize = 1_000_000;
@@ -61,16 +64,15 @@ pub enum CsvError {
 
 /// Reads areas: `area,lat,lon`.
 pub fn read_areas(file: &str, text: &str) -> Result<Areas, CsvError> {
-    let table = Lines::new(file, text);
-    if table.head != ["area", "lat", "lon"] {
-        return Err(table.wrong_head("area,lat,lon"));
+    let mut lines = Lines::new(file, text);
+    if !lines.names(&["area", "lat", "lon"]) {
+        return Err(lines.wrong_head("area,lat,lon"));
     }
     let mut areas = Vec::new();
-    for row in table.rows() {
-        let row = row?;
-        let name = row.word(0, "area")?;
+    while let Some(row) = lines.next()? {
+        let name = row.word(0, "area")?.to_owned();
         areas.push(Area {
-            name: name.to_owned(),
+            name,
             at: row.place(1)?,
         });
     }
@@ -81,47 +83,40 @@ pub fn read_areas(file: &str, text: &str) -> Result<Areas, CsvError> {
 /// Reads trajectories: `user,time,lat,lon` or `user,time,area`. Places become the nearest of `areas`. In the order of
 /// the first line of each user; users with a single position are left out.
 pub fn read_traces(file: &str, text: &str, areas: &Areas) -> Result<Vec<Trace>, CsvError> {
-    let table = Lines::new(file, text);
-    let by_name = match table.head[..] {
-        ["user", "time", "lat", "lon"] => false,
-        ["user", "time", "area"] => true,
-        _ => return Err(table.wrong_head("user,time,lat,lon or user,time,area")),
-    };
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
-    let mut users: Vec<(&str, Vec<Position>)> = Vec::new();
-    for row in table.rows() {
-        let row = row?;
+    let mut lines = Lines::new(file, text);
+    let by_name = lines.names(&["user", "time", "area"]);
+    if !by_name && !lines.names(&["user", "time", "lat", "lon"]) {
+        return Err(lines.wrong_head("user,time,lat,lon or user,time,area"));
+    }
+    let mut day = Day::default();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut users: Vec<(String, Vec<Position>)> = Vec::new();
+    while let Some(row) = lines.next()? {
         let user = row.word(0, "user")?;
-        let at = row.time(1)?;
+        let at = day
+            .time(row.word(1, "time")?, row.line)
+            .map_err(|why| row.field("time", why))?;
         let area = if by_name {
-            let name = row.word(2, "area")?;
-            let unknown = || row.field("area", format!("there is no area '{name}'"));
-            areas.named(name).ok_or_else(unknown)?
+            row.area(2, areas)?
         } else {
             areas.nearest(row.place(2)?)
         };
-        let number = *numbers.entry(user).or_insert_with(|| {
-            users.push((user, Vec::new()));
+        let number = if let Some(&number) = numbers.get(user) {
+            number
+        } else {
+            if users.len() == MOST_USERS {
+                return Err(row.whole(format!("more than {MOST_USERS} users")));
+            }
+            numbers.insert(user.to_owned(), users.len());
+            users.push((user.to_owned(), Vec::new()));
             users.len() - 1
-        });
-        if users.len() > MOST_USERS {
-            return Err(row.whole(format!("more than {MOST_USERS} users")));
-        }
+        };
         let line = row.line;
         users[number].1.push(Position { at, area, line });
     }
     let mut traces = Vec::with_capacity(users.len());
-    for (user, mut positions) in users {
-        positions.sort_by_key(|position| (position.at, position.line));
-        let mut trace = Trace::new(user.to_owned());
-        for pair in positions.windows(2) {
-            if pair[0].at == pair[1].at && pair[0].area != pair[1].area {
-                let line = pair[1].line;
-                let why = format!("{user} is somewhere else at that time in line {}", pair[0].line);
-                return Err(table.field(line, "time", why));
-            }
-            trace.stay(pair[0].area, pair[0].at, pair[1].at);
-        }
+    for (user, positions) in users {
+        let trace = trace_of(user, positions).map_err(|(line, why)| field(file, line, "time", why))?;
         if !trace.stays().is_empty() {
             traces.push(trace);
         }
@@ -129,32 +124,65 @@ pub fn read_traces(file: &str, text: &str, areas: &Areas) -> Result<Vec<Trace>, 
     Ok(traces)
 }
 
+/// A user's stays; else the line of a position that contradicts another, and why.
+fn trace_of(user: String, mut positions: Vec<Position>) -> Result<Trace, (usize, String)> {
+    positions.sort_by_key(|position| (position.at, position.line));
+    let mut trace = Trace::new(user);
+    for pair in positions.windows(2) {
+        if pair[0].at == pair[1].at && pair[0].area != pair[1].area {
+            let why = format!(
+                "{} is somewhere else at that time in line {}",
+                clip(&trace.user),
+                pair[0].line
+            );
+            return Err((pair[1].line, why));
+        }
+        trace.stay(pair[0].area, pair[0].at, pair[1].at);
+    }
+    Ok(trace)
+}
+
 /// Writes trajectories so that [`read_traces`] reads the same: `user,time,area`, a line a stay and one for the end.
 pub fn write_traces(traces: &[Trace], areas: &Areas) -> String {
-    let mut text = String::from("user,time,area\n");
-    for trace in traces {
-        let mut line = |area: u32, at: Span| {
-            // Writing to a string cannot fail.
-            let name = &areas.all()[area as usize].name;
-            let _ = writeln!(text, "{},{},{name}", trace.user, at.0 / 1_000_000);
-        };
-        for stay in trace.stays() {
-            line(stay.area, stay.from);
-        }
-        if let Some(last) = trace.stays().last() {
-            line(last.area, last.to);
-        }
-    }
-    text
+    let stays = traces.iter().flat_map(|trace| {
+        let starts = trace.stays().iter().map(|stay| (stay.area, stay.from));
+        let end = trace.stays().last().map(|last| (last.area, last.to));
+        starts.chain(end).map(|(area, at)| {
+            let seconds = (at.0 / 1_000_000).to_string();
+            [
+                trace.user.clone(),
+                seconds,
+                areas.all()[area as usize].name.clone(),
+            ]
+        })
+    });
+    write(&["user", "time", "area"], stays)
 }
 
 /// Writes areas, or data centres, so that [`read_areas`] reads the same, to about ten metres.
 pub fn write_areas(areas: &[Area]) -> String {
-    let mut text = String::from("area,lat,lon\n");
-    for area in areas {
-        let _ = writeln!(text, "{},{:.4},{:.4}", area.name, area.at.lat, area.at.lon);
+    let rows = areas.iter().map(|area| {
+        let degrees = |degrees: f64| format!("{degrees:.4}");
+        [area.name.clone(), degrees(area.at.lat), degrees(area.at.lon)]
+    });
+    write(&["area", "lat", "lon"], rows)
+}
+
+/// A line of field names and one for each row; what needs quotation marks has them.
+pub(crate) fn write<Row>(head: &[&str], rows: impl Iterator<Item = Row>) -> String
+where
+    Row: IntoIterator<Item: AsRef<[u8]>>,
+{
+    let mut lines = WriterBuilder::new()
+        .terminator(Terminator::Any(b'\n'))
+        .flexible(true)
+        .from_writer(Vec::new());
+    // Writing to memory cannot fail, and what is made of strings is one.
+    let _ = lines.write_record(head);
+    for row in rows {
+        let _ = lines.write_record(row);
     }
-    text
+    String::from_utf8(lines.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 #[derive(Clone, Copy)]
@@ -164,42 +192,87 @@ struct Position {
     line: usize,
 }
 
-/// A file, its first line taken apart.
+/// A file, line by line.
 struct Lines<'a> {
     file: &'a str,
     text: &'a str,
-    head: Vec<&'a str>,
+    reader: csv::Reader<&'a [u8]>,
+    head: StringRecord,
+    row: StringRecord,
+    /// The number of a line, from 1, and where it begins.
+    line: (usize, usize),
 }
 
 impl<'a> Lines<'a> {
     fn new(file: &'a str, text: &'a str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let head = text.lines().next().unwrap_or_default();
+        let mut reader = ReaderBuilder::new()
+            .flexible(true)
+            .trim(Trim::All)
+            .from_reader(text.as_bytes());
         Self {
             file,
             text,
-            head: head.split(',').map(str::trim).collect(),
+            // A text in memory can be read.
+            head: reader.headers().cloned().unwrap_or_default(),
+            reader,
+            row: StringRecord::new(),
+            line: (1, 0),
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = Result<Row<'a>, CsvError>> + '_ {
-        let lines = (1..).zip(self.text.lines()).skip(1);
-        lines
-            .filter(|(_, text)| !text.trim().is_empty())
-            .map(|(line, text)| {
-                let row = Row {
-                    file: self.file,
-                    line,
-                    fields: text.split(',').map(str::trim).collect(),
-                };
-                let (have, need) = (row.fields.len(), self.head.len());
-                if have == need {
-                    Ok(row)
-                } else {
-                    let names = self.head.join(",");
-                    Err(row.whole(format!("{have} fields, but the first line names {need}: {names}")))
+    /// Whether these are the fields.
+    fn names(&self, names: &[&str]) -> bool {
+        self.head.iter().eq(names.iter().copied())
+    }
+
+    /// The next line that is not empty.
+    fn next(&mut self) -> Result<Option<Row<'_>>, CsvError> {
+        loop {
+            let more = self.reader.read_record(&mut self.row);
+            let line = self.line_of_row();
+            match more {
+                Ok(true) if self.row.iter().all(str::is_empty) && self.row.len() <= 1 => {}
+                Ok(true) => {
+                    let row = Row {
+                        file: self.file,
+                        line,
+                        fields: &self.row,
+                    };
+                    let (have, need) = (row.fields.len(), self.head.len());
+                    if have == need {
+                        return Ok(Some(row));
+                    }
+                    let names = joined(&self.head);
+                    return Err(row.whole(format!("{have} fields, but the first line names {need}: {names}")));
                 }
-            })
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    return Err(CsvError::Line {
+                        file: self.file.to_owned(),
+                        line,
+                        why: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The reader counts empty lines to the row after them: where that begins is counted here.
+    fn line_of_row(&mut self) -> usize {
+        let start = self
+            .row
+            .position()
+            .map_or(self.line.1, |position| position.byte() as usize);
+        let bytes = self.text.as_bytes();
+        let empty = bytes[start.min(bytes.len())..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let start = (start + empty).min(bytes.len());
+        let passed = &self.text[self.line.1..start.max(self.line.1)];
+        self.line = (self.line.0 + passed.matches('\n').count(), start);
+        self.line.0
     }
 
     fn wrong_head(&self, right: &str) -> CsvError {
@@ -208,26 +281,29 @@ impl<'a> Lines<'a> {
             line: 1,
             why: format!(
                 "the fields are '{}', they must be {right}",
-                clip(&self.head.join(","))
+                clip(&joined(&self.head))
             ),
         }
     }
+}
 
-    fn field(&self, line: usize, field: &'static str, why: String) -> CsvError {
-        let file = self.file.to_owned();
-        CsvError::Field {
-            file,
-            line,
-            field,
-            why,
-        }
+fn joined(record: &StringRecord) -> String {
+    record.iter().collect::<Vec<_>>().join(",")
+}
+
+fn field(file: &str, line: usize, field: &'static str, why: String) -> CsvError {
+    CsvError::Field {
+        file: file.to_owned(),
+        line,
+        field,
+        why,
     }
 }
 
 struct Row<'a> {
     file: &'a str,
     line: usize,
-    fields: Vec<&'a str>,
+    fields: &'a StringRecord,
 }
 
 impl<'a> Row<'a> {
@@ -239,20 +315,28 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn field(&self, field: &'static str, why: String) -> CsvError {
-        CsvError::Field {
-            file: self.file.to_owned(),
-            line: self.line,
-            field,
-            why,
-        }
+    fn field(&self, name: &'static str, why: String) -> CsvError {
+        field(self.file, self.line, name, why)
     }
 
     fn word(&self, at: usize, field: &'static str) -> Result<&'a str, CsvError> {
-        match self.fields[at] {
+        match &self.fields[at] {
             "" => Err(self.field(field, "is empty".to_owned())),
             word => Ok(word),
         }
+    }
+
+    fn area(&self, at: usize, areas: &Areas) -> Result<u32, CsvError> {
+        let name = self.word(at, "area")?;
+        areas.named(name).ok_or_else(|| {
+            let like: Vec<String> = areas.like(name).map(|like| format!("'{}'", clip(like))).collect();
+            let why = format!(
+                "there is no area '{}'; there are {}, and --out writes all into areas.csv",
+                clip(name),
+                like.join(", ")
+            );
+            self.field("area", why)
+        })
     }
 
     fn place(&self, at: usize) -> Result<Place, CsvError> {
@@ -274,39 +358,6 @@ impl<'a> Row<'a> {
                 Err(self.field(field, why))
             }
         }
-    }
-
-    fn time(&self, at: usize) -> Result<Span, CsvError> {
-        let text = self.word(at, "time")?;
-        let bad = || {
-            let text = clip(text);
-            self.field(
-                "time",
-                format!("'{text}' is not a time of one day: write 06:30, 06:30:15, or seconds up to 86400"),
-            )
-        };
-        let parts: Vec<&str> = text.split(':').collect();
-        let number = |text: &str, most: u64| {
-            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            text.parse::<u64>()
-                .ok()
-                .filter(|&n| digits && n <= most)
-                .ok_or_else(bad)
-        };
-        let seconds = match parts[..] {
-            [seconds] => match seconds.parse::<f64>() {
-                Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => {
-                    return Ok(Span((seconds * 1e6) as u64));
-                }
-                _ => return Err(bad()),
-            },
-            [hours, minutes] => number(hours, 24)? * 3600 + number(minutes, 59)? * 60,
-            [hours, minutes, seconds] => {
-                number(hours, 24)? * 3600 + number(minutes, 59)? * 60 + number(seconds, 59)?
-            }
-            _ => return Err(bad()),
-        };
-        Some(Span::secs(seconds)).filter(|&at| at <= DAY).ok_or_else(bad)
     }
 }
 
@@ -339,6 +390,29 @@ mod tests {
     }
 
     #[test]
+    fn names_with_commas_quotes_and_line_ends_come_back_as_they_were() {
+        let text = "area,lat,lon\r\n\"Aix, en Provence\",43.5,5.4\r\n\"the \"\"gate\"\"\",48,1\r\n\"two\nlines\",48,5\r\n";
+        let areas = read_areas("areas.csv", text).unwrap();
+        let names: Vec<&str> = areas.all().iter().map(|area| area.name.as_str()).collect();
+        assert_eq!(names, ["Aix, en Provence", "the \"gate\"", "two\nlines"]);
+        let written = write_areas(areas.all());
+        assert_eq!(read_areas("areas.csv", &written).unwrap().all(), areas.all());
+        let text =
+            "user,time,area\n\"b\nc\",1,\"Aix, en Provence\"\n\"b\nc\",61,\"two\nlines\"\n\na,1,nowhere\n";
+        let error = read_traces("t.csv", text, &areas).unwrap_err().to_string();
+        assert!(
+            error.starts_with("t.csv:8: area: there is no area 'nowhere'"),
+            "{error}"
+        );
+        let traces = read_traces("t.csv", &text[..text.len() - 12], &areas).unwrap();
+        assert_eq!(traces[0].user, "b\nc");
+        assert_eq!(
+            read_traces("t.csv", &write_traces(&traces, &areas), &areas).unwrap(),
+            traces
+        );
+    }
+
+    #[test]
     fn errors_name_file_line_and_field_and_what_would_be_right() {
         for (text, said) in [
             (
@@ -364,7 +438,15 @@ mod tests {
             ("user,time,area\na,-1,west\n", "t.csv:2: time: '-1'"),
             (
                 "user,time,area\na,1,north\n",
-                "t.csv:2: area: there is no area 'north'",
+                "t.csv:2: area: there is no area 'north'; there are 'west', 'east', and --out writes all",
+            ),
+            (
+                "user,time,area\na,1,Ea\n",
+                "t.csv:2: area: there is no area 'Ea'; there are 'east', and",
+            ),
+            (
+                "user,time,area\na,2015-03-02T06:30:00Z,west\n\r\na,2015-03-03T06:30:00Z,west\n",
+                "t.csv:4: time: '2015-03-03' is another day than 2015-03-02 in line 2",
             ),
             ("user,time,area\n,1,west\n", "t.csv:2: user: is empty"),
             (
@@ -381,7 +463,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_readers_panic(text in "(user,time,area\n|user,time,lat,lon\n)?[a-e0-9:,.\n-]{0,80}") {
+        fn no_text_makes_the_readers_panic(text in "(user,time,area\n|user,time,lat,lon\n)?[a-eTZ0-9:,.\"\r\n-]{0,80}") {
             let _ = read_traces("t.csv", &text, &two_areas());
             let _ = read_areas("t.csv", &text);
         }

@@ -251,14 +251,7 @@ pub struct Figure {
 impl Figure {
     /// As comma-separated values; numbers to six digits behind the point.
     pub fn csv(&self) -> String {
-        let mut text = self.columns.join(",");
-        text.push('\n');
-        for row in &self.rows {
-            let words: Vec<String> = row.iter().map(word).collect();
-            text.push_str(&words.join(","));
-            text.push('\n');
-        }
-        text
+        crate::csv::write(&self.columns, self.rows.iter().map(|row| row.iter().map(word)))
     }
 }
 
