@@ -8,19 +8,25 @@
 //! {"at":T,"gap":"why","state":{...},"sum":"..."}   what happened before could not be written; it goes on from here
 //! {"at":T,"carried":{...},"state":{...},"sum":"..."}   the session was edited; it goes on here from another record
 //! ```
+//! Of an entry too large for a line, each line but the last is `{"at":T,"part":"...","sum":"..."}` and the last one
+//! `{"at":T,"last":"...","sum":"..."}`: these texts in a row are the JSON of the entry. Without its last line there is none of it.
 
 mod line;
+mod pieces;
 mod reader;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
-use pacao_core::{Config, Input};
+use pacao_core::{Config, Effect, Engine, Input};
 use proto::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub(crate) use line::Chain;
+pub(crate) use pieces::PIECE;
+pub(crate) use pieces::write as write_entry;
 pub use reader::Torn;
 pub(crate) use reader::{MAX_LINE, Next, Reader, io_error};
 
@@ -111,7 +117,7 @@ impl Entry {
 pub(crate) struct Body<'a> {
     pub(crate) at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) input: Option<std::borrow::Cow<'a, Input>>,
+    pub(crate) input: Option<Cow<'a, Input>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effects: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +126,28 @@ pub(crate) struct Body<'a> {
     pub(crate) carried: Option<Carried>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) part: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Cow<'a, str>>,
+}
+
+/// Decisions as they are written, without a copy of them.
+#[derive(Serialize)]
+pub(crate) struct Decided<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) effects: &'a [&'a Effect],
+}
+
+/// A state as it is written, without a copy of it; with a gap or another record before it, if so.
+#[derive(Serialize)]
+pub(crate) struct Stated<'a> {
+    pub(crate) at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gap: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<&'a Carried>,
+    pub(crate) state: &'a Engine,
 }
 
 impl TryFrom<Body<'_>> for Entry {
@@ -127,6 +155,9 @@ impl TryFrom<Body<'_>> for Entry {
 
     fn try_from(body: Body<'_>) -> Result<Self, &'static str> {
         let at = body.at;
+        if body.part.is_some() || body.last.is_some() {
+            return Err("it is a part of an entry in the place of a whole one");
+        }
         match (body.input, body.effects, body.gap, body.carried, body.state) {
             (Some(input), None, None, None, None) => Ok(Self::Input {
                 at,
@@ -172,7 +203,7 @@ pub enum RecordError {
         /// What is wrong.
         why: String,
     },
-    /// One line that would make the whole record unreadable. It is not written; the record goes on without it.
+    /// An entry that would make the whole record unreadable. It is not written; the record goes on without it.
     #[error("a line for {} was not written, for it could not be read back: {why}", path.display())]
     Unreadable {
         /// Which record.

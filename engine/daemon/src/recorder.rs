@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input};
 use proto::Timestamp;
-use serde_json::value::RawValue;
 
-use crate::record::{Body, Carried, Chain, Entry, Header, MAX_LINE, RecordError, io_error};
+use crate::record::{
+    Body, Carried, Chain, Decided, Entry, Header, MAX_LINE, PIECE, RecordError, Stated, io_error, write_entry,
+};
 
 pub(crate) use resume::resume;
 
@@ -61,8 +62,8 @@ pub(crate) struct Recorder {
     /// What a failure goes back to, if that is before what is written: the input of a command that is not done yet.
     held: Option<(u64, Chain)>,
     since_state: u32,
-    /// Bytes of a line at most: no more than a reader takes.
-    most: u64,
+    /// Bytes of an entry on one line; a larger one goes over several.
+    piece: usize,
 }
 
 impl Recorder {
@@ -70,7 +71,7 @@ impl Recorder {
     pub(crate) fn create(path: &Path, header: &Header) -> Result<Self, RecordError> {
         set_aside(path, header.at)?;
         let mut recorder = Self::over(Box::new(new_file(path)?), path, (0, Chain::default()));
-        recorder.line(header)?;
+        recorder.header(header)?;
         recorder.commit()?;
         sync_folder(path)?;
         Ok(recorder)
@@ -93,19 +94,20 @@ impl Recorder {
         }
         let aside = aside(path, header.at);
         let mut recorder = Self::over(Box::new(new_file(&draft)?), path, (0, Chain::default()));
-        recorder.line(header)?;
-        recorder.line(&Body {
+        let from = Carried {
+            record: aside
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            sum: seal.sum(),
+        };
+        recorder.header(header)?;
+        recorder.stated(&Stated {
             at: header.at,
-            carried: Some(Carried {
-                record: aside
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
-                sum: seal.sum(),
-            }),
-            state: Some(raw(engine)?),
-            ..Body::default()
+            gap: None,
+            carried: Some(&from),
+            state: engine,
         })?;
         recorder.commit()?;
         fs::hard_link(path, &aside).map_err(io_error("set aside", path))?;
@@ -125,7 +127,7 @@ impl Recorder {
             written,
             held: None,
             since_state: 0,
-            most: MAX_LINE,
+            piece: PIECE,
         }
     }
 
@@ -137,17 +139,17 @@ impl Recorder {
             input: Some(Cow::Borrowed(input)),
             ..Body::default()
         };
-        let json = json(&body)?;
         if matches!(input, Input::Command { .. }) {
-            self.reads_back(&json, input)?;
+            self.reads_back(&body, input)?;
         }
-        self.sealed(&json)?;
+        self.write(at, &body)?;
         self.since_state += 1;
         Ok(())
     }
 
-    fn reads_back(&self, json: &str, input: &Input) -> Result<(), RecordError> {
-        let read = serde_json::from_str::<Body<'_>>(json).map_err(|error| error.to_string());
+    fn reads_back(&self, body: &Body<'_>, input: &Input) -> Result<(), RecordError> {
+        let json = json(body)?;
+        let read = serde_json::from_str::<Body<'_>>(&json).map_err(|error| error.to_string());
         let same = read.and_then(|body| match Entry::try_from(body)? {
             Entry::Input { input: read, .. } if read == *input => Ok(()),
             _ => Err("it reads otherwise".to_owned()),
@@ -164,11 +166,8 @@ impl Recorder {
 
     /// What was decided upon the last input.
     pub(crate) fn decisions(&mut self, at: Timestamp, decisions: &[&Effect]) -> Result<(), RecordError> {
-        self.line(&Body {
-            at,
-            effects: Some(raw(decisions)?),
-            ..Body::default()
-        })
+        let effects = decisions;
+        self.write(at, &Decided { at, effects })
     }
 
     /// The whole engine, once there were enough inputs since the last time.
@@ -182,11 +181,11 @@ impl Recorder {
 
     /// The whole engine.
     pub(crate) fn state(&mut self, at: Timestamp, engine: &Engine) -> Result<(), RecordError> {
-        self.since_state = 0;
-        self.line(&Body {
+        self.stated(&Stated {
             at,
-            state: Some(raw(engine)?),
-            ..Body::default()
+            gap: None,
+            carried: None,
+            state: engine,
         })
     }
 
@@ -196,12 +195,11 @@ impl Recorder {
         self.buffer.clear();
         self.medium.cut(length).map_err(io_error("cut", &self.path))?;
         self.chain = chain;
-        self.since_state = 0;
-        self.line(&Body {
+        self.stated(&Stated {
             at,
-            gap: Some(why.to_owned()),
-            state: Some(raw(engine)?),
-            ..Body::default()
+            gap: Some(why),
+            carried: None,
+            state: engine,
         })?;
         self.commit()
     }
@@ -226,6 +224,8 @@ impl Recorder {
         }
         self.written = (self.written.0 + self.buffer.len() as u64, self.chain.clone());
         self.buffer.clear();
+        // The memory of one large state is not kept for ever.
+        self.buffer.shrink_to(self.piece);
         Ok(())
     }
 
@@ -245,27 +245,32 @@ impl Recorder {
         io_error("write", &self.path)(error)
     }
 
-    fn line<T: serde::Serialize>(&mut self, body: &T) -> Result<(), RecordError> {
-        self.sealed(&json(body)?)
-    }
-
-    fn sealed(&mut self, json: &str) -> Result<(), RecordError> {
-        let length = Chain::sealed_length(json);
-        if length > self.most {
-            let most = self.most;
-            return Err(self.unreadable(format!("it has {length} bytes, and a line no more than {most}")));
+    /// Always on one line, or whoever opens the file would not know what it is.
+    fn header(&mut self, header: &Header) -> Result<(), RecordError> {
+        let json = json(header)?;
+        let length = Chain::sealed_length(&json);
+        if length > MAX_LINE {
+            return Err(self.unreadable(format!(
+                "it has {length} bytes, and a header no more than {MAX_LINE}"
+            )));
         }
-        self.chain.seal(json, &mut self.buffer);
+        self.chain.seal(&json, &mut self.buffer);
         Ok(())
     }
+
+    fn stated(&mut self, state: &Stated<'_>) -> Result<(), RecordError> {
+        self.since_state = 0;
+        self.write(state.at, state)
+    }
+
+    fn write(&mut self, at: Timestamp, entry: &impl serde::Serialize) -> Result<(), RecordError> {
+        write_entry(at, entry, self.piece, (&mut self.chain, &mut self.buffer))
+            .map_err(|source| RecordError::State { source })
+    }
 }
 
-fn json<T: serde::Serialize>(body: &T) -> Result<String, RecordError> {
-    serde_json::to_string(body).map_err(|source| RecordError::State { source })
-}
-
-fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, RecordError> {
-    serde_json::value::to_raw_value(value).map_err(|source| RecordError::State { source })
+fn json(value: &impl serde::Serialize) -> Result<String, RecordError> {
+    serde_json::to_string(value).map_err(|source| RecordError::State { source })
 }
 
 /// A file for its owner only, to be written at its end.

@@ -1,4 +1,4 @@
-//! Reading a record, line by line: what is torn off at its end is told apart from what is damaged in its midst.
+//! Reading a record, entry by entry: what is torn off at its end is told apart from what is damaged in its midst.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use proto::Timestamp;
 
 use super::{Body, Chain, Entry, FORMAT, Header, RecordError, VERSION};
 
-/// No line is longer, its newline included; the writer refuses such. The state of a very large fabric is some megabytes.
+/// No line is longer, its newline included; the writer divides what is, or refuses it.
 pub(crate) const MAX_LINE: u64 = 256 << 20;
 
 /// Reads one record.
@@ -18,8 +18,10 @@ pub(crate) struct Reader {
     file: BufReader<File>,
     chain: Chain,
     line: u64,
-    /// Bytes of whole, good lines so far.
-    good: u64,
+    /// Bytes read, be they good or not.
+    read: u64,
+    /// Bytes of whole, good entries so far, and the seal of the last one's last line.
+    good: (u64, Chain),
     last: Timestamp,
     /// Bytes of a line at most.
     most: u64,
@@ -34,13 +36,20 @@ pub(crate) enum Next {
     Torn(Torn),
 }
 
-/// A line that was not finished.
+/// An entry that was not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
-    /// Which line, from 1.
+    /// Its first line, from 1.
     pub line: u64,
     /// How many bytes of it there are.
     pub bytes: u64,
+}
+
+/// What the next line is.
+enum Line {
+    Whole(Body<'static>),
+    End,
+    Torn,
 }
 
 impl Reader {
@@ -57,7 +66,8 @@ impl Reader {
             file: BufReader::new(file),
             chain: Chain::default(),
             line: 0,
-            good: 0,
+            read: 0,
+            good: (0, Chain::default()),
             last: Timestamp::default(),
             most,
         };
@@ -68,39 +78,89 @@ impl Reader {
 
     /// The next entry.
     pub(crate) fn next(&mut self) -> Result<Next, RecordError> {
+        let first = self.line + 1;
+        let mut joined: Option<(Timestamp, String)> = None;
+        loop {
+            let body = match self.next_line()? {
+                Line::End if joined.is_none() => return Ok(Next::End),
+                Line::End | Line::Torn => {
+                    self.chain = self.good.1.clone();
+                    let bytes = self.read - self.good.0;
+                    return Ok(Next::Torn(Torn { line: first, bytes }));
+                }
+                Line::Whole(body) => body,
+            };
+            match (&mut joined, body) {
+                (
+                    None,
+                    Body {
+                        at, part: Some(part), ..
+                    },
+                ) => joined = Some((at, part.into_owned())),
+                (
+                    Some((began, text)),
+                    Body {
+                        at, part: Some(part), ..
+                    },
+                ) if at == *began => {
+                    text.push_str(&part);
+                }
+                (
+                    Some((began, text)),
+                    Body {
+                        at, last: Some(last), ..
+                    },
+                ) if at == *began => {
+                    text.push_str(&last);
+                    let body = serde_json::from_str(text).map_err(|error| error.to_string());
+                    return self.entry(body);
+                }
+                (Some(_), _) => {
+                    return Err(self.damaged(format!(
+                        "the entry that begins in line {first} does not go on here"
+                    )));
+                }
+                (None, body) => return self.entry(Ok(body)),
+            }
+        }
+    }
+
+    fn entry(&mut self, body: Result<Body<'_>, String>) -> Result<Next, RecordError> {
+        let entry = body.and_then(|body| Ok(Entry::try_from(body)?));
+        let entry = entry.map_err(|why| self.damaged(why))?;
+        if entry.at() < self.last {
+            return Err(self.damaged("its time lies before that of the line above".into()));
+        }
+        self.good = (self.read, self.chain.clone());
+        self.last = entry.at();
+        Ok(Next::Entry(Box::new(entry)))
+    }
+
+    fn next_line(&mut self) -> Result<Line, RecordError> {
         let text = self.text()?;
         if text.is_empty() {
-            return Ok(Next::End);
+            return Ok(Line::End);
         }
         self.line += 1;
-        let torn = Torn {
-            line: self.line,
-            bytes: text.len() as u64,
-        };
         let Some(whole) = text.strip_suffix(b"\n") else {
             // What was torn off is the last thing in the file; a line that goes on is none that was ever written.
             return if self.at_end()? {
-                Ok(Next::Torn(torn))
+                Ok(Line::Torn)
             } else {
                 Err(self.damaged(format!("it is longer than {} bytes", self.most)))
             };
         };
-        let chain = self.chain.clone();
-        let opened = std::str::from_utf8(whole)
+        let opened = str::from_utf8(whole)
             .map_err(|_| "it is not text".to_owned())
-            .and_then(|line| self.entry(line));
+            .and_then(|line| Ok(self.chain.open(line)?))
+            .and_then(|json| serde_json::from_str(&json).map_err(|error| error.to_string()));
         match opened {
-            Ok(entry) => {
-                self.good += text.len() as u64;
-                self.last = entry.at();
-                Ok(Next::Entry(Box::new(entry)))
-            }
+            Ok(body) => Ok(Line::Whole(body)),
             Err(why) => {
-                self.chain = chain;
                 // A lost page reads as zeros: at the very end, and not JSON, it is a torn line like any other.
                 let garbage = serde_json::from_slice::<serde::de::IgnoredAny>(whole).is_err();
                 if garbage && self.at_end()? {
-                    Ok(Next::Torn(torn))
+                    Ok(Line::Torn)
                 } else {
                     Err(self.damaged(why))
                 }
@@ -108,9 +168,9 @@ impl Reader {
         }
     }
 
-    /// Where to go on writing: the seal of the last good line, and the bytes up to its end.
+    /// Where to go on writing: the seal of the last good entry, and the bytes up to its end.
     pub(crate) fn position(&self) -> (Chain, u64) {
-        (self.chain.clone(), self.good)
+        (self.good.1.clone(), self.good.0)
     }
 
     /// Number of the line read last, from 1.
@@ -118,7 +178,7 @@ impl Reader {
         self.line
     }
 
-    /// The time of the last good line.
+    /// The time of the last good entry.
     pub(crate) fn last(&self) -> Timestamp {
         self.last
     }
@@ -153,25 +213,15 @@ impl Reader {
             )));
         }
         let header = serde_json::from_str(&json).map_err(|error| not(error.to_string()))?;
-        self.good = text.len() as u64;
+        self.good = (self.read, self.chain.clone());
         Ok(header)
-    }
-
-    fn entry(&mut self, line: &str) -> Result<Entry, String> {
-        let json = self.chain.open(line)?;
-        let body: Body<'_> = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        let entry = Entry::try_from(body)?;
-        if entry.at() < self.last {
-            return Err("its time lies before that of the line above".into());
-        }
-        Ok(entry)
     }
 
     /// The next line with its newline; empty at the end of the file.
     fn text(&mut self) -> Result<Vec<u8>, RecordError> {
         let mut text = Vec::new();
         let read = (&mut self.file).take(self.most).read_until(b'\n', &mut text);
-        read.map_err(io_error("read", &self.path))?;
+        self.read += read.map_err(io_error("read", &self.path))? as u64;
         Ok(text)
     }
 

@@ -267,6 +267,7 @@ fn other_files_are_not_taken_for_records() {
 }
 
 mod edited;
+mod large;
 mod readable;
 
 mod flipped {

@@ -21,14 +21,6 @@ pub(super) struct Journal {
     state: Arc<StateDir>,
     failure: Option<Failure>,
     flush_at: Option<Instant>,
-    oversize: Oversize,
-}
-
-/// Whether states have become too large for a line; staff are told once.
-enum Oversize {
-    No,
-    Untold(String),
-    Told,
 }
 
 struct Failure {
@@ -45,7 +37,6 @@ impl Journal {
             state,
             failure: None,
             flush_at: None,
-            oversize: Oversize::No,
         }
     }
 
@@ -66,17 +57,6 @@ impl Journal {
         Some(failure.why.clone())
     }
 
-    /// That a state could not be written for its size, once.
-    pub(super) fn oversize_news(&mut self) -> Option<String> {
-        match std::mem::replace(&mut self.oversize, Oversize::Told) {
-            Oversize::Untold(why) => Some(why),
-            before => {
-                self.oversize = before;
-                None
-            }
-        }
-    }
-
     /// When [`Self::flush`] or [`Self::mend`] is due.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.failure
@@ -86,8 +66,7 @@ impl Journal {
 
     /// Takes down what happened; in memory for now. Without a [`Self::failure`] after it, an error is of this input alone.
     pub(super) fn input(&mut self, at: Timestamp, input: &Input, engine: &Engine) -> Result<(), String> {
-        let state = self.with(|recorder| recorder.state_if_due(at, engine));
-        self.without_state(state)?;
+        self.with(|recorder| recorder.state_if_due(at, engine))?;
         self.with(|recorder| recorder.input(at, input))
     }
 
@@ -105,28 +84,18 @@ impl Journal {
         }
     }
 
-    /// Takes down what was decided; in memory until [`Self::commit`].
+    /// Takes down what was decided; in memory until [`Self::commit`]. An error is a [`Self::failure`]: what is not on the record
+    /// is not carried out.
     pub(super) fn decisions(&mut self, at: Timestamp, decisions: &[&Effect]) -> Result<(), String> {
-        self.with(|recorder| recorder.decisions(at, decisions))
+        match self.with(|recorder| recorder.decisions(at, decisions)) {
+            Err(why) if self.failure.is_none() => Err(self.fail(why)),
+            taken => taken,
+        }
     }
 
     /// Takes down the whole engine, before a stop.
     pub(super) fn state(&mut self, at: Timestamp, engine: &Engine) -> Result<(), String> {
-        let state = self.with(|recorder| recorder.state(at, engine));
-        self.without_state(state)
-    }
-
-    /// A record goes on without a state that is too large: whoever takes it up handles more inputs again.
-    fn without_state(&mut self, state: Result<(), String>) -> Result<(), String> {
-        match state {
-            Err(why) if self.failure.is_none() => {
-                if matches!(self.oversize, Oversize::No) {
-                    self.oversize = Oversize::Untold(why);
-                }
-                Ok(())
-            }
-            state => state,
-        }
+        self.with(|recorder| recorder.state(at, engine))
     }
 
     /// All of it to the file.

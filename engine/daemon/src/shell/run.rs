@@ -150,11 +150,6 @@ impl Shell {
             if let Some(why) = self.journal.news() {
                 self.record_failed(&why);
             }
-            if let Some(why) = self.journal.oversize_news() {
-                let text =
-                    format!("{why}; the record goes on without states, and the next start takes longer");
-                self.remark(Severity::Error, text);
-            }
             self.tell_clock();
             self.catch_up();
         };

@@ -191,38 +191,3 @@ proptest! {
         prop_assert_eq!(&read[1..], &inputs[..]);
     }
 }
-
-/// A line that is too long would be the end of everything behind it.
-#[test]
-fn a_line_that_no_reader_takes_is_not_written_and_the_record_goes_on() {
-    let mut written = Written::new();
-    written.a_while();
-    written.recorder.most = 4 << 10;
-    let long = Input::NodeDown {
-        site: SiteName::new("north").unwrap(),
-        why: "x".repeat(5 << 10),
-    };
-    let refused = written.recorder.input(written.now, &long).unwrap_err();
-    assert!(matches!(refused, RecordError::Unreadable { .. }), "{refused}");
-    let refused = written.recorder.state(written.now, &written.engine).unwrap_err();
-    assert!(matches!(refused, RecordError::Unreadable { .. }), "{refused}");
-    written.a_while();
-    written.recorder.commit().unwrap();
-    let longest = written.text().lines().skip(1).map(str::len).max().unwrap();
-    assert!(longest < 4 << 10, "{longest}");
-    assert_eq!(written.resumed().unwrap().engine, written.engine);
-    assert!(replay(&written.path).unwrap().identical());
-}
-
-/// To the byte: the longest line that is written is the longest that is read.
-#[test]
-fn the_writers_limit_is_the_readers() {
-    let mut written = Written::new();
-    let before = written.text().len();
-    written.recorder.commit().unwrap();
-    let first = written.text().len() - before;
-    written.recorder.most = first as u64;
-    written.recorder.input(written.now, &Input::Started).unwrap();
-    written.recorder.most -= 1;
-    assert!(written.recorder.input(written.now, &Input::Started).is_err());
-}
