@@ -435,6 +435,9 @@ pub(crate) struct PlanArgs {
 pub(crate) struct ReplayArgs {
     /// A recording.
     pub file: PathBuf,
+    /// Begin with the first file that is still there of those that this one goes on from.
+    #[arg(long)]
+    pub from_first: bool,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,

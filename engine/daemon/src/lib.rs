@@ -5,7 +5,7 @@
 //! | [`session`] | `sessions/*.yaml` -> [`Session`], or findings with line and column |
 //! | [`shell`] | [`spawn`]: one task owns the core; inputs are recorded, handled, acted on |
 //! | [`attachment`] | a console's end of the engine, in one process or over a WebSocket |
-//! | [`record`], `recorder` | the record: format, writing, taking up again |
+//! | [`record`], `recorder` | the record: format, writing, going from file to file, taking up again |
 //! | [`mod@replay`] | the same inputs again, the same decisions? |
 //! | `node_link` | a control connection to each forwarder |
 //! | [`console_link`] | the WebSocket for consoles: server and client |
@@ -28,6 +28,7 @@ pub mod shell;
 
 pub use attachment::{Ask, Attachment};
 pub use paths::{Root, StateDir, StatePaths};
-pub use replay::replay;
+pub use recorder::Upkeep;
+pub use replay::{replay, replay_from_first};
 pub use session::Session;
 pub use shell::{EngineError, EngineHandle, Options, Start, spawn};

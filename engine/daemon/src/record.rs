@@ -6,7 +6,7 @@
 //! {"at":T,"effects":[...],"sum":"..."}        what was decided upon the input just above, if anything
 //! {"at":T,"state":{...},"sum":"..."}          the whole engine, now and then
 //! {"at":T,"gap":"why","state":{...},"sum":"..."}   what happened before could not be written; it goes on from here
-//! {"at":T,"carried":{...},"state":{...},"sum":"..."}   the session was edited; it goes on here from another record
+//! {"at":T,"carried":{...},"state":{...},"sum":"..."}   it goes on here from another record
 //! ```
 //! Of an entry too large for a line, each line but the last is `{"at":T,"part":"...","sum":"..."}` and the last one
 //! `{"at":T,"last":"...","sum":"..."}`: these texts in a row are the JSON of the entry. Without its last line there is none of it.

@@ -3,58 +3,71 @@
 //! Inputs gather in memory and go to the file with [`Recorder::flush`] (at least every [`FLUSH_EVERY`]); commands
 //! and decisions go to the disk itself with [`Recorder::commit`].
 
+mod disk;
 mod resume;
+mod successor;
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pacao_core::{Effect, Engine, Input};
 use proto::Timestamp;
 
 use crate::record::{
-    Body, Carried, Chain, Decided, Entry, Header, MAX_LINE, PIECE, RecordError, Stated, io_error, write_entry,
+    Body, Chain, Decided, Entry, Header, MAX_LINE, PIECE, RecordError, Stated, io_error, write_entry,
 };
 
-pub(crate) use resume::resume;
+use disk::{Disk, System};
+
+pub(crate) use disk::Medium;
+pub(crate) use resume::{resume, same_session};
+pub(crate) use successor::Turn;
 
 /// Inputs wait in memory no longer than this.
 pub(crate) const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
-/// A state is written after this many inputs, so that a restart has no more than these to repeat.
-const STATE_EVERY: u32 = 5_000;
-
-/// What a record is written to.
-pub(crate) trait Medium: Send {
-    /// Appends all of `bytes`.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Returns once what was appended survives a loss of power.
-    fn sync(&mut self) -> io::Result<()>;
-    /// Cuts everything past `length` bytes.
-    fn cut(&mut self, length: u64) -> io::Result<()>;
+/// How much is written before the record goes on in another file, and how much of before is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upkeep {
+    /// The whole engine is written after this many inputs, so that a start has no more than these to repeat.
+    pub state_every: u32,
+    /// With the next state after so many bytes the record goes on in another file; later, if one state is an eighth of that or
+    /// more.
+    pub segment: u64,
+    /// Of the files that were full before, the oldest are removed while all have more bytes than this; the last one stays.
+    pub keep: u64,
 }
 
-impl Medium for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            state_every: 5_000,
+            segment: 64 << 20,
+            keep: 4 << 30,
+        }
     }
+}
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
-    }
+/// What [`Recorder::due`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// [`Recorder::state`].
+    State,
+    /// [`Recorder::turn`].
+    Turn,
 }
 
 /// Writes one record.
 pub(crate) struct Recorder {
     path: PathBuf,
+    disk: Arc<dyn Disk>,
     medium: Box<dyn Medium>,
+    /// Whether its name certainly stands in its folder.
+    named: bool,
     buffer: Vec<u8>,
     chain: Chain,
     /// Length and seal of what certainly stands in the file.
@@ -62,6 +75,9 @@ pub(crate) struct Recorder {
     /// What a failure goes back to, if that is before what is written: the input of a command that is not done yet.
     held: Option<(u64, Chain)>,
     since_state: u32,
+    /// Bytes up to the end of the first state, if it begins with one.
+    began: u64,
+    upkeep: Upkeep,
     /// Bytes of an entry on one line; a larger one goes over several.
     piece: usize,
 }
@@ -69,51 +85,17 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Begins a record; an old one at the same path is set aside under a name with its own time.
     pub(crate) fn create(path: &Path, header: &Header) -> Result<Self, RecordError> {
-        set_aside(path, header.at)?;
-        let mut recorder = Self::over(Box::new(new_file(path)?), path, (0, Chain::default()));
-        recorder.header(header)?;
-        recorder.commit()?;
-        sync_folder(path)?;
-        Ok(recorder)
-    }
-
-    /// Begins a record that goes on from the one at the same path, whose last seal is given, with `engine` as its first
-    /// state. Whole or not at all: at no moment is there no record at `path`, from which an engine would begin anew. The other
-    /// is kept under the name that comes back.
-    pub(crate) fn succeed(
-        path: &Path,
-        header: &Header,
-        (seal, engine): (&Chain, &Engine),
-    ) -> Result<(Self, PathBuf), RecordError> {
-        let draft = path.with_extension("draft");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove a draft of", path)(error));
-            }
-            _ => {}
+        let disk = System;
+        match disk.rename(path, &successor::until(path, header.at)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(io_error("set aside", path))?,
         }
-        let aside = aside(path, header.at);
-        let mut recorder = Self::over(Box::new(new_file(&draft)?), path, (0, Chain::default()));
-        let from = Carried {
-            record: aside
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-            sum: seal.sum(),
-        };
+        let file = disk.create(path).map_err(io_error("create", path))?;
+        let mut recorder = Self::over(file, path, (0, Chain::default()));
+        recorder.named = false;
         recorder.header(header)?;
-        recorder.stated(&Stated {
-            at: header.at,
-            gap: None,
-            carried: Some(&from),
-            state: engine,
-        })?;
         recorder.commit()?;
-        fs::hard_link(path, &aside).map_err(io_error("set aside", path))?;
-        fs::rename(&draft, path).map_err(io_error("replace", path))?;
-        sync_folder(path)?;
-        Ok((recorder, aside))
+        Ok(recorder)
     }
 
     /// Goes on after what is written already.
@@ -121,14 +103,24 @@ impl Recorder {
         let chain = written.1.clone();
         Self {
             path: path.to_owned(),
+            disk: Arc::new(System),
             medium,
+            named: true,
             buffer: Vec::new(),
             chain,
             written,
             held: None,
             since_state: 0,
+            began: 0,
+            upkeep: Upkeep::default(),
             piece: PIECE,
         }
+    }
+
+    /// The same with other figures.
+    pub(crate) fn kept_by(mut self, upkeep: Upkeep) -> Self {
+        self.upkeep = upkeep;
+        self
     }
 
     /// What happened. A command, which comes from people, is read back first: what forwarders tell is of a bounded depth by
@@ -170,12 +162,14 @@ impl Recorder {
         self.write(at, &Decided { at, effects })
     }
 
-    /// The whole engine, once there were enough inputs since the last time.
-    pub(crate) fn state_if_due(&mut self, at: Timestamp, engine: &Engine) -> Result<(), RecordError> {
-        if self.since_state < STATE_EVERY {
-            Ok(())
+    /// What is to be done with the engine before the next input.
+    pub(crate) fn due(&self) -> Due {
+        if self.since_state < self.upkeep.state_every {
+            Due::Nothing
+        } else if self.is_long() {
+            Due::Turn
         } else {
-            self.state(at, engine)
+            Due::State
         }
     }
 
@@ -233,7 +227,13 @@ impl Recorder {
     pub(crate) fn commit(&mut self) -> Result<(), RecordError> {
         let before = self.written.clone();
         self.flush()?;
-        self.medium.sync().map_err(|error| self.take_back(before, error))
+        let mut synced = self.medium.sync();
+        if synced.is_ok() && !self.named {
+            // Or with the power the name would be lost, and the record with it.
+            synced = self.disk.sync_folder(&self.path);
+            self.named = synced.is_ok();
+        }
+        synced.map_err(|error| self.take_back(before, error))
     }
 
     /// What was refused for a failing disk must not be carried out by the next engine that reads the record.
@@ -271,41 +271,6 @@ impl Recorder {
 
 fn json(value: &impl serde::Serialize) -> Result<String, RecordError> {
     serde_json::to_string(value).map_err(|source| RecordError::State { source })
-}
-
-/// A file for its owner only, to be written at its end.
-fn new_file(path: &Path) -> Result<File, RecordError> {
-    OpenOptions::new()
-        .append(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error("create", path))
-}
-
-/// The name of a record that ends at this moment.
-fn aside(path: &Path, at: Timestamp) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-until-{}.jsonl", at.micros()))
-}
-
-/// Nothing recorded is ever overwritten.
-fn set_aside(path: &Path, at: Timestamp) -> Result<(), RecordError> {
-    match fs::rename(path, aside(path, at)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(io_error("set aside", path)),
-    }
-}
-
-/// Without this the name of a new file may be lost with the power, and the record with it.
-fn sync_folder(path: &Path) -> Result<(), RecordError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("secure the folder of", path))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::console_link::{self, ConsoleLinkError, Endpoint};
 use crate::node_link::{self, Address, Order, Peer};
 use crate::paths::StateDir;
 use crate::record::{Header, RecordError};
-use crate::recorder::{Recorder, resume};
+use crate::recorder::{Recorder, Upkeep, resume};
 use crate::session::Session;
 
 use consoles::ConsoleId;
@@ -57,6 +57,8 @@ pub struct Options {
     pub record: PathBuf,
     /// Whether an earlier record goes on.
     pub start: Start,
+    /// How much room the record takes.
+    pub upkeep: Upkeep,
     /// Where consoles of other processes may connect: a loopback address, port 0 for any. `None`: nowhere.
     pub console: Option<SocketAddr>,
 }
@@ -69,6 +71,7 @@ impl Options {
             state,
             record,
             start: Start::Resume,
+            upkeep: Upkeep::default(),
             console: None,
         }
     }
@@ -187,6 +190,7 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
         state,
         record,
         start,
+        upkeep,
         console,
     } = options;
     let pairs: usize = session.config.users.values().map(|user| user.vms.len()).sum();
@@ -205,7 +209,8 @@ pub async fn spawn(session: Session, options: Options) -> Result<EngineHandle, E
     let config = session.config;
     let state = Arc::new(state);
     let lock = Arc::clone(&state);
-    let opened = tokio::task::spawn_blocking(move || open_record(&record, config, start, lock)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || open_record(&record, config, (start, upkeep), lock)).await;
     let opened = opened.map_err(|error| EngineError::Died {
         task: "recorder",
         why: error.to_string(),
@@ -251,7 +256,7 @@ struct Opened {
 fn open_record(
     path: &Path,
     config: Config,
-    start: Start,
+    (start, upkeep): (Start, Upkeep),
     state: Arc<StateDir>,
 ) -> Result<Opened, RecordError> {
     let mut remarks = Vec::new();
@@ -274,7 +279,7 @@ fn open_record(
         let clock = Clock::start(resumed.last);
         return Ok(Opened {
             engine: resumed.engine,
-            journal: Journal::new(resumed.recorder, state),
+            journal: Journal::new(resumed.recorder.kept_by(upkeep), state),
             clock,
             remarks,
         });
@@ -284,7 +289,7 @@ fn open_record(
     let recorder = Recorder::create(path, &Header::new(config.clone(), now))?;
     Ok(Opened {
         engine: Engine::new(config, now),
-        journal: Journal::new(recorder, state),
+        journal: Journal::new(recorder.kept_by(upkeep), state),
         clock,
         remarks,
     })

@@ -47,7 +47,7 @@ pub struct Torn {
 
 /// What the next line is.
 enum Line {
-    Whole(Body<'static>),
+    Whole(Box<Body<'static>>),
     End,
     Torn,
 }
@@ -88,7 +88,7 @@ impl Reader {
                     let bytes = self.read - self.good.0;
                     return Ok(Next::Torn(Torn { line: first, bytes }));
                 }
-                Line::Whole(body) => body,
+                Line::Whole(body) => *body,
             };
             match (&mut joined, body) {
                 (
@@ -155,7 +155,7 @@ impl Reader {
             .and_then(|line| Ok(self.chain.open(line)?))
             .and_then(|json| serde_json::from_str(&json).map_err(|error| error.to_string()));
         match opened {
-            Ok(body) => Ok(Line::Whole(body)),
+            Ok(body) => Ok(Line::Whole(Box::new(body))),
             Err(why) => {
                 // A lost page reads as zeros: at the very end, and not JSON, it is a torn line like any other.
                 let garbage = serde_json::from_slice::<serde::de::IgnoredAny>(whole).is_err();

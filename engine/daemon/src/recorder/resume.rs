@@ -29,7 +29,7 @@ pub(crate) struct Resumed {
 /// edited since, what has a place in it begins a new record, and the old one is kept under another name.
 pub(crate) fn resume(path: &Path, config: &Config) -> Result<Resumed, RecordError> {
     let past = Past::read(path)?;
-    if same_session(&past.header, config) {
+    if same_session(&past.header.config, config) {
         past.go_on(path)
     } else {
         past.carry_into(path, config.clone())
@@ -43,6 +43,9 @@ struct Past {
     last: Timestamp,
     torn: Option<Torn>,
     position: (Chain, u64),
+    /// Bytes up to the end of the state it begins with, if it does.
+    began: u64,
+    since_state: u32,
 }
 
 impl Past {
@@ -50,16 +53,20 @@ impl Past {
         let (mut reader, header) = Reader::open(path)?;
         let mut state: Option<(u64, Box<RawValue>)> = None;
         let mut later: Vec<(Timestamp, Input)> = Vec::new();
+        let mut began = 0;
         let torn = loop {
             match reader.next()? {
                 Next::End => break None,
                 Next::Torn(torn) => break Some(torn),
                 Next::Entry(entry) => match *entry {
+                    Entry::Carried { engine, .. } => {
+                        began = reader.position().1;
+                        state = Some((reader.line(), engine));
+                        later.clear();
+                    }
                     Entry::Input { at, input } => later.push((at, input)),
                     Entry::Decisions { .. } => {}
-                    Entry::State { engine, .. }
-                    | Entry::Gap { engine, .. }
-                    | Entry::Carried { engine, .. } => {
+                    Entry::State { engine, .. } | Entry::Gap { engine, .. } => {
                         state = Some((reader.line(), engine));
                         later.clear();
                     }
@@ -74,6 +81,7 @@ impl Past {
                 why: format!("the state is not of this version: {error}"),
             })?,
         };
+        let since_state = u32::try_from(later.len()).unwrap_or(u32::MAX);
         for (at, input) in later {
             engine.handle(input, at);
         }
@@ -83,6 +91,8 @@ impl Past {
             last: reader.last(),
             torn,
             position: reader.position(),
+            began,
+            since_state,
         })
     }
 
@@ -95,9 +105,11 @@ impl Past {
         if self.torn.is_some() {
             file.set_len(length).map_err(io_error("cut", path))?;
         }
+        let mut recorder = Recorder::over(Box::new(file), path, (length, chain));
+        (recorder.began, recorder.since_state) = (self.began, self.since_state);
         Ok(Resumed {
             engine: self.engine,
-            recorder: Recorder::over(Box::new(file), path, (length, chain)),
+            recorder,
             last: self.last,
             torn: self.torn,
             carried: None,
@@ -120,8 +132,8 @@ impl Past {
 }
 
 /// The mode in the session is that of the first start only.
-fn same_session(header: &Header, config: &Config) -> bool {
-    let mut recorded = header.config.clone();
-    recorded.mode = config.mode;
-    recorded == *config
+pub(crate) fn same_session(before: &Config, config: &Config) -> bool {
+    let mut before = before.clone();
+    before.mode = config.mode;
+    before == *config
 }

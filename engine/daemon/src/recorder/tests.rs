@@ -1,3 +1,4 @@
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use proto::{Actor, Command, Mode, NodeReport, ProbeOutcome, ProbeSample, RequestId, SiteName, Span};
@@ -269,6 +270,7 @@ fn other_files_are_not_taken_for_records() {
 mod edited;
 mod large;
 mod readable;
+mod segments;
 
 mod flipped {
     use super::*;

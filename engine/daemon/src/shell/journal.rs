@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::paths::StateDir;
 use crate::record::RecordError;
-use crate::recorder::{FLUSH_EVERY, Recorder};
+use crate::recorder::{Due, FLUSH_EVERY, Recorder, Turn};
 
 /// How often a record that failed is tried again.
 const MEND_EVERY: Duration = Duration::from_secs(5);
@@ -64,9 +64,25 @@ impl Journal {
             .map_or(self.flush_at, |failure| Some(failure.mend_at))
     }
 
+    /// Takes down the whole engine if that is due, before the next input; in another file, if this one is long. An error
+    /// becomes a [`Self::failure`].
+    pub(super) async fn look_back(&mut self, at: Timestamp, engine: &Engine) -> Option<Turn> {
+        match self.recorder.as_ref().map(Recorder::due)? {
+            Due::Nothing => None,
+            Due::State => {
+                let _failure_is_told_later = self.state(at, engine);
+                None
+            }
+            Due::Turn => {
+                let engine = engine.clone();
+                let turned = self.blocking(move |recorder| recorder.turn(at, &engine));
+                turned.await.ok()
+            }
+        }
+    }
+
     /// Takes down what happened; in memory for now. Without a [`Self::failure`] after it, an error is of this input alone.
-    pub(super) fn input(&mut self, at: Timestamp, input: &Input, engine: &Engine) -> Result<(), String> {
-        self.with(|recorder| recorder.state_if_due(at, engine))?;
+    pub(super) fn input(&mut self, at: Timestamp, input: &Input) -> Result<(), String> {
         self.with(|recorder| recorder.input(at, input))
     }
 
@@ -148,10 +164,10 @@ impl Journal {
     }
 
     /// Disks stall; the other tasks of this thread do not wait for them.
-    async fn blocking(
+    async fn blocking<T: Send + 'static>(
         &mut self,
-        write: impl FnOnce(&mut Recorder) -> Result<(), RecordError> + Send + 'static,
-    ) -> Result<(), String> {
+        write: impl FnOnce(&mut Recorder) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, String> {
         if let Some(failure) = &self.failure {
             return Err(failure.why.clone());
         }

@@ -22,6 +22,7 @@ use super::{Arrival, EngineError, Opened};
 use crate::attachment::Ask;
 use crate::clock::Clock;
 use crate::node_link::Order;
+use crate::recorder::Turn;
 
 /// A deadline that stays in the past must not spin the task.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
@@ -56,6 +57,8 @@ pub(super) struct Shell {
     remarks: VecDeque<LogEntry>,
     /// What was not sent when the record failed, until the core is told.
     withheld: Withheld,
+    /// Whether staff know that the record grows.
+    record_grows: bool,
     /// How far consoles know engine time to be ahead of the wall.
     told_ahead: Span,
     ticked_at: Instant,
@@ -104,6 +107,7 @@ impl Shell {
             plans: Plans::default(),
             remarks,
             withheld: Withheld::default(),
+            record_grows: false,
             told_ahead: Span::ZERO,
             ticked_at: Instant::now(),
             tasks,
@@ -228,6 +232,8 @@ impl Shell {
 
     /// A command is on the disk before it is handled, or refused.
     async fn ask(&mut self, console: ConsoleId, request: RequestId, command: Command, by: Actor) {
+        let now = self.clock.now();
+        self.look_back(now).await;
         if is_deed(&command) {
             self.journal.hold();
         }
@@ -236,8 +242,7 @@ impl Shell {
             by,
             command,
         };
-        let now = self.clock.now();
-        let recorded = match self.journal.input(now, &input, &self.engine) {
+        let recorded = match self.journal.input(now, &input) {
             Ok(()) => self.journal.commit().await,
             failed => failed,
         };
@@ -260,7 +265,8 @@ impl Shell {
     /// Everything else is measured and shown even when it cannot be recorded.
     async fn take(&mut self, input: Input) {
         let now = self.clock.now();
-        if let Err(why) = self.journal.input(now, &input, &self.engine)
+        self.look_back(now).await;
+        if let Err(why) = self.journal.input(now, &input)
             && self.journal.failure().is_none()
         {
             // Handled all the same, it would be missing when the record is repeated.
@@ -328,6 +334,41 @@ impl Shell {
         }
     }
 
+    /// Keeps what a start has to read short.
+    async fn look_back(&mut self, now: Timestamp) {
+        let Some(turn) = self.journal.look_back(now, &self.engine).await else {
+            return;
+        };
+        let trouble = match turn {
+            Turn::Turned {
+                kept,
+                removed,
+                trouble,
+            } => {
+                tracing::info!(kept = %kept.display(), "the record was long and goes on in a new file");
+                for path in removed {
+                    let text = format!(
+                        "{} was removed: it was the oldest file of the record",
+                        path.display()
+                    );
+                    self.remark(Severity::Info, text);
+                }
+                trouble.map(|why| format!("{why}: older files of the record take more room than they should"))
+            }
+            Turn::Stayed(why) => Some(format!(
+                "{why}: the record does not go on in a new file, and grows"
+            )),
+        };
+        match trouble {
+            Some(text) if !self.record_grows => {
+                self.record_grows = true;
+                self.remark(Severity::Warning, text);
+            }
+            Some(text) => tracing::warn!("{text}"),
+            None => self.record_grows = false,
+        }
+    }
+
     async fn look_after_record(&mut self) {
         if self.journal.failure().is_none() {
             let _failure_is_told_after_this = self.journal.flush().await;
@@ -355,10 +396,10 @@ impl Shell {
     }
 
     fn remark(&mut self, severity: Severity, text: String) {
-        if severity == Severity::Error {
-            tracing::error!("{text}");
-        } else {
-            tracing::warn!("{text}");
+        match severity {
+            Severity::Error => tracing::error!("{text}"),
+            Severity::Warning => tracing::warn!("{text}"),
+            Severity::Info => tracing::info!("{text}"),
         }
         let entry = LogEntry {
             at: self.clock.now(),

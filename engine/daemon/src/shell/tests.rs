@@ -67,6 +67,10 @@ fn bench() -> Bench {
 
 /// The same, not before a moment.
 fn bench_from(earliest: Timestamp) -> Bench {
+    bench_kept_by(earliest, Upkeep::default())
+}
+
+fn bench_kept_by(earliest: Timestamp, upkeep: Upkeep) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::At(folder.path().to_owned());
     let state = StateDir::open(StatePaths::new(&root, "two-sites").unwrap()).unwrap();
@@ -86,7 +90,7 @@ fn bench_from(earliest: Timestamp) -> Bench {
         broken: Arc::clone(&broken),
         good_syncs: Arc::clone(&good_syncs),
     };
-    let recorder = Recorder::over(Box::new(disk), &record, (length, chain));
+    let recorder = Recorder::over(Box::new(disk), &record, (length, chain)).kept_by(upkeep);
     let journal = Journal::new(recorder, Arc::new(state));
     let opened = Opened {
         engine: Engine::new(config, now),
@@ -276,6 +280,40 @@ async fn a_stopped_engine_says_goodbye_and_lets_its_folder_go() {
         (1, 1),
         "the last state is written down"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_goes_on_in_the_old_file_until_a_new_one_can_be_begun_and_both_are_said() {
+    let upkeep = Upkeep {
+        state_every: 2,
+        segment: 0,
+        keep: 0,
+    };
+    let bench = bench_kept_by(Timestamp::default(), upkeep);
+    let draft = bench.record.with_extension("draft");
+    std::fs::create_dir(&draft).unwrap();
+    let mut console = bench.engine.attach().await.unwrap();
+    for round in 0..9 {
+        let reply = set_mode(&mut console, &format!("a{round}"), Mode::Auto).await;
+        assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+    }
+    let said = |entry: &&LogEntry| entry.text.contains("does not go on in a new file");
+    assert_eq!(snapshot(&bench.engine).await.log.iter().filter(said).count(), 1);
+    assert_eq!(crate::replay(&bench.record).unwrap().carried_from, None);
+
+    std::fs::remove_dir(&draft).unwrap();
+    for round in 0..60 {
+        // No two files of one moment.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        set_mode(&mut console, &format!("b{round}"), Mode::Auto).await;
+    }
+    let removed = |entry: &&LogEntry| entry.text.contains("was removed: it was the oldest file");
+    let log = snapshot(&bench.engine).await.log;
+    assert!(log.iter().filter(removed).count() > 0, "{log:#?}");
+    bench.engine.shutdown().await.unwrap();
+    let report = crate::replay_from_first(&bench.record).unwrap();
+    assert!(report.identical(), "{:?}", report.first_difference);
+    assert_eq!(report.records.len(), 2, "the last full file stays: {report:?}");
 }
 
 #[tokio::test(start_paused = true)]

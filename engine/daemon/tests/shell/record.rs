@@ -2,9 +2,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use engine::{EngineError, Start, replay};
+use engine::{EngineError, Start, Upkeep, replay, replay_from_first};
 use proto::{Command, Mode};
 
 use crate::bench::{Bench, ask, paths_in, snapshot, until_measured};
@@ -114,9 +115,10 @@ async fn a_data_centre_without_a_control_socket_keeps_the_engine_from_starting()
 
 /// Set for the child that is killed: the folder of its bench.
 const CHILD: &str = "PACAO_TEST_KILLED_ENGINE";
+/// Set too if its record goes on in another file every now and then.
+const TURNING: &str = "PACAO_TEST_TURNING";
 
-/// Not a test by itself: the other end of `an_engine_killed_at_any_moment_has_recorded_what_it_answered`. Sets the mode
-/// again and again and prints every answer.
+/// Not a test by itself: the other end of those that kill an engine. Sets the mode again and again and prints every answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs as the child of another test"]
 async fn an_engine_to_be_killed() {
@@ -124,7 +126,16 @@ async fn an_engine_to_be_killed() {
         return;
     };
     let bench = Bench::at(folder.as_ref(), Mode::Recommend);
-    let engine = bench.engine().await;
+    let turning = |options: &mut engine::Options| {
+        if std::env::var_os(TURNING).is_some() {
+            options.upkeep = Upkeep {
+                state_every: 2,
+                segment: 0,
+                ..Upkeep::default()
+            };
+        }
+    };
+    let engine = bench.try_engine(turning).await.unwrap();
     let mut console = engine.attach().await.unwrap();
     let start = std::process::id();
     for round in 0.. {
@@ -141,45 +152,71 @@ async fn an_engine_to_be_killed() {
     }
 }
 
+/// Kills such an engine after so many answers; the last of them.
+fn killed_after(answers: usize, folder: &Path, turning: Option<&str>) -> String {
+    let mut child = Process::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "record::an_engine_to_be_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(CHILD, folder)
+        .envs(turning.map(|value| (TURNING, value)))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let answer = |line: String| line.split("answered ").nth(1).map(str::to_owned);
+    let mut last = None;
+    for _ in 0..answers {
+        last = lines.by_ref().map_while(Result::ok).find_map(answer);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Answers that were on their way when it died count as well.
+    last = lines.map_while(Result::ok).filter_map(answer).last().or(last);
+    last.expect("the child answered")
+}
+
+fn assert_recorded(mode: &str, text: &str) {
+    let asked = |line: &&str| line.contains("\"command\":\"set-mode\"");
+    // What was asked after the last answer may be on the record too, unanswered.
+    let recorded: Vec<&str> = text.lines().rev().filter(asked).take(2).collect();
+    let mode = format!("\"mode\":\"{mode}\"");
+    assert!(
+        recorded.iter().any(|line| line.contains(&mode)),
+        "{mode} is not in {recorded:?}"
+    );
+}
+
 #[test]
 fn an_engine_killed_at_any_moment_has_recorded_what_it_answered() {
     let folder = tempfile::tempdir().unwrap();
     let record = paths_in(folder.path()).record();
     for round in 0..8 {
-        let mut child = Process::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "record::an_engine_to_be_killed",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(CHILD, folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let answers = |line: String| line.split("answered ").nth(1).map(str::to_owned);
-        let mut last = None;
-        for _ in 0..=round * 7 {
-            last = lines.by_ref().map_while(Result::ok).find_map(answers);
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        // Answers that were on their way when it died count as well.
-        last = lines.map_while(Result::ok).filter_map(answers).last().or(last);
-        let last = last.expect("the child answered");
-
+        let last = killed_after(round * 7 + 1, folder.path(), None);
         let report = replay(&record).unwrap();
         assert!(report.identical(), "{:?}", report.first_difference);
-        assert_eq!(report.starts, round + 1);
-        let text = fs::read_to_string(&record).unwrap();
-        let asked = |line: &&str| line.contains("\"command\":\"set-mode\"");
-        // What was asked after the last answer may be on the record too, unanswered.
-        let recorded: Vec<&str> = text.lines().rev().filter(asked).take(2).collect();
-        let mode = format!("\"mode\":\"{last}\"");
-        assert!(
-            recorded.iter().any(|line| line.contains(&mode)),
-            "{last} is not in {recorded:?}"
-        );
+        assert_eq!(report.starts, round as u64 + 1);
+        assert_recorded(&last, &fs::read_to_string(&record).unwrap());
+    }
+}
+
+#[test]
+fn an_engine_killed_while_its_record_goes_from_file_to_file_goes_on_from_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = paths_in(folder.path()).record();
+    for round in 0..6 {
+        let last = killed_after(round * 11 + 40, folder.path(), Some("1"));
+        let report = replay_from_first(&record).unwrap();
+        assert!(report.identical(), "{:?}", report.first_difference);
+        assert_eq!((report.starts, report.carried_from), (round as u64 + 1, None));
+        assert!(report.records.len() > 2 * round + 1, "{:?}", report.records);
+        let all = report
+            .records
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap());
+        assert_recorded(&last, &all.collect::<String>());
     }
 }

@@ -110,7 +110,9 @@ fn an_entry_that_does_not_go_on_is_damage() {
     for (lines, read) in cases {
         let (mut chain, mut out) = (Chain::default(), Vec::new());
         chain.open(&header).unwrap();
-        lines.iter().for_each(|line| chain.seal(line, &mut out));
+        for line in lines {
+            chain.seal(line, &mut out);
+        }
         let text = format!("{header}\n{}", String::from_utf8(out).unwrap());
         fs::write(&written.path, text).unwrap();
         let (mut reader, _) = Reader::open(&written.path).unwrap();
