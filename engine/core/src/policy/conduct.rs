@@ -63,7 +63,7 @@ impl Engine {
                 pair.gates.is_refused(dc, now)
                     || self.is_doubtful(ix, dc)
                     || (allowed[dc.at()].is_some()
-                        && (self.is_only_observed(ix, dc) || self.may_enter(ix, dc).is_err()))
+                        && (self.is_only_observed(ix, dc) || !self.is_enterable(ix, dc)))
             };
             if out {
                 allowed[dc.at()] = None;

@@ -19,21 +19,83 @@ enum Order {
     Bond(u16),
 }
 
+/// What keeps an entry from a data centre. Words are made of it only where somebody reads them: the engine looks at
+/// every data centre for every entry in trouble.
+#[derive(Clone, Copy)]
+enum Bar {
+    Drained,
+    /// A pin or an exclusion.
+    Place,
+    /// A rule of affinity, and the entry that cannot be there.
+    Together {
+        rule: u16,
+        other: PairIx,
+    },
+    /// A rule of anti-affinity, and the entry that is there.
+    Apart {
+        rule: u16,
+        other: PairIx,
+    },
+    /// A rule of capacity, the users there, and how many it lets in.
+    Full {
+        rule: u16,
+        there: u64,
+        most: u64,
+    },
+}
+
 impl Engine {
     /// Whether rules let an entry be by `dc`; if not, which and why.
     pub(crate) fn may_enter(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
-        let label = || self.fabric.label(dc).to_owned();
-        if let Some(rule) = self.drained(dc) {
-            return Err(hold(rule, format!("{} is being drained", label())));
+        self.bar(ix, dc).map_or(Ok(()), |bar| Err(self.hold(ix, dc, bar)))
+    }
+
+    /// The same without words.
+    pub(crate) fn is_enterable(&self, ix: PairIx, dc: Dc) -> bool {
+        self.bar(ix, dc).is_none()
+    }
+
+    fn bar(&self, ix: PairIx, dc: Dc) -> Option<Bar> {
+        if self.is_drained(dc) {
+            return Some(Bar::Drained);
         }
         if !self.fabric.scopes.may_be(ix, dc) {
-            let why = format!("{} may not enter by {}", self.fabric.user_name(ix), label());
-            return Err(hold(self.rule_against(ix, dc), why));
+            return Some(Bar::Place);
         }
-        if self.fabric.scopes.is_bound(ix) {
-            self.may_join(ix, dc)?;
-        }
-        self.has_capacity(ix, dc)
+        let bond = self.fabric.scopes.is_bound(ix).then(|| self.bond_against(ix, dc));
+        bond.flatten().or_else(|| self.fullness(ix, dc))
+    }
+
+    fn hold(&self, ix: PairIx, dc: Dc, bar: Bar) -> Hold {
+        let label = self.fabric.label(dc);
+        let vm = |ix| &self.fabric.vm_of(ix).name;
+        let (rule, why) = match bar {
+            Bar::Drained => (
+                self.drained(dc).unwrap_or_default(),
+                format!("{label} is being drained"),
+            ),
+            Bar::Place => (
+                self.rule_against(ix, dc),
+                format!("{} may not enter by {label}", self.fabric.user_name(ix)),
+            ),
+            Bar::Together { rule, other } => (
+                self.rule_name(rule),
+                format!(
+                    "{} and {1} stay together, and {1} cannot be there",
+                    vm(ix),
+                    vm(other)
+                ),
+            ),
+            Bar::Apart { rule, other } => (
+                self.rule_name(rule),
+                format!("{} and {1} stay apart, and {1} is there", vm(ix), vm(other)),
+            ),
+            Bar::Full { rule, there, most } => (
+                self.rule_name(rule),
+                format!("{label} holds {there} of {most} users"),
+            ),
+        };
+        Hold::Rule { rule, why }
     }
 
     /// The rule that wants an entry away from where it is, if somewhere else is allowed.
@@ -103,7 +165,7 @@ impl Engine {
 
     /// Whether a backup is one of the last: its link is suppressed, or it has no room. Either is better than nothing.
     pub(crate) fn is_second_choice(&self, ix: PairIx, dc: Dc, now: Timestamp) -> bool {
-        self.calm.flaps.locator_until(self.link(ix, dc), now).is_some() || self.has_capacity(ix, dc).is_err()
+        self.calm.flaps.locator_until(self.link(ix, dc), now).is_some() || self.fullness(ix, dc).is_some()
     }
 
     /// Whether rules let a VM live at `dc`; if not, which and why. Its users would enter there, so what binds their
@@ -156,9 +218,9 @@ impl Engine {
     }
 
     /// Affinity and anti-affinity with the user's other entries.
-    fn may_join(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
+    fn bond_against(&self, ix: PairIx, dc: Dc) -> Option<Bar> {
         let entry = self.pairs[ix.at()].entry();
-        for other in self.siblings(ix) {
+        self.siblings(ix).find_map(|other| {
             let (together, apart) = self.fabric.scopes.bond(ix, other);
             let pair = &self.pairs[other.at()];
             let there = pair.entry();
@@ -167,45 +229,26 @@ impl Engine {
                 .as_ref()
                 .and_then(|flight| flight.to())
                 .unwrap_or(there);
-            let names = || {
-                let vm = |ix| self.fabric.vm_of(ix).name.clone();
-                (vm(ix), vm(other))
+            // The first in order leads, to where all may be; the others follow it.
+            let leads = ix < other && (bound_for == entry || bound_for == dc);
+            let joins = if leads {
+                self.is_permitted(other, dc)
+            } else {
+                bound_for == dc
             };
-            if let Some(rule) = together {
-                // The first in order leads, to where all may be; the others follow it.
-                let leads = ix < other && (bound_for == entry || bound_for == dc);
-                let allowed = if leads {
-                    self.is_permitted(other, dc)
-                } else {
-                    bound_for == dc
-                };
-                if !allowed {
-                    let (this, that) = names();
-                    let why = format!("{this} and {that} stay together, and {that} cannot be there");
-                    return Err(hold(self.rule_name(rule), why));
-                }
+            match (together, apart) {
+                (Some(rule), _) if !joins => Some(Bar::Together { rule, other }),
+                (_, Some(rule)) if there == dc || bound_for == dc => Some(Bar::Apart { rule, other }),
+                _ => None,
             }
-            if let Some(rule) = apart
-                && (there == dc || bound_for == dc)
-            {
-                let (this, that) = names();
-                let why = format!("{this} and {that} stay apart, and {that} is there");
-                return Err(hold(self.rule_name(rule), why));
-            }
-        }
-        Ok(())
+        })
     }
 
-    fn has_capacity(&self, ix: PairIx, dc: Dc) -> Result<(), Hold> {
-        let Some(&(most, rule)) = self.fabric.scopes.capacity.get(&dc) else {
-            return Ok(());
-        };
+    fn fullness(&self, ix: PairIx, dc: Dc) -> Option<Bar> {
+        let &(most, rule) = self.fabric.scopes.capacity.get(&dc)?;
         let there = self.load(dc, Some(ix));
-        if there.saturating_add(self.size(ix)) <= most {
-            return Ok(());
-        }
-        let why = format!("{} holds {there} of {most} users", self.fabric.label(dc));
-        Err(hold(self.rule_name(rule), why))
+        let fits = there.saturating_add(self.size(ix)) <= most;
+        (!fits).then_some(Bar::Full { rule, there, most })
     }
 
     /// How many people an entry is of.
