@@ -22,6 +22,9 @@ pub(crate) struct Node {
     connected: bool,
     since: Timestamp,
     standing: Standing,
+    /// When the log last said that nothing is heard of some of its links.
+    #[serde(default)]
+    silence_told_at: Timestamp,
 }
 
 /// Whether its data centre may be entered.
@@ -42,6 +45,7 @@ impl Node {
             connected: false,
             since: now,
             standing: Standing::Alive,
+            silence_told_at: Timestamp::default(),
         }
     }
 
@@ -51,6 +55,15 @@ impl Node {
 
     pub(crate) fn is_dead(&self) -> bool {
         self.standing == Standing::Dead
+    }
+
+    /// When the log last said that nothing is heard of some of its links.
+    pub(super) fn silence_told_at(&self) -> Timestamp {
+        self.silence_told_at
+    }
+
+    pub(super) fn tell_silence(&mut self, now: Timestamp) {
+        self.silence_told_at = now;
     }
 
     /// Since when it has been as it is.
@@ -85,6 +98,7 @@ impl Engine {
                 connected: false,
                 since: now,
                 standing: Standing::Missed { at },
+                silence_told_at: Timestamp::default(),
             };
         }
         self.changes.forget_awaited();
@@ -137,6 +151,7 @@ impl Engine {
             connected: true,
             since: now,
             standing: Standing::Alive,
+            ..self.nodes[dc.at()]
         };
         if was_dead {
             self.book_return(dc, now);
@@ -184,6 +199,7 @@ impl Engine {
             connected: false,
             since: now,
             standing: Standing::Missed { at },
+            ..self.nodes[dc.at()]
         };
         out.push(Effect::Notify {
             notice: Notice::Node {

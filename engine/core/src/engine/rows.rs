@@ -1,11 +1,13 @@
 //! What consoles are shown: rows, points, and the lines of the log about links.
 
+use std::collections::BTreeSet;
+
 use proto::snapshot::{HistoryPoint, LinkHistory};
 use proto::{LinkRow, LinkState, Notice, ProbeOutcome, Severity, Snapshot, Span, Timestamp};
 
 use super::Engine;
 use crate::Effect;
-use crate::fabric::{LinkIx, PairIx};
+use crate::fabric::{Dc, LinkIx, PairIx};
 use crate::monitor::{Turn, millis};
 use crate::outbox::Outbox;
 use crate::pair;
@@ -102,26 +104,37 @@ impl Engine {
         self.log(severity, text, out);
     }
 
-    /// One line a data centre for all its links that nobody reports on any more.
+    /// One line a data centre for all its links that nobody reports on any more: those whose turn comes a moment later
+    /// are in it already.
     pub(super) fn log_silence(&mut self, turns: &[(LinkIx, Turn)], out: &mut Outbox) {
-        if !turns.iter().any(|&(_, turn)| turn == Turn::Stale) {
-            return;
+        let stale = turns.iter().filter(|(_, turn)| *turn == Turn::Stale);
+        let untold = |&link: &LinkIx| {
+            let told_at = self.nodes[self.fabric.dc_of(link).at()].silence_told_at();
+            !self.is_silent(link, told_at)
+        };
+        let links = stale.map(|&(link, _)| link).filter(untold);
+        let of: BTreeSet<Dc> = links.map(|link| self.fabric.dc_of(link)).collect();
+        for dc in of {
+            self.nodes[dc.at()].tell_silence(out.now);
+            let users = self.fabric.users.len();
+            let silent = |&user: &u32| self.is_silent(self.fabric.link(user, dc), out.now);
+            let text = format!(
+                "no word on {} of {users} links of {}, on the first for {}: nothing is decided on stale figures",
+                (0..users as u32).filter(silent).count(),
+                self.fabric.label(dc),
+                self.policy().stale_after,
+            );
+            self.log(Severity::Warning, text, out);
         }
-        for dc in self.fabric.dcs() {
-            let count = turns
-                .iter()
-                .filter(|&&(link, turn)| turn == Turn::Stale && self.fabric.dc_of(link) == dc)
-                .count();
-            if count > 0 {
-                let text = format!(
-                    "no word on {count} of {} links of {} for {}: stale, nothing is decided on them",
-                    self.fabric.users.len(),
-                    self.fabric.label(dc),
-                    self.policy().stale_after,
-                );
-                self.log(Severity::Warning, text, out);
-            }
-        }
+    }
+
+    /// Whether a link had not been heard of for longer at `at` than it is between two probes.
+    fn is_silent(&self, link: LinkIx, at: Timestamp) -> bool {
+        let policy = self.policy();
+        let between = self.fabric.class_of(self.fabric.user_of(link)).limits.probe.0 + policy.probe_timeout.0;
+        let quiet = Span(between.max(policy.stale_after.0 / 2)).min(policy.stale_after);
+        let heard_at = self.monitor.link(link).and_then(crate::monitor::Link::heard_at);
+        heard_at.is_some_and(|heard_at| heard_at + quiet <= at)
     }
 
     fn broken_text(&self, link: LinkIx, name: &str, now: Timestamp) -> String {

@@ -460,3 +460,31 @@ fn a_dead_link_is_shown_as_all_lost_however_many_probes_are_out() {
     );
     assert_eq!(row.margin_ms, None, "{row:?}");
 }
+
+/// The links of a forwarder that dies fall silent within one probe of each other: that is one line, not one for each.
+#[test]
+fn the_silence_of_a_forwarder_is_one_line_and_another_silence_another() {
+    let mut world = World::new(Mode::Observe);
+    world.run_to(30.0);
+    let said = |world: &World| -> Vec<String> {
+        let log = world.log();
+        log.into_iter()
+            .filter(|line| line.starts_with("no word on"))
+            .collect()
+    };
+    world.cut("telco");
+    world.run_to(60.0);
+    let all =
+        "no word on 2 of 2 links of TelcoCenter, on the first for 5s: nothing is decided on stale figures";
+    assert_eq!(said(&world), [all]);
+    world.connect("telco");
+    world.run_to(70.0);
+    // One user's probes alone are not told any more, then the other's as well.
+    world.silent.insert(("telco".to_owned(), "paris".to_owned()));
+    world.run_to(80.0);
+    let one = all.replace("2 of", "1 of");
+    assert_eq!(said(&world), [all, one.as_str()]);
+    world.cut("telco");
+    world.run_to(100.0);
+    assert_eq!(said(&world), [all, one.as_str(), all]);
+}
