@@ -246,6 +246,9 @@ impl Engine {
                 Standing::Silent => {
                     return format!("there are no fresh figures of the leg from {label} to {home}");
                 }
+                Standing::Lapsed => {
+                    return format!("the leg from {label} to {home} was down when {home} fell silent");
+                }
                 Standing::Few => {
                     return format!("{home} has answered {label} too few probes to be judged");
                 }

@@ -5,6 +5,7 @@
 //! - Legs lead to data centres where a VM of the session lives: nobody's way takes the others.
 //! - A leg is *down* only by probes that were lost while its other end was known to answer somebody. If a border
 //!   router is dead, nobody knows what lies behind it: the leg is as good as not measured.
+//!   What was proven before counts for `policy.stale_after`; then the leg is unknown: no place to go to, no reason to leave.
 //! - What a leg adds to a way is computed with every sample of it, for each class: many ways share it.
 
 mod leg;
@@ -93,6 +94,8 @@ impl Legs {
         let heard_by = sent + Span(leg.last().into());
         let answered_meanwhile = router.since <= sent && heard_by <= router.at;
         let turn = leg.take(fabric, (sample, answered_meanwhile), now);
+        let lapses = leg.lapse(router.at + fabric.config.policy.stale_after, now);
+        let turn = if lapses { Some(Turn::Stale) } else { turn };
         if self.sweep_at.is_none() {
             self.sweep_at = Some(now + fabric.config.policy.stale_after + Span(1));
         }

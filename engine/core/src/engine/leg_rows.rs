@@ -56,7 +56,9 @@ impl Engine {
         let link = leg.link();
         let figures = link.figures(now, &self.fabric.leg_limits);
         let state = match leg.standing(0) {
-            Standing::Unmeasured | Standing::Unproven | Standing::Silent => LinkState::Stale,
+            Standing::Unmeasured | Standing::Unproven | Standing::Silent | Standing::Lapsed => {
+                LinkState::Stale
+            }
             Standing::Down => LinkState::Down,
             Standing::Few | Standing::Up(_) => link.state(),
         };
@@ -98,10 +100,15 @@ impl Engine {
                 ),
             ),
             Turn::Up => (Severity::Info, format!("leg {name} is up again")),
-            Turn::Stale => (
-                Severity::Warning,
-                format!("nothing is heard of leg {name}; {ways} entries go by it"),
-            ),
+            Turn::Stale => {
+                let what = match self.legs.get(ix).map(|leg| leg.standing(0)) {
+                    Some(Standing::Lapsed) => {
+                        format!("leg {name} may be down or not: its other end answers nobody now")
+                    }
+                    _ => format!("nothing is heard of leg {name}"),
+                };
+                (Severity::Warning, format!("{what}; {ways} entries go by it"))
+            }
             Turn::Fresh => return,
         };
         self.log(severity, text, out);
@@ -164,6 +171,9 @@ impl Engine {
             }
             Standing::Down => format!("{first}; on to {home} nothing comes through"),
             Standing::Silent => format!("{first}; nobody reports on the leg to {home} now"),
+            Standing::Lapsed => {
+                format!("{first}; the leg to {home} was down when {home}'s forwarder fell silent")
+            }
             Standing::Few => format!("{first}; the leg to {home} has answered too few probes to be judged"),
             Standing::Unmeasured => {
                 format!("{first}; the leg to {home} is not measured: levels go by the first leg alone")

@@ -3,7 +3,7 @@
 //! | the second leg | a way by it |
 //! |---|---|
 //! | not measured, or its other end answers nobody | goes by the user's leg alone |
-//! | silent, or answered too little | as that where the user enters; no place to go to |
+//! | silent, answered too little, or down when its other end fell silent | as that where the user enters; no place to go to |
 //! | down | is down |
 //! | up | both legs together |
 
@@ -54,7 +54,7 @@ impl Engine {
         let standing = self.leg_standing(ix, self.pairs[ix.at()].entry());
         matches!(
             standing,
-            Some(Standing::Silent | Standing::Few | Standing::Unproven)
+            Some(Standing::Silent | Standing::Lapsed | Standing::Few | Standing::Unproven)
         )
     }
 
@@ -63,7 +63,7 @@ impl Engine {
         let link = self.link_measured(ix, dc, now)?;
         match self.leg_standing(ix, dc) {
             None | Some(Standing::Unmeasured | Standing::Unproven) => Some(link),
-            Some(Standing::Silent | Standing::Few) => {
+            Some(Standing::Silent | Standing::Lapsed | Standing::Few) => {
                 Some(link).filter(|_| self.pairs[ix.at()].entry() == dc)
             }
             Some(Standing::Down) => None,
@@ -265,7 +265,7 @@ impl Engine {
             Some(Standing::Up(loads)) => Onward::Adds(f64::from(loads.measured[0]) / 1e3),
             None | Some(Standing::Unmeasured | Standing::Unproven) => Onward::Adds(0.0),
             Some(Standing::Down) => Onward::Nothing,
-            Some(Standing::Silent | Standing::Few) => Onward::Unknown,
+            Some(Standing::Silent | Standing::Lapsed | Standing::Few) => Onward::Unknown,
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) enum Standing<'a> {
     Unproven,
     /// It was measured, and nobody reports on it now.
     Silent,
+    /// It was down when its other end fell silent for everybody.
+    Lapsed,
     /// Too few probes are answered yet to judge it by.
     Few,
     /// Its probes go unanswered although its other end is there.
@@ -48,6 +50,9 @@ pub(crate) struct Leg {
     proven_run: u32,
     /// Since the first of those lost.
     down: Option<Timestamp>,
+    /// It was down when its other end fell silent for everybody: what was proven is too old to go by.
+    #[serde(default)]
+    lapsed: bool,
     /// Whether it waits for its row to be told.
     pub(super) dirty: bool,
 }
@@ -97,10 +102,15 @@ impl Leg {
             (None, true) if self.proven_run >= fabric.leg_limits.down_after.max(1) => {
                 let since = self.link.broken_since().unwrap_or(now);
                 self.down = Some(since);
+                self.lapsed = false;
                 Some(Turn::Down { since })
             }
             (Some(_), false) => {
                 self.down = None;
+                Some(Turn::Up)
+            }
+            (None, false) if self.lapsed => {
+                self.lapsed = false;
                 Some(Turn::Up)
             }
             _ => turn.filter(|turn| !matches!(turn, Turn::Down { .. } | Turn::Up)),
@@ -115,6 +125,9 @@ impl Leg {
         if !self.link.is_fresh() {
             return Standing::Silent;
         }
+        if self.lapsed {
+            return Standing::Lapsed;
+        }
         if self.down.is_some() {
             return Standing::Down;
         }
@@ -125,6 +138,17 @@ impl Leg {
             Some(Some(loads)) => Standing::Up(loads),
             _ => Standing::Few,
         }
+    }
+
+    /// That it is down was proven by answers of its other end, the last of which counts until then. Whether it lapsed.
+    pub(super) fn lapse(&mut self, until: Timestamp, now: Timestamp) -> bool {
+        let lapses = self.down.is_some() && until < now;
+        if lapses {
+            self.down = None;
+            self.proven_run = 0;
+            self.lapsed = true;
+        }
+        lapses
     }
 
     /// Whether the next lost probe would make it down: no way to go by.
@@ -155,6 +179,7 @@ impl Leg {
     pub(super) fn turn_stale(&mut self) -> Turn {
         // Heard of again, it has to be found down anew, so that its ways are looked at.
         self.down = None;
+        self.lapsed = false;
         self.proven_run = 0;
         self.last = None;
         self.link.turn_stale()
@@ -166,6 +191,7 @@ impl Leg {
         self.last = None;
         self.proven_run = 0;
         self.down = None;
+        self.lapsed = false;
         self.dirty = false;
     }
 }

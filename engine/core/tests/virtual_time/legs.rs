@@ -10,14 +10,14 @@ use proto::{Command, LinkState, Mode, NodeCommand, ProbeTarget, ProposalState, R
 use crate::world::{LEG, World, config, table_5_1};
 
 /// The VM's home is not the best entry for anybody: 44 ms from Lyon, which is within its bounds.
-fn world(mode: Mode) -> World {
+pub(crate) fn world(mode: Mode) -> World {
     let mut world = World::new(mode);
     world.measure_legs();
     world
 }
 
 /// From Marilyn to TelcoCenter it is otherwise from 30 s on.
-fn impair(world: &mut World, ms: Option<f64>) {
+pub(crate) fn impair(world: &mut World, ms: Option<f64>) {
     world.between = Box::new(move |from, to, at| {
         if (from, to) == ("marilyn", "telco") && at >= 30.0 {
             ms
@@ -38,7 +38,7 @@ fn targets(world: &World, site: &str) -> Vec<ProbeTarget> {
     probed.next_back().unwrap()
 }
 
-fn why(world: &mut World, user: &str, to: &str) -> String {
+pub(crate) fn why(world: &mut World, user: &str, to: &str) -> String {
     let reply = world.ask(Command::Why {
         user: user.parse().unwrap(),
         vm: None,

@@ -11,6 +11,8 @@ mod arming;
 #[cfg(test)]
 mod autonomy;
 #[cfg(test)]
+mod budget_parts;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod calm;
@@ -18,6 +20,8 @@ mod calm;
 mod climbing;
 #[cfg(test)]
 mod closing;
+#[cfg(test)]
+mod dead_legs;
 #[cfg(test)]
 mod disorder;
 #[cfg(test)]
