@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Engine;
 use crate::execution::Departure;
-use crate::fabric::{Dc, PairIx};
+use crate::fabric::{Dc, Fabric, PairIx};
 use crate::outbox::Outbox;
 use crate::pair::Reverting;
+use crate::places::Places;
 use crate::policy::admit::{Ask, Glass};
 use crate::policy::{GateKind, Need, Withheld};
 
@@ -47,6 +48,25 @@ const fn engine() -> Actor {
 }
 
 impl Provisional {
+    /// The same in an edited session; `None` if there is nothing left to go back to. What was measured before is not
+    /// kept: it is final no sooner than S'' after the edit.
+    pub(crate) fn carried(
+        &self,
+        (fabric, places): (&Fabric, &Places),
+        (now, settle): (Timestamp, Span),
+    ) -> Option<Self> {
+        places.dc(*self.undo.first()?)?;
+        let settled_at = self.settled_at.max(now + settle);
+        Some(Self {
+            undo: places.order(&self.undo, fabric),
+            settled_at,
+            until: self.until.max(settled_at),
+            check_at: settled_at,
+            by: self.by.clone(),
+            proposal: self.proposal,
+        })
+    }
+
     /// Whether it speaks of known data centres only.
     pub(crate) fn fits(&self, known: impl Fn(&Dc) -> bool) -> bool {
         !self.undo.is_empty() && self.undo.iter().all(known)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use proto::policy::Arming;
-use proto::{Severity, Timestamp};
+use proto::{Severity, Span, Timestamp};
 
 use super::Engine;
 use crate::Config;
@@ -16,6 +16,14 @@ use crate::outbox::Outbox;
 use crate::pair::{Known, Pair};
 use crate::places::Places;
 use crate::policy::state::Drain;
+use crate::proving::Provisional;
+
+/// Switches that had still to prove themselves.
+#[derive(Clone, Copy, Default)]
+struct Proofs {
+    go_on: usize,
+    end: usize,
+}
 
 /// So many names are listed in a line.
 const LISTED: usize = 8;
@@ -25,7 +33,8 @@ impl Engine {
     /// is in its log too, says what was kept and what was dropped.
     ///
     /// Kept are, by name: entries and views, arming, modes, drains, cool-downs, penalties, bars, budgets used, what classes of
-    /// actions have earned, accounts, scores, replies given, ended proposals and the log. Open proposals and switches under
+    /// actions have earned, accounts, scores, replies given, ended proposals and the log. A switch that has still to prove
+    /// itself goes on doing so where its user, its class and both its data centres are left. Open proposals and switches under
     /// way end; what forwarders measured is of before and is not kept.
     #[must_use]
     pub fn carried_into(&self, config: Config, now: Timestamp) -> (Self, String) {
@@ -41,10 +50,6 @@ impl Engine {
         if ended > 0 {
             dropped.note(format!("{ended} open proposals or switches under way ended"));
         }
-        let unproven = self.unproven();
-        if unproven > 0 {
-            dropped.note(format!("the proof of {unproven} switches, which are final"));
-        }
         for at in 0..self.pairs.len() {
             if let Some(to) = places.pair(PairIx(at as u32)) {
                 next.pairs[to.at()] = self.pair_carried(PairIx(at as u32), (&places, to), &next.fabric);
@@ -57,6 +62,10 @@ impl Engine {
             }
         }
         self.carry_calm(&mut next, &places, &mut dropped);
+        let proofs = self.carry_proofs(&mut next, &places);
+        if proofs.end > 0 {
+            dropped.note(format!("the proof of {} switches, which are final", proofs.end));
+        }
         next.costs = self.costs_carried(&places);
         let entries = next.pairs.iter().map(Pair::entry).collect();
         next.books = self.books.as_ref().map(|books| {
@@ -67,7 +76,7 @@ impl Engine {
                 qoe: books.qoe.carried(&next.fabric, &places, now),
             })
         });
-        let text = next.carried_text(dropped);
+        let text = next.carried_text(proofs.go_on, dropped);
         let mut out = Outbox::new(next.clock);
         next.journal.write_word(Severity::Warning, text.clone(), &mut out);
         (next, text)
@@ -108,12 +117,43 @@ impl Engine {
             && sites(&self.fabric) == sites(fabric)
     }
 
-    /// Switches that had still to prove themselves, and will not be taken back by themselves any more.
-    fn unproven(&self) -> usize {
-        self.pairs
-            .iter()
-            .filter(|pair| pair.provisional.is_some())
-            .count()
+    /// Room for the way back is kept as before. After the budgets were carried.
+    fn carry_proofs(&self, next: &mut Self, places: &Places) -> Proofs {
+        let mut proofs = Proofs::default();
+        for (at, pair) in (0..).map(PairIx).zip(&self.pairs) {
+            let Some(provisional) = &pair.provisional else {
+                continue;
+            };
+            let goes_on = places
+                .pair(at)
+                .and_then(|to| Some((to, self.proof_carried((at, provisional), (next, to), places)?)));
+            if let Some((to, provisional)) = goes_on {
+                next.pairs[to.at()].provisional = Some(Box::new(provisional));
+                let users = next.fabric.users[next.fabric.pairs[to.at()].user as usize].size;
+                next.calm.spending.owe(to, users);
+                proofs.go_on += 1;
+            } else {
+                proofs.end += 1;
+            }
+        }
+        proofs
+    }
+
+    /// `None` where it has lost what it is held against: the entry, its bounds, or the place to go back to.
+    fn proof_carried(
+        &self,
+        (from, provisional): (PairIx, &Provisional),
+        (next, to): (&Self, PairIx),
+        places: &Places,
+    ) -> Option<Provisional> {
+        let class = self.fabric.users[self.fabric.pairs[from.at()].user as usize].class;
+        let same_class =
+            places.class(class) == Some(next.fabric.users[next.fabric.pairs[to.at()].user as usize].class);
+        let stands = places.dc(self.pairs[from.at()].entry()) == Some(next.pairs[to.at()].entry());
+        let proves = next.policy().prove_within > Span::ZERO;
+        (same_class && stands && proves)
+            .then(|| provisional.carried((&next.fabric, places), (next.clock, next.limits(to).settle)))
+            .flatten()
     }
 
     fn carry_calm(&self, next: &mut Self, places: &Places, dropped: &mut Dropped) {
@@ -157,7 +197,7 @@ impl Engine {
             .collect()
     }
 
-    fn carried_text(&self, dropped: Dropped) -> String {
+    fn carried_text(&self, proofs: usize, dropped: Dropped) -> String {
         let arming = match &self.calm.arming {
             Arming::Armed => "armed".to_owned(),
             Arming::Disarmed { how, .. } => format!("disarmed ({how})"),
@@ -173,9 +213,13 @@ impl Engine {
         } else {
             format!(", draining {}", list(&drains))
         };
+        let proofs = match proofs {
+            0 => String::new(),
+            proofs => format!(", {proofs} switches that have still to prove themselves"),
+        };
         let kept = format!(
             "the session was edited; kept by name: {arming}, mode {}{drains}, {} modes of parts, entries, cool-downs, penalties, \
-             bars, budgets used, earned autonomy, accounts, scores",
+             bars, budgets used, earned autonomy, accounts, scores{proofs}",
             self.mode,
             self.calm.modes.len(),
         );

@@ -188,6 +188,11 @@ impl Spending {
         }
     }
 
+    /// Of a session before: room is kept for a way back.
+    pub(crate) fn owe(&mut self, pair: PairIx, users: u32) {
+        self.owed.insert(pair, users);
+    }
+
     /// A move has proved itself, or will not be taken back any more.
     pub(crate) fn release(&mut self, pair: PairIx) -> bool {
         self.owed.remove(&pair).is_some()

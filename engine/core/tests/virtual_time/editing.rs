@@ -3,7 +3,7 @@
 use pacao_core::{Config, Engine, Input};
 use proptest::prelude::*;
 use proto::availability::{Horizon, Subject};
-use proto::policy::{Arming, Disarmed, Hold};
+use proto::policy::{Arming, Disarmed, Hold, Limit};
 use proto::{Command, Mode, NodeCommand, ProposalState, Refusal, Reply, Scope, Span, Timestamp};
 
 use crate::world::{T0, World, config};
@@ -317,4 +317,123 @@ fn an_edit_and_its_undoing_leave_accounts_as_they_were() {
     edit(&mut world, edited());
     edit(&mut world, config());
     assert_eq!(down(&world.engine, world.now), before);
+}
+
+/// Paris is moved off TelcoCenter, which recovers; where he went turns bad for him once `turns_bad`.
+fn proving(turns_bad: f64) -> (Config, World) {
+    let mut config = config();
+    config.policy.prove_within = Span::secs(60);
+    let mut world = World::of(config.clone());
+    world.wan = Box::new(move |dc, user, at| {
+        let base = crate::world::table_5_1(dc, user);
+        Some(match (user, dc) {
+            ("paris", "telco") if (30.0..42.0).contains(&at) => base + 400.0,
+            ("paris", "marilyn" | "lip6") if at > turns_bad => base + 600.0,
+            _ => base,
+        })
+    });
+    world.run_to(42.0);
+    assert_eq!(world.entry("paris"), "marilyn");
+    (config, world)
+}
+
+/// N2: whoever adds a user makes no bad switch of another's final.
+#[test]
+fn a_switch_goes_on_proving_itself_in_an_edited_session() {
+    let (before, mut world) = proving(43.0);
+    let mut next = edited();
+    next.policy = before.policy;
+    let text = edit(&mut world, next);
+    assert!(
+        text.contains("scores, 1 switches that have still to prove themselves; nothing"),
+        "{text}"
+    );
+    world.run_to(120.0);
+    assert_eq!(world.held_entry("paris"), "telco", "{:#?}", world.log());
+    assert!(
+        matches!(world.proposal(1).state, ProposalState::Reverted { .. }),
+        "{:?}",
+        world.proposal(1).state
+    );
+}
+
+#[test]
+fn a_good_switch_is_final_no_sooner_than_new_figures_show_it() {
+    let (before, mut world) = proving(9999.0);
+    let mut next = edited();
+    next.policy = before.policy;
+    world.run_to(44.0);
+    edit(&mut world, next);
+    let finals = |world: &World| {
+        let log = world.log();
+        log.iter().filter(|line| line.contains("is final:")).count()
+    };
+    world.run_to(48.9);
+    assert_eq!(finals(&world), 0);
+    world.run_to(50.0);
+    assert_eq!(finals(&world), 1, "{:#?}", world.log());
+}
+
+/// The hour's room for its way back is kept as well.
+#[test]
+fn an_edit_spends_no_room_that_was_kept_for_a_way_back() {
+    let budget = pacao_core::config::Budget {
+        per_hour: 2,
+        ..Default::default()
+    };
+    let (before, mut world) = proving(44.0);
+    let mut next = edited();
+    next.policy = before.policy;
+    next.calm.budget = budget;
+    edit(&mut world, next);
+    world.run_to(43.9);
+    let refused = world.switch("lyon", "lip6");
+    assert!(
+        matches!(
+            crate::policy::held(&refused),
+            Hold::Budget {
+                limit: Limit::PerHour,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    world.run_to(120.0);
+    assert_eq!(world.held_entry("paris"), "telco", "{:#?}", world.log());
+}
+
+#[test]
+fn a_switch_is_final_where_an_edit_takes_what_it_is_held_against() {
+    type Edit = fn(&mut Config);
+    let edits: [Edit; 4] = [
+        |config| {
+            config.sites.remove("telco");
+            config.vms.get_mut("web").unwrap().home = "lip6".parse().unwrap();
+            let paris = config.users.get_mut("paris").unwrap();
+            paris.vms = [("web".parse().unwrap(), "lip6".parse().unwrap())].into();
+        },
+        |config| config.policy.prove_within = Span::ZERO,
+        |config| {
+            let slow = config.sla["interactive"].clone();
+            config.sla.insert("slow".parse().unwrap(), slow);
+            config.users.get_mut("paris").unwrap().sla = "slow".parse().unwrap();
+        },
+        |config| {
+            config.users.remove("paris");
+        },
+    ];
+    for (at, change) in edits.into_iter().enumerate() {
+        let (mut next, mut world) = proving(43.0);
+        change(&mut next);
+        let text = edit(&mut world, next);
+        assert!(
+            text.contains("the proof of 1 switches, which are final"),
+            "{at}: {text}"
+        );
+        world.run_to(120.0);
+        assert!(
+            !world.log().iter().any(|line| line.contains("is taken back")),
+            "{at}"
+        );
+    }
 }
