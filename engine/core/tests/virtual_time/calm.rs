@@ -2,6 +2,7 @@
 
 use proto::{Command, Mode};
 
+use crate::policy::begun;
 use crate::world::{World, config, table_5_1};
 
 /// A small generator, so that runs repeat.
@@ -160,4 +161,15 @@ fn nothing_is_moved_twice_while_in_flight() {
     world.ask(Command::SetMode { mode: Mode::Auto });
     world.run_to(44.0);
     assert_eq!(world.tellings("paris").len(), told);
+}
+
+#[test]
+fn a_hold_of_three_slots_waits_three_slots() {
+    let mut config = config();
+    config.calm.hold = 3;
+    let mut world = World::of(config);
+    world.stress(("paris", "telco"), 400.0, (30.0, 999.0));
+    world.run_to(90.0);
+    let moves = begun(&world);
+    assert!((60.0..62.0).contains(&World::seconds(moves[0].0)), "{moves:?}");
 }

@@ -289,3 +289,31 @@ fn a_subscriber_that_acknowledges_nothing_of_far_too_much_is_let_go_and_comes_ba
 fn malformed(message: &Message) -> bool {
     matches!(message, Message::MapNotify(notify) if notify.records.is_empty())
 }
+
+#[test]
+fn a_block_that_is_withdrawn_leaves_the_longer_mapping_and_comes_back_to_who_subscribed() {
+    let (mut net, at) = subscribed_to_block(nested);
+    assert_eq!(net.member(at.paris).way(VM), Way::To(lip6()));
+    net.input(at.telco, node::Input::Shutdown);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.member(at.paris).way(ELSEWHERE), Way::Miss);
+    assert_eq!(
+        net.member(at.paris).way(VM),
+        Way::To(lip6()),
+        "it is registered still"
+    );
+    // What is left of the block is followed as before.
+    enter(&mut net, at.lip6, (1, VM_BLOCK), &[marilyn()]);
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    net.kill(at.telco);
+    net.run_for(Span::secs(2));
+    net.start(at.telco);
+    net.run_for(Span::millis(50));
+    assert_eq!(net.member(at.paris).way(ELSEWHERE), Way::To(telco()));
+    assert_eq!(net.member(at.paris).way(VM), Way::To(marilyn()));
+    assert_eq!(
+        net.counter(at.paris, "control.map-requests.sent"),
+        1,
+        "nobody asked"
+    );
+}
