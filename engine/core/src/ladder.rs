@@ -17,20 +17,20 @@ const LOCATOR: u64 = 12;
 const MESSAGE: u64 = 108;
 
 /// The cheapest rung that can be done and is enough; if none is, the cheapest of those that gain most; else the first.
+/// Who `leaves`, since the entry is dead, is to be left, or is left for another anyway, does not do nothing while anything
+/// else can be done.
 ///
 /// `rungs` come the cheapest first and the first is to do nothing.
-pub fn pick(rungs: &[Rung]) -> usize {
+pub fn pick(rungs: &[Rung], leaves: bool) -> usize {
     let can = |rung: &Rung| rung.unavailable.is_none();
-    if let Some(enough) = rungs
-        .iter()
-        .position(|rung| can(rung) && rung.enough == Some(true))
-    {
+    let enough = |rung: &Rung| can(rung) && rung.enough == Some(true);
+    if let Some(enough) = rungs.iter().position(enough) {
         return enough;
     }
     let gain = |rung: &Rung| rung.gain_user_ms.unwrap_or(0.0);
     let mut best = 0;
-    for (at, rung) in rungs.iter().enumerate() {
-        if can(rung) && gain(rung) > rungs.get(best).map_or(0.0, gain) {
+    for (at, rung) in rungs.iter().enumerate().skip(1) {
+        if can(rung) && ((leaves && best == 0) || gain(rung) > rungs.get(best).map_or(0.0, gain)) {
             best = at;
         }
     }
@@ -106,7 +106,7 @@ impl Engine {
 
     /// With a subflow over every entry, traffic goes by the best of them (thesis chapter 6).
     fn adding_a_subflow(&self, ix: PairIx, now: Timestamp) -> Rung {
-        let all = self.all_measured(ix, now);
+        let all = self.allowed(ix, self.need(ix), &self.all_measured(ix, now), now);
         let best = all.iter().flatten().min_by_key(|measured| measured[0]);
         let some_keep = all
             .iter()
@@ -194,24 +194,28 @@ mod tests {
         fn the_pick_is_the_cheapest_that_is_enough(
             given in prop::collection::vec((any::<Option<bool>>(), prop::option::of(-50.0..500.0_f64), any::<bool>()), 3),
             calm in any::<bool>(),
+            leaves in any::<bool>(),
         ) {
             let kinds = [RungKind::Switch, RungKind::Subflow, RungKind::Migrate];
             let mut rungs = vec![rung(RungKind::Nothing, Some(calm), Some(0.0), true)];
             for (kind, (enough, gain, can)) in kinds.into_iter().zip(given) {
                 rungs.push(rung(kind, enough, gain, can));
             }
-            let picked = pick(&rungs);
+            let picked = pick(&rungs, leaves);
             prop_assert!(rungs[picked].unavailable.is_none());
             for cheaper in &rungs[..picked] {
                 prop_assert!(cheaper.unavailable.is_some() || cheaper.enough != Some(true), "a cheaper one was enough");
-                // Without any that is enough, a dearer one is picked for more gain only.
+                // Without any that is enough, a dearer one is picked for more gain only, or to do anything at all.
                 let gain = |rung: &Rung| rung.gain_user_ms.unwrap_or(0.0);
                 prop_assert!(
                     rungs[picked].enough == Some(true)
+                        || (leaves && cheaper.kind == RungKind::Nothing)
                         || cheaper.unavailable.is_some()
                         || gain(cheaper) < gain(&rungs[picked])
                 );
             }
+            let other = rungs[1..].iter().any(|rung| rung.unavailable.is_none());
+            prop_assert!(!leaves || !other || picked > 0 || calm, "nothing is done for who leaves");
             let any = rungs.iter().any(|rung| rung.unavailable.is_none() && rung.enough == Some(true));
             prop_assert_eq!(any, rungs[picked].enough == Some(true) && rungs[picked].unavailable.is_none());
         }

@@ -194,10 +194,10 @@ pub(crate) fn kept(bounds: [u32; 3], seen: &Seen) -> bool {
             .all(|(&figure, bound)| figure <= bound)
 }
 
-/// The class's bounds on RTT, jitter and loss.
+/// The class's bounds on RTT, jitter and loss; `u32::MAX` for one that (5.1) does not look at.
 pub(crate) fn bounds(fabric: &Fabric, class: u32) -> [u32; 3] {
     let class = &fabric.classes[class as usize].class;
-    std::array::from_fn(|k| class.bound(k))
+    std::array::from_fn(|k| if class.counts(k) { class.bound(k) } else { u32::MAX })
 }
 
 fn class_row(fabric: &Fabric, class: u32, scores: &VecDeque<Scored>) -> ClassRow {
@@ -234,6 +234,7 @@ fn class_row(fabric: &Fabric, class: u32, scores: &VecDeque<Scored>) -> ClassRow
         criteria: CRITERIA
             .iter()
             .enumerate()
+            .filter(|&(k, _)| bounds[k] < u32::MAX)
             .map(|(k, &criterion)| CriterionRow {
                 criterion,
                 bound: bounds[k],

@@ -32,15 +32,17 @@ impl Engine {
         checks.extend(self.calm_enough(ix, to, now));
         let rungs = self.ladder(ix, to, now);
         let site = |dc: Dc| self.fabric.sites[dc.at()].name.clone();
+        let outlook = self.outlook(ix, to, now);
+        let leaves = self.need(ix) != Need::Soft || outlook != Outlook::Stays;
         Why {
             user: self.fabric.user_name(ix).clone(),
             vm: self.fabric.vm_of(ix).name.clone(),
             from: site(entry),
             to: site(to),
             at: now,
-            outlook: self.outlook(ix, to, now),
+            outlook,
             checks,
-            pick: ladder::pick(&rungs) as u32,
+            pick: ladder::pick(&rungs, leaves) as u32,
             rungs,
         }
     }

@@ -145,7 +145,7 @@ pub struct LinkRow {
     pub user_rloc: Rloc,
     /// The user's SLA class.
     pub sla: SlaName,
-    /// State.
+    /// State; where the link carries traffic, that of the worst whole way to the VMs, second legs and all.
     pub state: LinkState,
     /// VMs that this user enters by this data centre now.
     pub carries: Vec<VmName>,
@@ -157,7 +157,8 @@ pub struct LinkRow {
     pub loss_pct: Option<f64>,
     /// Share of the window in which the link was up, percent.
     pub availability_pct: Option<f64>,
-    /// RTT bound minus the RTT statistic, milliseconds: what is left, negative when broken.
+    /// RTT bound minus the RTT statistic, milliseconds: what is left, negative when broken. Where the link carries traffic,
+    /// of the longest whole way.
     pub margin_ms: Option<f64>,
     /// When the last probe result came in.
     pub heard_at: Option<Timestamp>,

@@ -9,6 +9,7 @@ use super::Engine;
 use crate::Effect;
 use crate::fabric::{Dc, LinkIx, PairIx};
 use crate::monitor::{Turn, millis};
+use crate::optimizer::criteria::LINK;
 use crate::outbox::Outbox;
 use crate::pair;
 
@@ -143,17 +144,24 @@ impl Engine {
         let mut parts = Vec::new();
         if let Some(figures) = figures {
             let bound = |k: usize| class.class.bound(k);
-            if let Some(rtt) = figures.statistic.filter(|&rtt| rtt > bound(0)) {
+            let counts = |k: usize| class.class.counts(k);
+            if let Some(rtt) = figures.statistic.filter(|&rtt| counts(0) && rtt > bound(0)) {
                 parts.push(format!(
                     "RTT {:.0} ms, bound {:.0}",
                     millis(rtt),
                     millis(bound(0))
                 ));
             }
-            if let Some(jitter) = figures.jitter_ms.filter(|&jitter| jitter > millis(bound(1))) {
+            if let Some(jitter) = figures
+                .jitter_ms
+                .filter(|&jitter| counts(1) && jitter > millis(bound(1)))
+            {
                 parts.push(format!("jitter {jitter:.0} ms, bound {:.0}", millis(bound(1))));
             }
-            if let Some(loss) = figures.loss_pct.filter(|&loss| loss > f64::from(bound(2)) / 1e4) {
+            if let Some(loss) = figures
+                .loss_pct
+                .filter(|&loss| counts(2) && loss > f64::from(bound(2)) / 1e4)
+            {
                 parts.push(format!(
                     "loss {loss:.0} %, bound {:.0}",
                     f64::from(bound(2)) / 1e4
@@ -167,11 +175,19 @@ impl Engine {
         let user = self.fabric.user_of(link);
         let class = self.fabric.class_of(user);
         let figures = self.monitor.figures(&self.fabric, link, now)?;
+        let carried = self.carried(link);
+        let whole = self.worst_way(link, &carried, now);
         let bound = i64::from(class.class.bound(0));
-        let margin = figures.statistic.map(|rtt| bound - i64::from(rtt));
-        let state = match self.state(link) {
-            // Nearly.
-            LinkState::Ok if figures.statistic.is_some_and(|rtt| rtt > class.limits.warn) => LinkState::Warn,
+        let rtt = whole.map(|way| way[0]).or(figures.statistic);
+        let nearly = whole.is_some_and(|way| {
+            way.iter()
+                .zip(&class.limits.warn)
+                .any(|(level, warn)| level > warn)
+        });
+        let dc = self.fabric.dc_of(link);
+        let ways = carried.iter().map(|&pair| self.way_state(pair, dc));
+        let state = match ways.fold(self.state(link), LinkState::max) {
+            LinkState::Ok if nearly => LinkState::Warn,
             state => state,
         };
         Some(LinkRow {
@@ -179,18 +195,27 @@ impl Engine {
             user_rloc: self.fabric.users[user as usize].rloc,
             sla: class.name.clone(),
             state,
-            carries: self
-                .carried(link)
-                .into_iter()
-                .map(|pair| self.fabric.vm_of(pair).name.clone())
+            carries: carried
+                .iter()
+                .map(|&pair| self.fabric.vm_of(pair).name.clone())
                 .collect(),
             rtt: figures.rtt,
             jitter_ms: figures.jitter_ms,
             loss_pct: figures.loss_pct,
             availability_pct: figures.availability_pct,
-            margin_ms: margin.map(|micros| micros as f64 / 1e3),
+            margin_ms: rtt.map(|rtt| (bound - i64::from(rtt)) as f64 / 1e3),
             heard_at: self.monitor.link(link).and_then(crate::monitor::Link::heard_at),
         })
+    }
+
+    /// The levels of a link; of one that carries traffic, the worst of each of the whole ways by it.
+    fn worst_way(&self, link: LinkIx, carried: &[PairIx], now: Timestamp) -> Option<[u32; LINK]> {
+        let dc = self.fabric.dc_of(link);
+        let ways = carried
+            .iter()
+            .filter_map(|&pair| self.way_measured(pair, dc, now));
+        let worst = ways.reduce(|worst, way| std::array::from_fn(|k| worst[k].max(way[k])));
+        worst.or_else(|| self.monitor.measured(&self.fabric, link, now))
     }
 
     fn link_name(&self, link: LinkIx) -> String {

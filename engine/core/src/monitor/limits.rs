@@ -21,7 +21,7 @@ pub(crate) struct Limits {
     /// In how many parts.
     pub(crate) parts: u32,
     /// The RTT from which a link is shown as nearly out.
-    pub(crate) warn: u32,
+    pub(crate) warn: [u32; LINK],
     /// A kept level above this is out of its bound.
     pub(crate) leave: [u32; LINK],
     /// A broken level at or below this is kept again.
@@ -58,7 +58,6 @@ impl Limits {
             })
         };
         let bands = sla.watch.bands;
-        let warn: [u32; LINK] = at(bands.warn);
         let statistics = sla.terms.statistics;
         Self {
             decide,
@@ -66,7 +65,7 @@ impl Limits {
             probe,
             window,
             parts,
-            warn: warn[0],
+            warn: at(bands.warn),
             leave: at(bands.leave),
             enter: at(bands.enter),
             statistics: [
@@ -93,8 +92,8 @@ impl Limits {
             all.decide = all.decide.min(class.decide);
             all.probe = all.probe.min(class.probe);
             all.window = all.window.max(class.window);
-            all.warn = all.warn.min(class.warn);
             for k in 0..LINK {
+                all.warn[k] = all.warn[k].min(class.warn[k]);
                 all.leave[k] = all.leave[k].min(class.leave[k]);
                 all.enter[k] = all.enter[k].min(class.enter[k]);
             }
@@ -121,7 +120,7 @@ impl Limits {
             probe: slots.probe,
             window: slots.decide,
             parts: 1,
-            warn: u32::MAX,
+            warn: [u32::MAX; LINK],
             leave: [u32::MAX; LINK],
             enter: [u32::MAX; LINK],
             statistics: [Statistic::Mean; LINK],

@@ -62,6 +62,15 @@ fn traces() -> Vec<(String, Wan)> {
         (to != "telco" || !(30.0..150.0).contains(&at)).then(|| table_5_1(to, of))
     };
     all.push(("a dead entry".to_owned(), Box::new(dead)));
+    let dead_and_slow = |to: &str, of: &str, at: f64| {
+        let on = (30.0..150.0).contains(&at);
+        let slow = if on { 300.0 } else { 0.0 };
+        (to != "telco" || !on).then(|| table_5_1(to, of) + slow)
+    };
+    all.push((
+        "a dead entry, and no good one".to_owned(),
+        Box::new(dead_and_slow),
+    ));
     all
 }
 
@@ -219,6 +228,24 @@ fn on_recorded_traces_the_pick_is_never_dearer_than_needed() {
     let (all, dearer) = climb(&config());
     assert!(all >= 12, "{all} decisions are too few to show anything");
     assert!(dearer.is_empty(), "{dearer:#?}");
+}
+
+#[test]
+fn what_is_picked_is_what_the_engine_does_at_its_next_look() {
+    let config = config();
+    let mut dead = 0;
+    for (name, wan) in traces() {
+        let recording = record(config.clone(), wan);
+        for Decision { at, user, why } in decisions(&config, &recording) {
+            assert_eq!(
+                why.rungs[why.pick as usize].kind,
+                RungKind::Switch,
+                "{name}: {user} at {at:.1} s"
+            );
+            dead += u32::from(why.rungs[1].enough == Some(false) && why.rungs[1].gain_user_ms.is_none());
+        }
+    }
+    assert!(dead > 0, "no dead entry was left for one that is not good");
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn a_dead_leg_moves_those_whose_way_takes_it_at_once() {
     assert_eq!(
         world.row("lyon", "marilyn").state,
         LinkState::Ok,
-        "the user's leg is well"
+        "the user's leg is well, and it carries nobody now"
     );
     let told = world.log().join("\n");
     assert!(
@@ -126,6 +126,23 @@ fn a_dead_leg_moves_those_whose_way_takes_it_at_once() {
         text.contains("false usable: the leg from Marilyn to TelcoCenter, where web lives, is down"),
         "{text}"
     );
+}
+
+#[test]
+fn the_row_of_a_link_that_carries_traffic_stands_for_the_whole_way() {
+    let mut world = world(Mode::Observe);
+    impair(&mut world, Some(200.0));
+    world.run_to(60.0);
+    let (row, other) = (world.row("lyon", "marilyn"), world.row("paris", "marilyn"));
+    assert_eq!(row.state, LinkState::Broken, "{row:?}");
+    // 34 ms to Marilyn, 200 on to the VM, of 100.
+    let left = row.margin_ms.unwrap();
+    assert!((-140.0..-130.0).contains(&left), "{left}");
+    assert!(row.rtt.unwrap().mean < 40.0, "the figures are the link's own");
+    assert_eq!(other.state, LinkState::Ok, "nobody takes that way: {other:?}");
+    impair(&mut world, None);
+    world.run_to(90.0);
+    assert_eq!(world.row("lyon", "marilyn").state, LinkState::Down);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Users' scores: joined with what was measured, shown, and never acted on.
 
 use pacao_core::{Effect, Input, decisions};
+use proto::proposal::Criterion;
 use proto::qoe::{Finding, Lack, Session};
-use proto::{Actor, Command, Mode, Notice, Refusal, Reply, RequestId, Score, Span, Timestamp};
+use proto::{Actor, Command, LinkState, Mode, Notice, Refusal, Reply, RequestId, Score, Span, Timestamp};
 
 use crate::world::{World, config, table_5_1};
 
@@ -66,6 +67,40 @@ fn a_score_meets_what_was_measured_in_its_session() {
             .iter()
             .any(|line| line == "score 1 of paris/web, by ada (choppy)")
     );
+}
+
+#[test]
+fn a_bound_that_weighs_nothing_is_none_that_scores_are_held_against() {
+    let mut config = config();
+    let class = config.sla.values_mut().next().unwrap();
+    (class.weights.rtt, class.weights.jitter, class.weights.loss) = (0.0, 0.5, 0.5);
+    let mut world = World::of(config);
+    world.stress(("paris", "telco"), 200.0, (0.0, 9999.0));
+    world.run_to(600.0);
+    let told = said(world.ask(score("paris", 5, NOW)));
+    assert!(
+        told.contains("RTT 237.0 ms") && told.contains("all bounds kept"),
+        "{told}"
+    );
+    world.run_to(602.0);
+    let row = world.engine.snapshot(world.now).qoe.classes[0].clone();
+    let held: Vec<_> = row.criteria.iter().map(|row| row.criterion).collect();
+    assert_eq!(held, [Criterion::Jitter, Criterion::Loss]);
+}
+
+#[test]
+fn nearly_out_is_any_bound_that_counts() {
+    let mut config = config();
+    let class = config.sla.values_mut().next().unwrap();
+    class.rtt_ms = 45.0;
+    let mut world = World::of(config.clone());
+    world.run_to(60.0);
+    assert_eq!(world.row("paris", "lip6").state, LinkState::Warn, "44 ms of 45");
+    let class = config.sla.values_mut().next().unwrap();
+    (class.weights.rtt, class.weights.jitter, class.weights.loss) = (0.0, 0.5, 0.5);
+    let mut world = World::of(config);
+    world.run_to(60.0);
+    assert_eq!(world.row("paris", "lip6").state, LinkState::Ok);
 }
 
 #[test]
