@@ -256,9 +256,19 @@ pub(crate) enum Ask {
         /// The calendar's week and year (UTC) instead of the last 7 and 365 days.
         #[arg(long)]
         calendar: bool,
-        /// One line for each subject and horizon, values separated by commas.
-        #[arg(long, conflicts_with_all = ["json", "calendar"])]
-        csv: bool,
+        /// All entries, not only the 200 with most downtime; --csv and --json have all.
+        #[arg(long)]
+        all: bool,
+        /// Values separated by commas, times in UTC.
+        #[arg(
+            long,
+            conflicts_with_all = ["json", "calendar"],
+            value_name = "WHAT",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "tallies"
+        )]
+        csv: Option<AccountsCsv>,
     },
     /// What users say of their sessions: give a score, or see what is learnt of all.
     Qoe(QoeArgs),
@@ -488,4 +498,13 @@ fn mode(text: &str) -> Result<Mode, String> {
         "auto" => Ok(Mode::Auto),
         _ => Err("use observe, recommend or auto".to_owned()),
     }
+}
+
+/// What of the accounts is written as comma-separated values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AccountsCsv {
+    /// One line for each subject and horizon: up, down, unknown, nines.
+    Tallies,
+    /// One line for each period of a contract: the downtime, and what it costs.
+    Penalties,
 }

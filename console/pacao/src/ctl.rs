@@ -11,13 +11,14 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, FixedOffset};
 use engine::Attachment;
 use proto::{
-    Actor, Command, Disarmed, EngineFrame, Forced, LogEntry, ProposalId, Reply, RequestId, Snapshot, Verdict,
+    Actor, AvailabilityReport, Command, Disarmed, EngineFrame, Forced, LogEntry, ProposalId, Reply,
+    RequestId, Snapshot, Verdict,
 };
 use serde::Serialize;
 use tui::plain::Over;
 
 use crate::attach::Door;
-use crate::cli::{Ask, CtlArgs, DecideArgs};
+use crate::cli::{AccountsCsv, Ask, CtlArgs, DecideArgs};
 use crate::screen::operator;
 
 /// An engine answers within this long or not at all.
@@ -70,14 +71,17 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             return show(args.json, rows, || autonomy::text(rows, zone()));
         }
         Ask::Autonomy { change: Some(change) } => autonomy::change(change),
-        Ask::Availability { csv: true, .. } => {
-            print!("{}", tui::plain::availability_csv(&snapshot));
-            return Ok(true);
-        }
-        Ask::Availability { calendar, .. } => {
+        Ask::Availability { calendar, all, csv } => {
+            let mut snapshot = snapshot;
+            if *all || args.json || csv.is_some() {
+                snapshot.availability = accounts(engine).await?;
+            }
+            let report = &snapshot.availability;
             let over = if *calendar { Over::Calendar } else { Over::Rolling };
-            return show(args.json, &snapshot.availability, || {
-                tui::plain::availability(&snapshot, over)
+            return show(args.json, report, || match csv {
+                Some(AccountsCsv::Tallies) => tui::plain::availability_csv(report),
+                Some(AccountsCsv::Penalties) => tui::plain::penalties_csv(report),
+                None => tui::plain::availability(&snapshot, over),
             });
         }
         Ask::Qoe(which) if qoe::is_report(which) => {
@@ -143,7 +147,7 @@ async fn ask(engine: &mut Attachment, args: &CtlArgs) -> anyhow::Result<bool> {
             Reply::Accepted { what } => println!("o {what}"),
             Reply::Explained { why } => print!("{}", tui::plain::why(why)),
             Reply::Planned { plan } => print!("{}", tui::plain::plan(plan)),
-            Reply::Looked { .. } => println!("o seen"),
+            Reply::Looked { .. } | Reply::Accounted { .. } => println!("o seen"),
             Reply::Refused { refusal } => {
                 println!("x {}", tui::plain::refusal(refusal, crate::traffic::now()));
             }
@@ -210,6 +214,25 @@ async fn snapshot(engine: &mut Attachment) -> anyhow::Result<Snapshot> {
 fn own_request() -> RequestId {
     let (process, now) = (std::process::id(), crate::traffic::now().micros());
     RequestId(format!("ctl-{process}-{now:x}"))
+}
+
+/// All accounts, page by page.
+async fn accounts(engine: &mut Attachment) -> anyhow::Result<AvailabilityReport> {
+    let mut report = AvailabilityReport::default();
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let id = RequestId(format!("{}-{at}", own_request().0));
+        match carry(engine, id, Command::Accounts { from: at }).await? {
+            Reply::Accounted { rows, next } => {
+                report.rows.extend(rows);
+                // An engine that would send us in circles is left.
+                from = next.filter(|&next| next > at);
+            }
+            Reply::Refused { refusal } => bail!("the engine refused its accounts: {refusal}"),
+            _ => bail!("the engine answered something else than accounts"),
+        }
+    }
+    Ok(report)
 }
 
 async fn carry(engine: &mut Attachment, id: RequestId, command: Command) -> anyhow::Result<Reply> {

@@ -3,7 +3,7 @@
 mod accounts;
 mod plan;
 
-pub use accounts::{Over, availability, availability_csv, qoe};
+pub use accounts::{Over, availability, availability_csv, penalties_csv, qoe};
 pub(crate) use accounts::{left as budget_left, owed};
 pub use plan::plan;
 pub(crate) use plan::{
@@ -388,17 +388,22 @@ mod tests {
             availability(&snapshot, Over::Rolling),
             availability(&snapshot, Over::Calendar),
             qoe(&snapshot),
-            availability_csv(&snapshot),
+            availability_csv(&snapshot.availability),
+            penalties_csv(&snapshot.availability),
             availability(&empty(), Over::Rolling),
             qoe(&empty()),
         ];
         let text = text.join("\n");
         insta::assert_snapshot!("accounts", text);
         assert!(text.is_ascii());
-        let csv = availability_csv(&snapshot);
-        let commas = |line: &str| line.matches(',').count();
-        let first = csv.lines().next().map(commas);
-        assert!(csv.lines().all(|line| Some(commas(line)) == first));
+        for csv in [
+            availability_csv(&snapshot.availability),
+            penalties_csv(&snapshot.availability),
+        ] {
+            let commas = |line: &str| line.matches(',').count();
+            let first = csv.lines().next().map(commas);
+            assert!(csv.lines().all(|line| Some(commas(line)) == first));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What staff ask of the engine.
 
+use crate::availability::AvailabilityRow;
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::{Cursor, LogQuery};
@@ -106,6 +107,12 @@ pub enum Command {
         vm: Option<VmName>,
         /// Where to; the best other data centre by default.
         to: Option<SiteName>,
+    },
+    /// Ask for accounts of availability, all of them, page by page. Nothing changes by it, and nothing is recorded.
+    Accounts {
+        /// Whence on: 0, then what the last page said.
+        #[serde(default)]
+        from: u64,
     },
     /// A user's word on a session that is over (thesis section 3.4). It moves nothing; [`crate::QoeReport`] tells what
     /// is learnt from all of them.
@@ -264,6 +271,13 @@ pub enum Reply {
     Planned {
         /// Moves wanted, and how good that is.
         plan: Box<Plan>,
+    },
+    /// The answer to [`Command::Accounts`].
+    Accounted {
+        /// VMs, then locators, then users' entries, in the order of the session.
+        rows: Vec<AvailabilityRow>,
+        /// Where the next page begins; `None` after the last.
+        next: Option<u64>,
     },
     /// Refused; nothing changed.
     Refused {

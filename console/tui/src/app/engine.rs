@@ -48,7 +48,7 @@ impl App {
                         Reply::Refused { refusal } => Answer::Refused(refusal.to_string()),
                         Reply::Accepted { what } => Answer::Refused(what),
                         Reply::Planned { plan } => Answer::Planned(plan),
-                        Reply::Looked { .. } => return Vec::new(),
+                        Reply::Looked { .. } | Reply::Accounted { .. } => return Vec::new(),
                     };
                     return vec![Effect::Draw];
                 }
@@ -58,7 +58,7 @@ impl App {
                 };
                 match reply {
                     Reply::Accepted { what } => self.say(Severity::Info, what),
-                    Reply::Looked { .. } | Reply::Planned { .. } => Vec::new(),
+                    Reply::Looked { .. } | Reply::Accounted { .. } | Reply::Planned { .. } => Vec::new(),
                     Reply::Explained { why } => self.say(Severity::Info, crate::plain::binding(&why)),
                     Reply::Refused { refusal } => {
                         let why = crate::plain::refusal(&refusal, self.live_now());

@@ -274,7 +274,7 @@ impl App {
                     "it has no flaps: there is nothing to forgive",
                 )
             }
-            Command::Why { .. } | Command::Look { .. } | Command::Plan { .. } => {
+            Command::Why { .. } | Command::Look { .. } | Command::Accounts { .. } | Command::Plan { .. } => {
                 return Err("a question is asked by itself".to_owned());
             }
             Command::PinClass { class, .. } | Command::ForgiveClass { class } => {

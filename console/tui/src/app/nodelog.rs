@@ -191,7 +191,10 @@ impl App {
                 }
             }
             Reply::Refused { refusal } => looks.trouble = Some(refusal.to_string()),
-            Reply::Accepted { .. } | Reply::Explained { .. } | Reply::Planned { .. } => {}
+            Reply::Accepted { .. }
+            | Reply::Explained { .. }
+            | Reply::Accounted { .. }
+            | Reply::Planned { .. } => {}
         }
         Ok(vec![Effect::Draw])
     }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use chrono::DateTime;
-use proto::availability::{AvailabilityRow, Horizon, Subject, Tally};
+use proto::availability::{
+    Availability, AvailabilityReport, AvailabilityRow, Horizon, Period, Subject, Tally,
+};
 use proto::qoe::{ClassRow, ShareRow};
 use proto::{Snapshot, Span, Timestamp};
 
@@ -78,7 +80,11 @@ pub fn availability(snapshot: &Snapshot, over: Over) -> String {
     }
     let mut text = table.text("no accounts yet: they begin with the engine's first input");
     if report.left_out > 0 {
-        let _ = writeln!(text, "and {} entries with less downtime", report.left_out);
+        let _ = writeln!(
+            text,
+            "and {} entries with less downtime (--all shows them)",
+            report.left_out
+        );
     }
     if let Some(row) = report.rows.first() {
         let counted = row.at.since(row.counted_from);
@@ -109,35 +115,43 @@ pub(crate) fn owed(row: &AvailabilityRow) -> String {
     if all.is_empty() { missing() } else { all }
 }
 
-/// One line for each subject and horizon; seconds, times in UTC.
-pub fn availability_csv(snapshot: &Snapshot) -> String {
-    let mut text =
-        "of,user,name,state,since,until,horizon,from,length_s,counted_s,up_s,down_s,unknown_s,outages,\
-                    availability_pct,nines,target_pct,per,budget_left_s,unit,owed_running,owed_ended\n"
-            .to_owned();
-    for row in &snapshot.availability.rows {
-        for tally in &row.tallies {
-            csv_line(&mut text, row, tally);
-        }
-    }
-    text
+/// One line for each subject and horizon; seconds, times in UTC. What is left of a contract's downtime stands on the line of
+/// the horizon that it is counted over.
+pub fn availability_csv(report: &AvailabilityReport) -> String {
+    let head = [
+        "of",
+        "user",
+        "name",
+        "state",
+        "since",
+        "until",
+        "horizon",
+        "from",
+        "length_s",
+        "counted_s",
+        "up_s",
+        "down_s",
+        "unknown_s",
+        "outages",
+        "availability_pct",
+        "nines",
+        "target_pct",
+        "per",
+        "budget_left_s",
+    ];
+    let rows = report.rows.iter().flat_map(|row| {
+        let tallies = row.tallies.iter();
+        tallies.map(move |tally| tally_cells(row, tally))
+    });
+    written(&head, rows)
 }
 
-fn csv_line(text: &mut String, row: &AvailabilityRow, tally: &Tally) {
-    let (of, user, name) = match &row.subject {
-        Subject::Vm { vm } => ("vm", "", vm.as_str()),
-        Subject::Locator { dc } => ("locator", "", dc.as_str()),
-        Subject::Entry { user, vm } => ("entry", user.as_str(), vm.as_str()),
-    };
-    let seconds = |span: Span| format!("{:.6}", span.as_secs_f64());
-    let percent =
-        |share: proto::availability::Availability| share.to_string().trim_end_matches('%').to_owned();
+fn tally_cells(row: &AvailabilityRow, tally: &Tally) -> Vec<String> {
+    let percent = |share: Availability| share.to_string().trim_end_matches('%').to_owned();
     let contract = row.contract.as_ref();
-    let owed = row.owed.first();
-    let cells = [
-        of.to_owned(),
-        user.to_owned(),
-        name.to_owned(),
+    let counted_over = contract.filter(|contract| contract.per == tally.horizon);
+    let mut cells = subject(row);
+    cells.extend([
         row.state.word().to_owned(),
         utc(row.since),
         utc(row.at),
@@ -153,15 +167,89 @@ fn csv_line(text: &mut String, row: &AvailabilityRow, tally: &Tally) {
         tally.nines().to_string(),
         contract.map_or_else(String::new, |contract| percent(contract.target)),
         contract.map_or("", |contract| contract.per.word()).to_owned(),
-        contract.map_or_else(String::new, |contract| {
+        counted_over.map_or_else(String::new, |contract| {
             format!("{:.6}", tally.budget_left(contract.target) as f64 / 1e6)
         }),
-        owed.map_or_else(String::new, |owed| owed.unit.clone()),
-        owed.map_or_else(String::new, |owed| owed.running.to_string()),
-        owed.map_or_else(String::new, |owed| owed.ended.to_string()),
+    ]);
+    cells
+}
+
+/// The bill: one line for each period of an entry's contract, those that have ended and, as it stands, the one that runs.
+/// Contracts are those of entries; a VM's penalties are theirs together, and not counted again.
+pub fn penalties_csv(report: &AvailabilityReport) -> String {
+    let head = [
+        "of",
+        "user",
+        "name",
+        "sla",
+        "period",
+        "from",
+        "to",
+        "down_s",
+        "unknown_s",
+        "amount",
+        "unit",
     ];
-    text.push_str(&cells.join(","));
-    text.push('\n');
+    let of_entries = |row: &&AvailabilityRow| matches!(row.subject, Subject::Entry { .. });
+    let rows = report.rows.iter().filter(of_entries).flat_map(bill);
+    written(&head, rows)
+}
+
+fn bill(row: &AvailabilityRow) -> Vec<Vec<String>> {
+    let (Some(contract), Some(owed)) = (&row.contract, row.owed.first()) else {
+        return Vec::new();
+    };
+    let ended = row.periods.iter().map(|period| ("ended", *period));
+    let running = row.tally(contract.per).map(|tally| {
+        let period = Period {
+            from: tally.from,
+            to: row.at,
+            down: tally.down,
+            unknown: tally.unknown,
+            amount: owed.running,
+        };
+        ("running", period)
+    });
+    let cells = |(state, period): (&str, Period)| {
+        let mut cells = subject(row);
+        cells.extend([
+            contract.sla.to_string(),
+            state.to_owned(),
+            utc(period.from),
+            utc(period.to),
+            seconds(period.down),
+            seconds(period.unknown),
+            period.amount.to_string(),
+            owed.unit.clone(),
+        ]);
+        cells
+    };
+    ended.chain(running).map(cells).collect()
+}
+
+/// What it is, the user if it has one, and the name.
+fn subject(row: &AvailabilityRow) -> Vec<String> {
+    let (of, user, name) = match &row.subject {
+        Subject::Vm { vm } => ("vm", "", vm.as_str()),
+        Subject::Locator { dc } => ("locator", "", dc.as_str()),
+        Subject::Entry { user, vm } => ("entry", user.as_str(), vm.as_str()),
+    };
+    [of, user, name].map(str::to_owned).into()
+}
+
+fn seconds(span: Span) -> String {
+    format!("{:.6}", span.as_secs_f64())
+}
+
+/// Lines of values with commas between them, in quotation marks where they need them (RFC 4180).
+fn written(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail, and what is made of strings is one.
+    let _ = lines.write_record(head);
+    for row in rows {
+        let _ = lines.write_record(row);
+    }
+    String::from_utf8(lines.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 fn utc(at: Timestamp) -> String {

@@ -36,6 +36,23 @@ impl Accounts {
         }
     }
 
+    /// At most `most` of all accounts, of VMs, locators and entries in the order of the session, from the `from`th on, and
+    /// where the next page begins.
+    pub(crate) fn page(&self, fabric: &Fabric, from: u64, most: u32) -> (Vec<AvailabilityRow>, Option<u64>) {
+        let vms = (0..self.vms.len() as u32).map(Whose::Vm);
+        let locators = fabric.dcs().map(Whose::Locator);
+        let entries = (0..self.pairs.len() as u32).map(|at| Whose::Entry(PairIx(at)));
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let mut rest = vms.chain(locators).chain(entries).skip(from);
+        let rows: Vec<AvailabilityRow> = rest
+            .by_ref()
+            .take(most as usize)
+            .map(|whose| self.row(fabric, whose))
+            .collect();
+        let next = rest.next().map(|_| (from + rows.len()) as u64);
+        (rows, next)
+    }
+
     /// What consoles are to be told now.
     pub(crate) fn rows_due(&mut self, fabric: &Fabric, now: Timestamp) -> Vec<AvailabilityRow> {
         if now >= self.all_told_at + ALL_TOLD_EVERY {

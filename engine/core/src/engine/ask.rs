@@ -88,6 +88,9 @@ impl Engine {
             Command::Why { .. } => Err(Refusal::NotSo {
                 why: "a question is asked by itself".to_owned(),
             }),
+            Command::Accounts { .. } => Err(Refusal::NotSo {
+                why: "accounts are read, not asked of what decides".to_owned(),
+            }),
             Command::Plan { .. } => Err(Refusal::NotSo {
                 why: "a plan is made beside the engine, which decides meanwhile".to_owned(),
             }),

@@ -1,6 +1,6 @@
 //! What the books are told of links and entries, and what consoles are told of the books.
 
-use proto::availability::Reach;
+use proto::availability::{AvailabilityRow, Reach};
 use proto::qoe::Session;
 use proto::{
     Actor, AvailabilityReport, LinkState, Notice, ProbeOutcome, QoeReport, Refusal, Score, Severity, Span,
@@ -190,6 +190,14 @@ impl Engine {
             Some(books) => books.accounts.report(&self.fabric),
             None => AvailabilityReport::default(),
         }
+    }
+
+    /// At most `most` accounts from the `from`th on, and where the next page begins.
+    pub fn accounts(&self, from: u64, most: u32) -> (Vec<AvailabilityRow>, Option<u64>) {
+        let books = self.books.as_ref();
+        books.map_or_else(Default::default, |books| {
+            books.accounts.page(&self.fabric, from, most)
+        })
     }
 
     pub(super) fn qoe(&self) -> QoeReport {

@@ -181,3 +181,24 @@ fn a_state_written_before_there_were_accounts_is_read_and_they_begin_there() {
     let begun = account(&world, "VM web").counted_from.since(T0);
     assert!((50.0..51.0).contains(&begun.as_secs_f64()), "{begun}");
 }
+
+#[test]
+fn every_account_is_on_one_page_and_no_page_is_longer_than_asked() {
+    let mut world = World::of(crate::policy::crowd(230, pacao_core::config::Calm::default()));
+    world.run_to(30.0);
+    let told = world.engine.snapshot(world.now).availability;
+    assert!(told.left_out > 0, "consoles are told of the worst");
+    let (mut all, mut from) = (Vec::new(), Some(0));
+    while let Some(at) = from {
+        let (rows, next) = world.engine.accounts(at, 7);
+        assert!(rows.len() == 7 || next.is_none());
+        all.extend(rows);
+        from = next;
+    }
+    assert_eq!(all.len() as u64, told.rows.len() as u64 + told.left_out);
+    for row in &told.rows {
+        assert_eq!(all.iter().filter(|known| known.subject == row.subject).count(), 1);
+        assert!(all.contains(row));
+    }
+    assert_eq!(world.engine.accounts(u64::MAX, 7), (Vec::new(), None));
+}

@@ -213,6 +213,7 @@ fn approval_goes_by_the_facts_of_its_own_moment() {
                 Reply::Refused { .. }
                 | Reply::Explained { .. }
                 | Reply::Looked { .. }
+                | Reply::Accounted { .. }
                 | Reply::Planned { .. } => {}
             }
         }

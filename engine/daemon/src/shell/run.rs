@@ -39,6 +39,9 @@ const CLOCK_STEP: Span = Span::secs(1);
 /// The shell's own log lines that a new console still sees.
 const REMARKS: usize = 32;
 
+/// Accounts in one reply: about a quarter of a megabyte.
+const PAGE: u32 = 250;
+
 pub(super) struct Shell {
     engine: Engine,
     journal: Journal,
@@ -204,6 +207,11 @@ impl Shell {
         }
         match command {
             Command::Plan { .. } => self.make_plan((console, request), &command),
+            Command::Accounts { from } => {
+                let (rows, next) = self.engine.accounts(from, PAGE);
+                self.consoles
+                    .reply(console, request, Reply::Accounted { rows, next });
+            }
             Command::Look { .. } => {
                 let now = Instant::now();
                 let refused = self.looks.ask((console, request), command, (&self.nodes, now));

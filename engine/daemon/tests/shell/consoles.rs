@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use engine::EngineHandle;
 use engine::console_link::{ConnectError, ConsoleLinkError, Token, connect};
 use futures_util::{SinkExt, StreamExt};
+use proto::availability::Subject;
 use proto::{
     ClientFrame, Command, EngineFrame, LogDetail, LogQuery, Look, Mode, NodeReport, PROTOCOL, Reply, SiteName,
 };
@@ -286,6 +287,16 @@ async fn a_console_looks_into_a_forwarder_through_the_engine() {
     assert!(refused(&told).contains("bytes hold MACs"), "{told:?}");
     let told = ask(&mut console, "4", look("nowhere", after(0, LogDetail::Line))).await;
     assert!(refused(&told).contains("connected: north, south"), "{told:?}");
+    let Reply::Accounted { rows, next: None } = ask(&mut console, "5", Command::Accounts { from: 1 }).await
+    else {
+        panic!("no accounts")
+    };
+    let locator = |row: &&proto::AvailabilityRow| matches!(row.subject, Subject::Locator { .. });
+    assert_eq!(
+        rows.iter().filter(locator).count(),
+        2,
+        "north and south: {rows:?}"
+    );
     engine.shutdown().await.unwrap();
     let record = std::fs::read_to_string(bench.paths().record()).unwrap();
     assert!(!record.contains("\"look\""));
