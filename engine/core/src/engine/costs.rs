@@ -6,6 +6,17 @@ use super::Engine;
 use crate::fabric::Dc;
 use crate::outbox::Outbox;
 
+/// The path from a data centre's border router to a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathCost {
+    /// It costs so much.
+    Known(u32),
+    /// The agent told that there is none.
+    NoPath,
+    /// Neither agent nor session tells.
+    Unknown,
+}
+
 impl Engine {
     /// The agent's word on the path from `site`'s border router to `vm`; names it does not share with the session
     /// are left alone.
@@ -22,17 +33,19 @@ impl Engine {
         }
     }
 
-    /// Cost of the path from the border router of `dc` to a VM; `None` if there is none or nobody knows it. Within
-    /// its own data centre a VM is at cost 0.
-    pub(crate) fn isis_cost(&self, dc: Dc, vm: u32) -> Option<u32> {
+    /// Cost of the path from the border router of `dc` to a VM. Within its own data centre a VM is at cost 0.
+    pub(crate) fn isis_cost(&self, dc: Dc, vm: u32) -> PathCost {
         if let Some(told) = self.costs.get(&vm).and_then(|costs| costs.get(&dc)) {
-            return *told;
+            return told.map_or(PathCost::NoPath, PathCost::Known);
         }
-        let home = self.fabric.vms[vm as usize].home?;
+        let Some(home) = self.fabric.vms[vm as usize].home else {
+            return PathCost::Unknown;
+        };
         if home == dc {
-            return Some(0);
+            return PathCost::Known(0);
         }
-        let offer = &self.fabric.sites[dc.at()].offer;
-        offer.isis_cost.get(&self.fabric.sites[home.at()].name).copied()
+        let costs = &self.fabric.sites[dc.at()].offer.isis_cost;
+        let cost = costs.get(&self.fabric.sites[home.at()].name);
+        cost.map_or(PathCost::Unknown, |&cost| PathCost::Known(cost))
     }
 }

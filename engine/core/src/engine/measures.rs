@@ -3,13 +3,10 @@
 use proto::Timestamp;
 
 use super::Engine;
+use super::costs::PathCost;
 use crate::fabric::{Dc, PairIx};
-use crate::optimizer::criteria::{K, LINK, Measures, integer, share};
+use crate::optimizer::criteria::{CAPACITY, CPU, ISIS_COST, K, LINK, Measures, PRICE, RAM, integer, share};
 use crate::optimizer::placement::Member;
-
-/// The place of the IS-IS cost among the criteria.
-const ISIS_COST: usize = 7;
-const PRICE: usize = 8;
 
 impl Engine {
     /// A pair's user entering by `dc`; `None` if there is nothing usable.
@@ -20,8 +17,8 @@ impl Engine {
 
     fn with_crowding(&self, ix: PairIx, dc: Dc, mut all: Measures) -> Measures {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
-        if class.counts(6) {
-            all[6] = self.crowding(ix, dc);
+        if class.counts(CAPACITY) {
+            all[CAPACITY] = self.crowding(ix, dc);
         }
         all
     }
@@ -36,15 +33,20 @@ impl Engine {
         Some(self.with_facts(ix, dc, self.way_measured(ix, dc, now)?))
     }
 
-    /// What is measured of a way, with what is known of its data centre.
+    /// What is measured of a way, with what is known of its data centre. What is not known does not count: sessions are
+    /// refused whose classes go by a figure that is missing, so only old records and tests have such data centres.
     fn with_facts(&self, ix: PairIx, dc: Dc, way: [u32; LINK]) -> Measures {
         let class = &self.fabric.class_of(self.fabric.pairs[ix.at()].user).class;
         let mut all = [0; K];
         all[..LINK].copy_from_slice(&way);
         if class.counts(ISIS_COST) {
-            // No path to the VM: as dear as can be.
-            let cost = self.isis_cost(dc, self.fabric.pairs[ix.at()].vm);
-            all[ISIS_COST] = cost.map_or(u32::MAX, |cost| integer(ISIS_COST, f64::from(cost)));
+            all[ISIS_COST] = match self.isis_cost(dc, self.fabric.pairs[ix.at()].vm) {
+                PathCost::Known(cost) => integer(ISIS_COST, f64::from(cost)),
+                // As dear as can be.
+                PathCost::NoPath => u32::MAX,
+                // What is not known does not count (decision 9).
+                PathCost::Unknown => 0,
+            };
         }
         all[PRICE] = integer(PRICE, self.fabric.sites[dc.at()].offer.price);
         all
@@ -72,7 +74,7 @@ impl Engine {
                 .map(|dc| {
                     let link = self.link_measured(ix, dc, now).filter(|_| permitted[dc.at()])?;
                     let mut all = self.with_crowding(ix, dc, self.with_facts(ix, dc, link));
-                    [all[4], all[5]] = left[dc.at()];
+                    [all[RAM], all[CPU]] = left[dc.at()];
                     all[ISIS_COST] = 0;
                     Some(all)
                 })
@@ -81,7 +83,7 @@ impl Engine {
         self.fabric.pairs_with(vm).into_iter().map(member).collect()
     }
 
-    /// Users entering by `dc`, the one of `ix` among them, as a share of what it can take.
+    /// Users entering by `dc`, the one of `ix` among them, as a share of what it can take; nothing if that is not known.
     fn crowding(&self, ix: PairIx, dc: Dc) -> u32 {
         let Some(most) = self.fabric.sites[dc.at()].offer.capacity.users else {
             return 0;
@@ -89,7 +91,7 @@ impl Engine {
         share(self.heading(dc, ix).saturating_add(self.size(ix)), most)
     }
 
-    /// RAM and CPU that a VM would take of what the others leave at `dc`.
+    /// RAM and CPU that a VM would take of what the others leave at `dc`; nothing where that is not known.
     fn taken_of(&self, vm: u32, dc: Dc) -> [u32; 2] {
         let vms = &self.fabric.vms;
         let others = || {

@@ -31,12 +31,32 @@ pub const CRITERIA: [Criterion; K] = [
 /// The first so many are measured of links; the others are known of data centres.
 pub const LINK: usize = 4;
 
+/// The place in [`CRITERIA`] of the memory a VM takes.
+pub const RAM: usize = at(Criterion::Ram);
+/// That of the processors a VM takes.
+pub const CPU: usize = at(Criterion::Cpu);
+/// That of the users a data centre can take.
+pub const CAPACITY: usize = at(Criterion::Capacity);
+/// That of the IS-IS cost.
+pub const ISIS_COST: usize = at(Criterion::IsisCost);
+/// That of the price.
+pub const PRICE: usize = at(Criterion::Price);
+
 /// All of what there is.
 pub const ALL: u32 = 1_000_000;
 
 /// Its place in [`CRITERIA`]; `None` of what is no criterion of (5.1).
 pub fn place(criterion: Criterion) -> Option<usize> {
     CRITERIA.iter().position(|&known| known == criterion)
+}
+
+/// The same while compiling, which stops at what is no criterion of (5.1).
+const fn at(criterion: Criterion) -> usize {
+    let mut k = 0;
+    while CRITERIA[k] as usize != criterion as usize {
+        k += 1;
+    }
+    k
 }
 
 /// Whether it is a time, milliseconds to people.

@@ -59,4 +59,6 @@ mod unrecorded;
 #[cfg(test)]
 mod watching;
 #[cfg(test)]
+mod weighing;
+#[cfg(test)]
 mod world;
