@@ -242,7 +242,7 @@ sla:
       penalties: [{ below_pct: 99.99, amount: 100 }, { below_pct: 99, amount: 400 }]
 sites:
   north: { rloc: 172.16.0.1, control: /run/north.sock, capacity: { ram_mb: 64000, cpu: 16, users: 500 }, price: 1.5, isis_cost: { south: 20 } }
-  south: { rloc: 172.16.0.2, control: /run/south.sock }
+  south: { rloc: 172.16.0.2, control: /run/south.sock, capacity: { ram_mb: 64000, users: 500 }, price: 1, isis_cost: { north: 20 } }
 vms:
   web: { eid: 10.1.0.7/32, home: north, shared: p95, demand: { ram_mb: 4096, cpu: 2.5 } }
 users:

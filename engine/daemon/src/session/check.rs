@@ -74,6 +74,7 @@ fn convert(raw: &RawSession, doubts: &mut Doubts<'_>) -> Option<Session> {
     let (sites, controls) = members::sites(raw, doubts, &mut addresses);
     let vms = members::vms(raw, doubts, &mut addresses);
     let users = members::users(raw, doubts, &mut addresses);
+    sla::figures(raw, &sla, doubts);
     let lab = raw
         .lab
         .as_ref()

@@ -220,8 +220,7 @@ pub(super) struct RawSite {
     pub(super) control: Option<String>,
     #[serde(default)]
     pub(super) capacity: RawCapacity,
-    #[serde(default)]
-    pub(super) price: f64,
+    pub(super) price: Option<f64>,
     #[serde(default)]
     pub(super) isis_cost: Entries<u32>,
 }
@@ -237,8 +236,8 @@ pub(super) struct RawCapacity {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a demand: ram_mb, cpu")]
 pub(super) struct RawDemand {
-    pub(super) ram_mb: u64,
-    pub(super) cpu: f64,
+    pub(super) ram_mb: Option<u64>,
+    pub(super) cpu: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]

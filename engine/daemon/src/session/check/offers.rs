@@ -16,7 +16,8 @@ pub(super) fn offer(site: &RawSite, name: &String, raw: &RawSession, doubts: &mu
     if let Some(cpu) = site.capacity.cpu {
         doubts.within(at!["sites", name, "capacity", "cpu"], cpu, 0.0..=MOST);
     }
-    doubts.within(at!["sites", name, "price"], site.price, 0.0..=4e6);
+    let price = site.price.unwrap_or(0.0);
+    doubts.within(at!["sites", name, "price"], price, 0.0..=4e6);
     let mut isis_cost = BTreeMap::new();
     for (other, cost) in &site.isis_cost.0 {
         let place = at!["sites", name, "isis_cost", other];
@@ -30,16 +31,17 @@ pub(super) fn offer(site: &RawSite, name: &String, raw: &RawSession, doubts: &mu
             cpu: site.capacity.cpu,
             users: site.capacity.users,
         },
-        price: site.price,
+        price,
         isis_cost,
     }
 }
 
 pub(super) fn demand(vm: &RawVm, name: &String, doubts: &mut Doubts<'_>) -> Demand {
-    doubts.within(at!["vms", name, "demand", "cpu"], vm.demand.cpu, 0.0..=MOST);
+    let cpu = vm.demand.cpu.unwrap_or(0.0);
+    doubts.within(at!["vms", name, "demand", "cpu"], cpu, 0.0..=MOST);
     Demand {
-        ram_mb: vm.demand.ram_mb,
-        cpu: vm.demand.cpu,
+        ram_mb: vm.demand.ram_mb.unwrap_or(0),
+        cpu,
     }
 }
 

@@ -1,15 +1,19 @@
 //! SLA classes: bounds, weights, statistics, and how their links are watched.
 
+mod bounds;
 mod contract;
+mod figures;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pacao_core::config::{
-    Bands, MOST_PROBES, OnViolation, Policy, Sla, SlidingWindow, Slots, Statistic, Statistics, Term, Terms,
-    Watch, Weights, shipped,
+    Bands, MOST_PROBES, OnViolation, Policy, Sla, SlidingWindow, Slots, Statistic, Statistics, Terms, Watch,
+    Weights, shipped,
 };
 use proto::proposal::Criterion;
 use proto::{SlaName, Span};
+
+pub(super) use figures::figures;
 
 use super::doubts::{Doubts, at};
 use super::limits::{self, DAY, MILLI};
@@ -61,7 +65,7 @@ pub(super) fn slas(
 }
 
 fn class(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Option<Sla> {
-    let further = bounds_and_weights(sla, name, doubts);
+    let further = bounds::bounds_and_weights(sla, name, doubts);
     doubts.within(at!["sla", name, "dscp"], sla.dscp.into(), 0.0..=63.0);
     let statistic = doubts.good(at!["sla", name, "statistic"], statistic(&sla.statistic));
     let mut other = |field: &str, text: &Option<String>| match text {
@@ -111,101 +115,6 @@ fn class(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Option<Sla> {
         },
         watch,
     })
-}
-
-/// Thesis (5.1): each alpha lies in 0 to 1 and together they are 1.
-fn bounds_and_weights(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> BTreeMap<Criterion, Term> {
-    let (bounds, weights) = (&sla.bounds, &sla.weights);
-    for (field, bound) in [("rtt_ms", bounds.rtt_ms), ("jitter_ms", bounds.jitter_ms)] {
-        doubts.within(at!["sla", name, "bounds", field], bound, 0.0..=60_000.0);
-    }
-    doubts.within(
-        at!["sla", name, "bounds", "loss_pct"],
-        bounds.loss_pct,
-        0.0..=100.0,
-    );
-    let mut sum = 0.0;
-    for (field, weight) in [
-        ("rtt", weights.rtt),
-        ("jitter", weights.jitter),
-        ("loss", weights.loss),
-    ] {
-        doubts.within(at!["sla", name, "weights", field], weight, 0.0..=1.0);
-        sum += weight;
-    }
-    if let Some(least) = bounds.availability_pct {
-        doubts.within(at!["sla", name, "bounds", "availability_pct"], least, 0.0..=100.0);
-    }
-    let complement = bounds
-        .availability_pct
-        .map(|least| (100.0 - least).clamp(0.0, 100.0));
-    let others = [
-        (
-            Criterion::Unavailability,
-            ("availability_pct", complement, 100.0),
-            ("availability", weights.availability),
-        ),
-        (
-            Criterion::Ram,
-            ("ram_pct", bounds.ram_pct, 100.0),
-            ("ram", weights.ram),
-        ),
-        (
-            Criterion::Cpu,
-            ("cpu_pct", bounds.cpu_pct, 100.0),
-            ("cpu", weights.cpu),
-        ),
-        (
-            Criterion::Capacity,
-            ("capacity_pct", bounds.capacity_pct, 100.0),
-            ("capacity", weights.capacity),
-        ),
-        (
-            Criterion::IsisCost,
-            ("isis_cost", bounds.isis_cost, 4e6),
-            ("isis_cost", weights.isis_cost),
-        ),
-        (
-            Criterion::Price,
-            ("price", bounds.price, 4e6),
-            ("price", weights.price),
-        ),
-    ];
-    let mut further = BTreeMap::new();
-    for (criterion, (bound_field, bound, most), (weight_field, weight)) in others {
-        let weight_or_none = weight.unwrap_or(0.0);
-        doubts.within(
-            at!["sla", name, "weights", weight_field],
-            weight_or_none,
-            0.0..=1.0,
-        );
-        sum += weight_or_none;
-        match bound {
-            Some(bound) => {
-                doubts.within(at!["sla", name, "bounds", bound_field], bound, 0.0..=most);
-                further.insert(
-                    criterion,
-                    Term {
-                        bound,
-                        weight: weight_or_none,
-                    },
-                );
-            }
-            None if weight_or_none > 0.0 => {
-                let message = format!("it weighs something and has no bound: give `bounds.{bound_field}`");
-                doubts.value(at!["sla", name, "weights", weight_field], message);
-            }
-            None => {}
-        }
-    }
-    if (sum - 1.0).abs() > 1e-6 {
-        let sum = (sum * 1e6).round() / 1e6;
-        doubts.value(
-            at!["sla", name, "weights"],
-            format!("the weights sum to {sum}, not to 1"),
-        );
-    }
-    further
 }
 
 fn watch(sla: &RawSla, name: &String, doubts: &mut Doubts<'_>) -> Watch {
@@ -315,24 +224,26 @@ fn on_violation(text: &str) -> Result<OnViolation, String> {
     }
 }
 
+/// Criteria as sessions write them.
+const WORDS: [(&str, Criterion); 9] = [
+    ("rtt", Criterion::Rtt),
+    ("jitter", Criterion::Jitter),
+    ("loss", Criterion::Loss),
+    ("availability", Criterion::Unavailability),
+    ("ram", Criterion::Ram),
+    ("cpu", Criterion::Cpu),
+    ("capacity", Criterion::Capacity),
+    ("isis_cost", Criterion::IsisCost),
+    ("price", Criterion::Price),
+];
+
 fn criterion(word: &str) -> Result<Criterion, String> {
-    const KNOWN: [(&str, Criterion); 9] = [
-        ("rtt", Criterion::Rtt),
-        ("jitter", Criterion::Jitter),
-        ("loss", Criterion::Loss),
-        ("availability", Criterion::Unavailability),
-        ("ram", Criterion::Ram),
-        ("cpu", Criterion::Cpu),
-        ("capacity", Criterion::Capacity),
-        ("isis_cost", Criterion::IsisCost),
-        ("price", Criterion::Price),
-    ];
-    KNOWN
+    WORDS
         .iter()
         .find(|(known, _)| *known == word)
         .map(|&(_, criterion)| criterion)
         .ok_or_else(|| {
-            let words: Vec<&str> = KNOWN.iter().map(|&(known, _)| known).collect();
+            let words: Vec<&str> = WORDS.iter().map(|&(known, _)| known).collect();
             format!("'{word}' is no criterion; known: {}", words.join(", "))
         })
 }
