@@ -7,7 +7,7 @@ use pacao_core::config::{Capacity, Config, Demand, Offer, Sla, SlidingWindow, Te
 use pacao_core::{Effect, Input};
 use proto::proposal::Criterion;
 use proto::why::RungKind;
-use proto::{Command, Mode, NodeCommand, Reply, Span};
+use proto::{Audience, Command, Mode, NodeCommand, Reply, Span};
 
 use crate::world::{World, config};
 
@@ -52,11 +52,14 @@ fn told(world: &World) -> Vec<String> {
     let paris = world.engine.config().users["paris"].rloc;
     let mut sets = world.effects.iter().rev().filter_map(|(_, effect)| match effect {
         Effect::Node {
-            command: NodeCommand::SetLocators {
-                audience, locators, ..
-            },
+            command:
+                NodeCommand::SetLocators {
+                    audience: Audience::Client { rloc },
+                    locators,
+                    ..
+                },
             ..
-        } if matches!(audience, proto::Audience::Client { rloc } if *rloc == paris) => Some(locators.clone()),
+        } if *rloc == paris => Some(locators.clone()),
         _ => None,
     });
     let mut locators = sets.next().expect("Paris was told something");
