@@ -1,8 +1,9 @@
-//! What a person meets before anything runs: help, wrong words, broken files.
+//! What a person meets in files and words before anything runs: help, wrong words, broken sessions, records.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use system_tests::product::pacao;
 
@@ -141,6 +142,84 @@ fn a_recording_that_was_changed_is_refused_with_its_line() {
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(
         text.contains("record.jsonl") && text.contains("first line"),
+        "{text}"
+    );
+}
+
+/// Runs an engine whose forwarders are not there, until it has told its first line.
+fn serve_once(session: &std::path::Path, state: &std::path::Path) {
+    let mut serve = pacao(["serve", "--die-with-parent"]).unwrap();
+    let serve = serve.arg(session).arg("--state").arg(state);
+    let mut child = serve
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    assert!(first.contains("\"hello\""), "{first}");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn records_that_go_on_from_each_other_are_repeated_in_a_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let (session, state) = (folder.path().join("session.yaml"), folder.path().join("state"));
+    let text = std::fs::read_to_string(workspace("sessions/two-sites.yaml")).unwrap();
+    let text = text
+        .replace(
+            "rloc: 172.16.0.1 }",
+            "rloc: 172.16.0.1, control: /nowhere/north.sock }",
+        )
+        .replace(
+            "rloc: 172.16.0.2 }",
+            "rloc: 172.16.0.2, control: /nowhere/south.sock }",
+        );
+    for decide in ["4s", "5s", "6s"] {
+        std::fs::write(&session, text.replace("decide: 4s", &format!("decide: {decide}"))).unwrap();
+        serve_once(&session, &state);
+    }
+    let record = state.join("two-sites/record.jsonl");
+    let repeat = |arguments: &[&str]| {
+        let mut command = pacao(["replay"]).unwrap();
+        command.args(arguments).arg(&record);
+        run(command)
+    };
+    let (output, text) = repeat(&[]);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("goes on from record-until-") && text.contains("--from-first repeats that as well"),
+        "{text}"
+    );
+    let (output, text) = repeat(&["--from-first", "--json"]);
+    assert!(output.status.success(), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let records = report["records"].as_array().unwrap();
+    assert_eq!((records.len(), report["starts"].as_u64()), (3, Some(3)), "{text}");
+    assert!(
+        report["carried_from"].is_null() && report["identical"] == true,
+        "{text}"
+    );
+
+    // Without the first of them it begins with the second, and says so; with a line less in that it does not fit.
+    std::fs::remove_file(records[0].as_str().unwrap()).unwrap();
+    let (output, text) = repeat(&["--from-first"]);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("2 file(s) in a row") && text.contains("which is not there"),
+        "{text}"
+    );
+    let second = records[1].as_str().unwrap();
+    let whole = std::fs::read_to_string(second).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    std::fs::write(second, lines[..lines.len() - 1].join("\n") + "\n").unwrap();
+    let (output, text) = repeat(&["--from-first"]);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("record.jsonl:2: ") && text.contains("another end of"),
         "{text}"
     );
 }

@@ -67,6 +67,9 @@ impl Journal {
     /// Takes down the whole engine if that is due, before the next input; in another file, if this one is long. An error
     /// becomes a [`Self::failure`].
     pub(super) async fn look_back(&mut self, at: Timestamp, engine: &Engine) -> Option<Turn> {
+        if self.failure.is_some() {
+            return None;
+        }
         match self.recorder.as_ref().map(Recorder::due)? {
             Due::Nothing => None,
             Due::State => {

@@ -229,6 +229,29 @@ fn a_chain_that_does_not_fit_is_told() {
     identical(&replay(&other.path).unwrap());
 }
 
+/// A full file ends with what was decided upon its last input.
+#[test]
+fn what_was_decided_but_not_recorded_before_a_turn_is_a_difference() {
+    let mut written = Written::new();
+    written.a_while();
+    let by = Actor::Operator { name: "ada".into() };
+    let command = Command::SetMode { mode: Mode::Observe };
+    let input = Input::Command {
+        request: RequestId("r".into()),
+        by,
+        command,
+    };
+    written.recorder.input(written.now, &input).unwrap();
+    written.engine.handle(input, written.now);
+    written.turn();
+    let difference = replay_from_first(&written.path)
+        .unwrap()
+        .first_difference
+        .unwrap();
+    assert_eq!((difference.line, difference.recorded), (2, None));
+    assert!(difference.repeated.unwrap().contains("observe"));
+}
+
 #[test]
 fn a_record_that_names_itself_or_a_file_elsewhere_is_refused() {
     let written = Written::new();
