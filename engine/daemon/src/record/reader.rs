@@ -84,7 +84,6 @@ impl Reader {
             let body = match self.next_line()? {
                 Line::End if joined.is_none() => return Ok(Next::End),
                 Line::End | Line::Torn => {
-                    self.chain = self.good.1.clone();
                     let bytes = self.read - self.good.0;
                     return Ok(Next::Torn(Torn { line: first, bytes }));
                 }

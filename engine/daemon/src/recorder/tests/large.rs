@@ -98,12 +98,16 @@ fn an_entry_that_does_not_go_on_is_damage() {
     let last = r#"{"at":1700000000000000,"last":"\"input\":{\"input\":\"started\"}}"}"#;
     let tick = r#"{"at":1700000000000000,"input":{"input":"tick"}}"#;
     let other = r#"{"at":1700000000000001,"last":"\"input\":{\"input\":\"started\"}}"}"#;
+    let both = r#"{"at":1700000000000000,"input":{"input":"tick"},"last":"x"}"#;
+    let more = r#"{"at":1700000000000001,"part":" "}"#;
     let nested = r#"{"at":1700000000000000,"last":"\"part\":\"x\"}"}"#;
-    let cases: [(&[&str], Result<usize, &str>); 6] = [
+    let cases: [(&[&str], Result<usize, &str>); 8] = [
         (&[tick, part, last], Ok(2)),
         (&[part, tick], Err("record.jsonl:3: ")),
         (&[part, last, last], Err("record.jsonl:4: ")),
         (&[last], Err("record.jsonl:2: ")),
+        (&[both], Err("record.jsonl:2: ")),
+        (&[part, more, last], Err("record.jsonl:3: ")),
         (&[part, other], Err("record.jsonl:3: ")),
         (&[part, nested], Err("record.jsonl:3: ")),
     ];
