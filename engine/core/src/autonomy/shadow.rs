@@ -217,6 +217,10 @@ impl Engine {
         if chosen.is_none() && self.way_state(ix, foreseen.to) != LinkState::Down {
             return None;
         }
+        // Who is there stays while nobody knows what lies behind it; that it kept its levels is not known either.
+        if matches!(self.onward(ix, foreseen.to), Onward::Unknown) {
+            return None;
+        }
         if self
             .fabric
             .dcs()

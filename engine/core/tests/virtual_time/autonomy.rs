@@ -514,3 +514,41 @@ proptest! {
         }
     }
 }
+
+/// Lyon is moved to LIP6, on staff's word. What becomes of LIP6's leg to the VM then is part of what he feels.
+fn judged(leg_dies: bool, silent: bool) -> AutonomyRow {
+    let mut world = World::of(quick(Mode::Recommend, Autonomy::default()));
+    world.measure_legs();
+    world.wan = Box::new(|dc, user, at| {
+        let more = if (user, dc) == ("lyon", "marilyn") && at > 30.0 {
+            300.0
+        } else {
+            0.0
+        };
+        Some(table_5_1(dc, user) + more)
+    });
+    world.between = Box::new(move |from, to, at| {
+        let dead = leg_dies && (from, to) == ("lip6", "telco") && at > 50.0;
+        (!dead).then_some(crate::world::LEG)
+    });
+    world.run_to(45.0);
+    let open = world.open().remove(0);
+    assert_eq!((open.user.as_str(), open.to.as_str()), ("lyon", "lip6"));
+    world.decide(&open, Verdict::Approve);
+    world.run_to(60.0);
+    assert_eq!(world.entry("lyon"), "lip6");
+    if silent {
+        world.silent.insert(("lip6".to_owned(), "telco".to_owned()));
+    }
+    world.run_to(180.0);
+    row(&world)
+}
+
+#[test]
+fn a_leg_that_dies_behind_the_entry_chosen_is_regretted_and_one_nobody_reports_on_is_not_judged() {
+    let outcomes = |row: &AutonomyRow| (row.outcomes.held, row.outcomes.broke, row.outcomes.regretted);
+    assert_eq!(outcomes(&judged(false, false)), (1, 0, 0));
+    // TelcoCenter would have been 44 ms away, with the VM behind it; by LIP6 nothing comes through.
+    assert_eq!(outcomes(&judged(true, false)), (0, 0, 1));
+    assert_eq!(outcomes(&judged(false, true)), (0, 0, 0));
+}
