@@ -77,6 +77,8 @@ pub(crate) struct App {
     history: Vec<String>,
 
     pub(crate) status: Option<Status>,
+    /// That the last key means nothing to the card or the help page.
+    pub(crate) unheard: Option<String>,
     pub(crate) guide: Option<String>,
     pending: BTreeMap<RequestId, Asked>,
     asked: u64,
@@ -232,6 +234,7 @@ impl App {
             looks: nodelog::NodeLog::default(),
             history: setup.history,
             status: None,
+            unheard: None,
             guide: setup.guide,
             pending: BTreeMap::new(),
             asked: 0,

@@ -135,11 +135,27 @@ fn pane(app: &App, scroll: &mut Scroll, frame: &mut Frame<'_>, placed: &Placed<'
 
 /// What an empty pane says, in as many lines as it takes.
 fn sentence(frame: &mut Frame<'_>, area: Rect, text: &str) {
-    let lines = crate::figures::wrapped(text, usize::from(area.width).saturating_sub(3));
-    for (index, text) in lines.into_iter().enumerate() {
+    sentences(frame, area, &[text]);
+}
+
+/// Several of them, each on lines of its own.
+fn sentences(frame: &mut Frame<'_>, area: Rect, texts: &[&str]) {
+    let width = usize::from(area.width).saturating_sub(3);
+    let lines = texts.iter().flat_map(|text| crate::figures::wrapped(text, width));
+    for (index, text) in lines.enumerate() {
         row::Row::new()
             .add(format!("  {text}"), crate::theme::Role::Quiet)
             .draw(frame, line(area, index));
+    }
+}
+
+/// What of `area` is below its first `rows` rows.
+fn below(area: Rect, rows: usize) -> Rect {
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
     }
 }
 

@@ -7,7 +7,8 @@ mod policy;
 pub(crate) use policy::{Clocks, curve, drainer, meaning, part, source, standing, subject};
 
 use proto::{
-    Arming, Command, Disarmed, Mode, Proposal, ProposalId, ProposalState, Span, Timestamp, UserName, Verdict,
+    Arming, Command, Disarmed, Mode, Proposal, ProposalId, ProposalState, Scope, SiteName, Span, Timestamp,
+    UserName, Verdict, VmName,
 };
 
 use super::world::World;
@@ -20,7 +21,9 @@ const STILL: Span = Span::millis(200);
 const STILL_AFTER_HASTE: Span = Span::secs(1);
 
 /// Why nothing that moves anybody can be pressed.
-pub(super) const FROZEN: &str = "disarmed (freeze): nothing moves, by hand neither; arm it first";
+const FROZEN: &str = "disarmed (freeze): nothing moves, by hand neither; arm it first";
+/// How it begins why nothing can be pressed that moves somebody whose mode is observe.
+const OBSERVED: &str = "mode observe";
 
 /// How a key came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,8 +300,9 @@ impl Dialog {
         void.or(choice.hindrance.as_deref())
     }
 
-    /// Takes what an engine that is frozen would refuse out of reach, and says so; gives it back once it is armed again.
-    pub(crate) fn mind_the_freeze(&mut self, world: &World) {
+    /// Takes moves that the engine would refuse out of reach, for it is frozen or only observes there, and says so; gives
+    /// them back once it would not.
+    pub(crate) fn mind_the_gates(&mut self, world: &World) {
         let frozen = matches!(
             world.policy.arming,
             Arming::Disarmed {
@@ -306,31 +310,45 @@ impl Dialog {
                 ..
             }
         );
-        let mut moves = false;
+        let mut gates = Vec::new();
         for (index, choice) in self.choices.iter_mut().enumerate() {
-            if !matches!(&choice.deed, Deed::Ask(command, _) if is_a_move(command)) {
+            let Deed::Ask(command, _) = &choice.deed else {
+                continue;
+            };
+            let Some(step) = step(command, world) else {
+                continue;
+            };
+            if choice.hindrance.as_deref().is_some_and(|why| !is_gate(why)) {
                 continue;
             }
-            moves = true;
-            let by_us = choice.hindrance.as_deref() == Some(FROZEN);
-            if frozen && choice.hindrance.is_none() {
-                choice.hindrance = Some(FROZEN.to_owned());
-                if self.focus == index {
-                    self.focus = 0;
-                }
-            } else if !frozen && by_us {
-                choice.hindrance = None;
+            choice.hindrance = if frozen {
+                Some(FROZEN.to_owned())
+            } else {
+                observed(&step, world)
+            };
+            if choice.hindrance.is_some() && self.focus == index {
+                self.focus = 0;
             }
+            gates.push(choice.hindrance.clone());
         }
-        self.facts.retain(|(_, text)| text != FROZEN);
-        if frozen && moves {
-            self.facts.push(("but", FROZEN.to_owned()));
+        self.facts.retain(|(_, text)| !is_gate(text));
+        // What holds for one place only is said when its button is pressed.
+        if let Some(Some(gate)) = gates.first()
+            && gates.iter().all(|other| other.as_ref() == Some(gate))
+        {
+            self.facts.push(("but", gate.clone()));
         }
+    }
+
+    /// Whether something said of a gate is no longer true of any button.
+    pub(crate) fn is_over(&self, said: &str) -> bool {
+        let told = |choice: &Choice| choice.hindrance.as_deref() == Some(said);
+        is_gate(said) && !self.choices.iter().any(told)
     }
 
     /// Looks again at what the question is about. Once it no longer stands, it stays so: what was on the screen is over.
     pub(crate) fn follow(&mut self, world: &World) {
-        self.mind_the_freeze(world);
+        self.mind_the_gates(world);
         let (Some((id, revision)), None) = (self.about, &self.void) else {
             return;
         };
@@ -357,14 +375,51 @@ impl Dialog {
     }
 }
 
-/// Whether a command asks for somebody to be moved.
-fn is_a_move(command: &Command) -> bool {
+/// Whom a command would move, and where to; `None` if it moves nobody.
+fn step(command: &Command, world: &World) -> Option<Step> {
     match command {
-        Command::Switch { .. } => true,
-        Command::Decide { verdict, .. } => *verdict == Verdict::Approve,
-        Command::BreakGlass { ask, .. } => is_a_move(&Command::from(ask.clone())),
-        _ => false,
+        Command::Switch { user, vm, to } => Some(Step {
+            user: user.clone(),
+            vm: vm.clone(),
+            to: to.clone(),
+        }),
+        Command::Decide {
+            proposal,
+            verdict: Verdict::Approve,
+            ..
+        } => {
+            let card = world.proposals.get(proposal)?;
+            Some(Step {
+                user: card.user.clone(),
+                vm: card.vm.clone(),
+                to: card.to.clone(),
+            })
+        }
+        Command::BreakGlass { ask, .. } => step(&Command::from(ask.clone()), world),
+        _ => None,
     }
+}
+
+/// Somebody's move.
+struct Step {
+    user: UserName,
+    vm: VmName,
+    to: SiteName,
+}
+
+/// Why a move is refused where the engine only observes.
+fn observed(step: &Step, world: &World) -> Option<String> {
+    let (mode, scope) = world.mode_of(&step.user, &step.vm, &step.to)?;
+    let part = match scope {
+        Scope::All => String::new(),
+        part => format!(" of {part}"),
+    };
+    (mode == Mode::Observe)
+        .then(|| format!("{OBSERVED}{part}: nothing moves, by hand neither; change it first"))
+}
+
+fn is_gate(text: &str) -> bool {
+    text == FROZEN || text.starts_with(OBSERVED)
 }
 
 /// The reason of a proposal as a sentence.

@@ -3,7 +3,6 @@
 use proto::{EngineFrame, Notice, PROTOCOL, Proposal, ProposalState, Reply, Severity, Span};
 
 use super::card::Answer;
-use super::dialog::FROZEN;
 use super::world::World;
 use super::{App, Connection, foreign};
 use crate::terminal::OnLost;
@@ -104,8 +103,7 @@ impl App {
     pub(super) fn look_again(&mut self) {
         if let (Some(dialog), Some(world)) = (&mut self.dialog, &self.live) {
             dialog.follow(world);
-            let armed = world.policy.arming == proto::Arming::Armed;
-            self.status = self.status.take().filter(|said| !armed || said.text != FROZEN);
+            self.status = self.status.take().filter(|said| !dialog.is_over(&said.text));
         }
     }
 

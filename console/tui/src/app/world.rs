@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proto::snapshot::HistoryPoint;
 use proto::{
     AvailabilityReport, LegRow, LinkId, LinkRow, LinkState, LogEntry, Mode, NodeRow, Notice, PolicyRow,
-    Proposal, ProposalId, QoeReport, RlocRow, SiteName, Snapshot, Span, Timestamp, UserName,
+    Proposal, ProposalId, QoeReport, RlocRow, Scope, SiteName, Snapshot, Span, Timestamp, UserName, VmName,
 };
 
 use crate::charts::PAST;
@@ -175,6 +175,32 @@ impl World {
                 )
         });
         parts + classes.count()
+    }
+
+    /// The mode that holds for a move, and whose it is: the most specific one, of two alike the more cautious. `None` where
+    /// it may be that of a tenant: whose user and VM are is not told here.
+    pub(crate) fn mode_of(&self, user: &UserName, vm: &VmName, to: &SiteName) -> Option<(Mode, Scope)> {
+        let of = |meant: &dyn Fn(&Scope) -> bool| {
+            let rows = self.policy.modes.iter().filter(|row| meant(&row.scope));
+            rows.min_by_key(|row| row.mode)
+                .map(|row| (row.mode, row.scope.clone()))
+        };
+        let enters = |dc: &SiteName| {
+            let id = LinkId {
+                user: user.clone(),
+                dc: dc.clone(),
+            };
+            self.links
+                .get(&id)
+                .is_some_and(|link| link.row.carries.contains(vm))
+        };
+        let own = of(&|scope| matches!(scope, Scope::User { user: of } if of == user))
+            .or_else(|| of(&|scope| matches!(scope, Scope::Vm { vm: of } if of == vm)));
+        if own.is_none() && of(&|scope| matches!(scope, Scope::Tenant { .. })).is_some() {
+            return None;
+        }
+        own.or_else(|| of(&|scope| matches!(scope, Scope::Dc { dc } if dc == to || enters(dc))))
+            .or(Some((self.mode, Scope::All)))
     }
 
     pub(crate) fn apply(&mut self, notice: Notice) {

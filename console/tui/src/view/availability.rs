@@ -9,8 +9,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::figures::{cells, left, length};
 use crate::plain::{budget_left, owed};
@@ -77,8 +77,11 @@ impl Props<'_> {
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let width = usize::from(area.width);
     if props.rows.is_empty() {
-        let text = "  no accounts yet: they begin with the engine's first input";
-        return Row::new().add(text, Role::Quiet).draw(frame, line(area, 0));
+        return sentence(
+            frame,
+            area,
+            "no accounts yet: they begin with the engine's first input",
+        );
     }
     let name = props
         .rows

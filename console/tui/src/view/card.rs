@@ -27,16 +27,19 @@ pub(super) fn props(app: &App, card: &Card) -> Option<Props> {
         .asked
         .as_ref()
         .map_or_else(String::new, |_| format!(" {} asks again,", key(Intent::Why)));
-    Some(Props {
-        title: card.title(frame),
-        lines: card.lines(frame),
-        first: card.down,
-        keys: format!(
+    let keys = || {
+        format!(
             " {} closes,{again} {} {} scroll ",
             key(Intent::Cancel),
             key(Intent::Down),
             key(Intent::Up)
-        ),
+        )
+    };
+    Some(Props {
+        title: card.title(frame),
+        lines: card.lines(frame),
+        first: card.down,
+        keys: app.unheard.as_ref().map_or_else(keys, |word| format!(" {word} ")),
     })
 }
 

@@ -14,12 +14,18 @@ use crate::theme::Role;
 pub(super) struct Props {
     rows: Vec<Row>,
     first: usize,
+    /// At the lower edge.
+    word: String,
 }
 
 pub(super) fn props(app: &App, first: usize) -> Props {
     Props {
         rows: rows(app),
         first,
+        word: app
+            .unheard
+            .clone()
+            .unwrap_or_else(|| "Esc closes, j and k scroll".to_owned()),
     }
 }
 
@@ -49,7 +55,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props) {
     let block = Block::bordered()
         .border_style(Role::Border.style())
         .title(" Help ");
-    let block = block.title_bottom(" Esc closes, j and k scroll ");
+    let block = block.title_bottom(format!(" {} ", props.word));
     let inside = block.inner(page);
     block.render(page, frame.buffer_mut());
     let height = usize::from(inside.height);

@@ -5,13 +5,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{below, line, sentences};
 use crate::app::App;
 use crate::app::table::{Direction, Filter, Sort, Table};
 use crate::app::world::{Figures, Link, Tally, World};
 use crate::charts::sparkline;
-use crate::figures::{aligned, cells, fit, left, signed, tenths};
+use crate::figures::{aligned, cells, left, signed, tenths};
 use crate::keymap::{Intent, key_of};
 use crate::layout::{Column, PaneKind};
 use crate::theme::Role;
@@ -98,25 +98,26 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, first: 
     }
 }
 
+/// Said wherever links would be.
+pub(super) const NO_LINKS: &str = "no links yet: they appear once forwarders report probes";
+
 /// Why there are no rows, and what to do.
 fn empty(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>, world: &World) {
-    let lines = if world.links.is_empty() {
+    let texts = if world.links.is_empty() {
         let connected = world.nodes.iter().filter(|node| node.connected).count();
+        let all = world.nodes.len();
         [
-            "no links yet: they appear once forwarders report probes".to_owned(),
-            format!("{connected} of {} forwarders are connected", world.nodes.len()),
+            NO_LINKS.to_owned(),
+            format!("{connected} of {all} forwarders are connected"),
         ]
     } else {
+        let (filter, key) = (props.table.filter.text(), key_of(Intent::ClearFilter));
         [
-            format!("no link matches /{}", props.table.filter.text()),
-            format!("{} shows all {}", key_of(Intent::ClearFilter), world.links.len()),
+            format!("no link matches /{filter}"),
+            format!("{key} shows all {}", world.links.len()),
         ]
     };
-    for (index, text) in lines.into_iter().enumerate() {
-        Row::new()
-            .add(format!("  {text}"), Role::Quiet)
-            .draw(frame, line(area, index + 2));
-    }
+    sentences(frame, below(area, 2), &texts.each_ref().map(String::as_str));
 }
 
 /// Which columns there is room for, and how wide they are.
@@ -134,11 +135,15 @@ const GIVES_WAY: [Column; 9] = [
     Column::Availability,
     Column::Jitter,
     Column::P95,
-    Column::Margin,
-    Column::History,
     Column::Loss,
+    Column::History,
+    Column::Margin,
     Column::Rtt,
 ];
+/// The history gets narrower before this one gives way, and wider by what is left over.
+const BEHIND_HISTORY: Column = Column::P95;
+/// Cells of the history, and the least: how old a silent link's figures are.
+const HISTORY: (usize, usize) = (10, 5);
 
 impl Plan {
     fn new(props: &Props<'_>, world: &World, width: usize) -> Self {
@@ -159,7 +164,7 @@ impl Plan {
                     Column::Jitter | Column::Loss => 6,
                     Column::Sla => 12,
                     Column::Rloc => 15,
-                    Column::History => 10,
+                    Column::History => HISTORY.0,
                 };
                 (*column, width)
             })
@@ -171,13 +176,17 @@ impl Plan {
             if taken(&columns) <= width {
                 break;
             }
+            if column == BEHIND_HISTORY {
+                widen(&mut columns, |_| HISTORY.1);
+                if taken(&columns) <= width {
+                    break;
+                }
+            }
             columns.retain(|(kept, _)| *kept != column);
         }
         // What is left over goes to the history.
         let spare = width.saturating_sub(taken(&columns));
-        if let Some((_, width)) = columns.iter_mut().find(|(column, _)| *column == Column::History) {
-            *width += spare.min(110);
-        }
+        widen(&mut columns, |width| width + spare.min(110));
         Self { user, columns }
     }
 
@@ -203,7 +212,8 @@ impl Plan {
                 Column::Availability => head("AVAIL%", "", *width),
                 Column::Sla => left("CLASS", *width),
                 Column::Rloc => left("RLOC", *width),
-                Column::History => left(fit("LAST 2 MIN", *width).as_str(), *width),
+                Column::History if *width < HISTORY.0 => left("2 MIN", *width),
+                Column::History => left("LAST 2 MIN", *width),
             };
             row.push(format!(" {text}"), Role::Heading);
         }
@@ -245,6 +255,13 @@ impl Plan {
             }
         }
         row
+    }
+}
+
+/// Gives the history, if it is there, another width.
+fn widen(columns: &mut [(Column, usize)], width: impl Fn(usize) -> usize) {
+    if let Some((_, now)) = columns.iter_mut().find(|(column, _)| *column == Column::History) {
+        *now = width(*now);
     }
 }
 

@@ -6,8 +6,8 @@ use proto::{LinkState, SiteName, UserName};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::line;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::charts::bar;
 use crate::figures::{cells, count, left};
@@ -73,9 +73,7 @@ fn users(number: usize, noun: &str) -> String {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     if props.sites.is_empty() {
-        return Row::new()
-            .add("  no data centre is entered yet", Role::Quiet)
-            .draw(frame, line(area, 0));
+        return sentence(frame, area, "no data centre is entered yet");
     }
     let label = props
         .sites

@@ -6,8 +6,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::figures::clock;
 use crate::layout::PaneKind;
@@ -56,9 +56,7 @@ impl Props<'_> {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     if props.entries.is_empty() {
-        return Row::new()
-            .add("  nothing has happened yet", Role::Quiet)
-            .draw(frame, line(area, 0));
+        return sentence(frame, area, "nothing has happened yet");
     }
     for (index, entry) in props.entries.iter().take(usize::from(area.height)).enumerate() {
         // The one that Enter opens.

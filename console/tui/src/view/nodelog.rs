@@ -6,8 +6,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::row::Row;
+use super::{below, line, sentence};
 use crate::app::App;
 use crate::app::nodelog::{NodeLog, filter_words};
 use crate::figures;
@@ -83,15 +83,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     }
     if looks.messages.is_empty() {
         let text = if looks.trouble.is_some() {
-            "  unknown: the forwarder has not told".to_owned()
+            "unknown: the forwarder has not told"
         } else if !looks.is_heard() {
-            "  waiting for the forwarder".to_owned()
+            "waiting for the forwarder"
         } else if filter_words(&looks.filter).is_empty() {
-            "  no control message was sent or received yet; `:log all` shows probes too".to_owned()
+            "no control message was sent or received yet; `:log all` shows probes too"
         } else {
-            "  no message passes the filter; `:log all` shows all of them".to_owned()
+            "no message passes the filter; `:log all` shows all of them"
         };
-        return Row::new().add(text, Role::Quiet).draw(frame, line(area, top));
+        return sentence(frame, below(area, top), text);
     }
     let room = usize::from(area.height).saturating_sub(top);
     let last = looks.messages.len().saturating_sub(looks.back);

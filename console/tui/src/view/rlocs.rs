@@ -7,9 +7,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
 use super::links::role;
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::app::world::{Link, World, by_use};
 use crate::figures::{self, aligned, cells, left};
@@ -63,14 +63,10 @@ impl Props<'_> {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let Some((world, user)) = props.world.zip(props.user) else {
-        return Row::new()
-            .add("  no user is selected", Role::Quiet)
-            .draw(frame, line(area, 0));
+        return sentence(frame, area, "no user is selected");
     };
     if props.rows.is_empty() {
-        return Row::new()
-            .add(format!("  {user} uses no VM"), Role::Quiet)
-            .draw(frame, line(area, 0));
+        return sentence(frame, area, &format!("{user} uses no VM"));
     }
     let label = props
         .rows

@@ -5,9 +5,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::chrome::{Focus, Title};
-use super::line;
-use super::links::role;
+use super::links::{NO_LINKS, role};
 use super::row::Row;
+use super::{line, sentence};
 use crate::app::App;
 use crate::app::table::gravity;
 use crate::app::world::{Link, World};
@@ -48,10 +48,10 @@ impl Props<'_> {
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, props: &Props<'_>) {
     let Some(world) = props.world else { return };
     if props.links.is_empty() {
-        let text = match world.links.len() {
-            0 => "  no links yet: they appear once forwarders report probes".to_owned(),
-            all => format!("  o all {all} links are within their bounds"),
-        };
+        if world.links.is_empty() {
+            return sentence(frame, area, NO_LINKS);
+        }
+        let text = format!("  o all {} links are within their bounds", world.links.len());
         return Row::new().add(text, Role::Good).draw(frame, line(area, 0));
     }
     let user = props

@@ -1,11 +1,12 @@
 //! Policy by keys: each asks once, with Cancel first; the card that says why.
 
-use proto::policy::{DrainRow, Hold};
+use proto::policy::{DrainRow, Hold, ModeRow, Source};
 use proto::{
     Arming, Command, Disarmed, EngineFrame, FlapKey, Forced, Mode, Notice, PolicyRow, Refusal, Reply, Scope,
 };
 
 use super::{SIZE, later, noc, status};
+use crate::app::dialog::{Choice, Deed};
 use crate::fixture::{
     NOW, ana, answer_plan, answer_why, asked, console_with, notice, policy, press, site, snapshot, user, vm,
     why,
@@ -29,6 +30,87 @@ fn disarmed() -> Notice {
             },
             ..PolicyRow::default()
         },
+    }
+}
+
+fn with_mode(mode: Mode, modes: Vec<ModeRow>) -> Headless {
+    let mut snapshot = snapshot();
+    snapshot.mode = mode;
+    snapshot.policy.modes = modes;
+    console_with(snapshot, "noc", SIZE)
+}
+
+fn mode_row(scope: Scope, mode: Mode) -> ModeRow {
+    ModeRow {
+        scope,
+        mode,
+        source: Source::Runtime,
+    }
+}
+
+/// Whoever is observed is moved by nobody: the buttons say so before the engine has to.
+#[test]
+fn a_switch_by_hand_of_whom_the_engine_only_observes_cannot_be_pressed() {
+    let mut console = with_mode(Mode::Observe, Vec::new());
+    press(&mut console, "e Down Down", NOW);
+    let text = console.text();
+    assert!(
+        text.contains("mode observe: nothing moves, by hand neither"),
+        "{text}"
+    );
+    assert!(asked(&press(&mut console, "Enter", later(2_000))).is_empty());
+    assert!(
+        status(&console).starts_with("mode observe: "),
+        "{}",
+        status(&console)
+    );
+    // The mode is changed under the open question.
+    let mode = Mode::Recommend;
+    notice(&mut console, Notice::Mode { mode }, later(3_000));
+    assert!(!console.text().contains("mode observe"), "{}", console.text());
+    let effects = press(&mut console, "Enter", later(5_000));
+    assert!(
+        matches!(asked(&effects)[..], [Command::Switch { .. }]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn the_most_specific_mode_says_whether_a_button_can_be_pressed() {
+    let user = Scope::User {
+        user: user("paris-001"),
+    };
+    let machine = Scope::Vm { vm: vm() };
+    let dc = |name| Scope::Dc { dc: site(name) };
+    let tenant = Scope::Tenant {
+        tenant: "acme".parse().unwrap(),
+    };
+    let (observe, recommend) = (Mode::Observe, Mode::Recommend);
+    // With what holds for everything, and whether LIP6 can be pressed, the third place of three.
+    for (all, modes, open) in [
+        (observe, vec![mode_row(user.clone(), recommend)], true),
+        (
+            recommend,
+            vec![mode_row(user, observe), mode_row(machine.clone(), Mode::Auto)],
+            false,
+        ),
+        (
+            recommend,
+            vec![mode_row(machine, observe), mode_row(dc("lip6"), Mode::Auto)],
+            false,
+        ),
+        (recommend, vec![mode_row(dc("lip6"), observe)], false),
+        (recommend, vec![mode_row(dc("marilyn"), observe)], true),
+        (recommend, vec![mode_row(dc("telco"), observe)], false),
+        // Whose it is, the engine alone knows.
+        (recommend, vec![mode_row(tenant, observe)], true),
+    ] {
+        let mut console = with_mode(all, modes.clone());
+        press(&mut console, "e", NOW);
+        let dialog = console.app.dialog.as_ref().unwrap();
+        let to_lip6 = |choice: &&Choice| matches!(&choice.deed, Deed::Ask(Command::Switch { to, .. }, _) if *to == site("lip6"));
+        let choice = dialog.choices.iter().find(to_lip6).unwrap();
+        assert_eq!(choice.hindrance.is_none(), open, "{all} {modes:?}: {choice:?}");
     }
 }
 

@@ -334,3 +334,36 @@ fn help_scrolls_no_further_than_its_end() {
     press(&mut console, "?", later(5_000));
     assert!(!console.text().contains("Help"));
 }
+
+#[test]
+fn a_key_without_a_meaning_says_so_over_the_panes_too() {
+    // The help page and a card may cover the status line: they say it at their lower edge.
+    let mut console = noc();
+    press(&mut console, "? z", NOW);
+    assert!(
+        console
+            .text()
+            .contains(" 'z' means nothing here; Esc closes, j scrolls "),
+        "{}",
+        console.text()
+    );
+    assert!(console.app.help.is_some());
+    press(&mut console, "j", later(1_000));
+    assert!(!console.text().contains("means nothing here"));
+    assert!(console.text().contains("Esc closes, j and k scroll"));
+    press(&mut console, "Esc A +", later(2_000));
+    assert!(
+        console.text().contains(" '+' means nothing here; Esc closes"),
+        "{}",
+        console.text()
+    );
+    assert!(console.app.card.is_some());
+    // A question says it itself, once it takes keys at all.
+    press(&mut console, "Esc a z", later(4_000));
+    let text = "'z' means nothing here; Tab chooses, Enter presses, Esc cancels";
+    assert_eq!(status(&console), text);
+    assert!(console.text().contains(text), "{}", console.text());
+    press(&mut console, "Esc m y", later(8_000));
+    assert_eq!(status(&console), "there is more than one button to choose from");
+    assert!(console.app.dialog.is_some());
+}
