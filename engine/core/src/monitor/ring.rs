@@ -246,15 +246,8 @@ impl Ring {
         Reader::new(bytes, self.pace, self.base)
     }
 
-    /// At least 57 bits from one on.
     fn word(&self, bit: u16) -> u64 {
-        let rest = self.bytes.get(usize::from(bit / 8)..).unwrap_or(&[]);
-        let word = rest.first_chunk().copied().unwrap_or_else(|| {
-            let mut short = [0; 8];
-            short[..rest.len()].copy_from_slice(rest);
-            short
-        });
-        u64::from_le_bytes(word) >> (bit % 8)
+        word(&self.bytes, bit)
     }
 
     /// Behind the past's last.
@@ -284,7 +277,7 @@ impl Ring {
         let behind = (end - shift).max(last - shift);
         let need = behind + held + window;
         let mut bytes = std::mem::take(&mut self.bytes).into_vec();
-        let whole = chunk(need);
+        let whole = chunk(need.max(usual(self.pace)));
         if need > bytes.len() {
             bytes.reserve_exact(whole - bytes.len());
             bytes.resize(whole, 0);
@@ -308,6 +301,28 @@ impl PartialEq for Ring {
     fn eq(&self, other: &Self) -> bool {
         (self.last_at, self.in_window) == (other.last_at, other.in_window) && self.window().eq(other.window())
     }
+}
+
+/// At least 57 bits from one on.
+fn word(bytes: &[u8], bit: u16) -> u64 {
+    let rest = bytes.get(usize::from(bit / 8)..).unwrap_or(&[]);
+    let word = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut short = [0; 8];
+        short[..rest.len()].copy_from_slice(rest);
+        short
+    });
+    u64::from_le_bytes(word) >> (bit % 8)
+}
+
+/// Bytes that a full history and a window take as a rule, of samples `pace` apart. Taken at once they lie without gaps beside
+/// those of the other links; grown into, each size on the way would leave holes too small for the next.
+fn usual(pace: u32) -> usize {
+    /// Samples of a window, and their bytes; bits of one older than that.
+    const WINDOW: usize = 21;
+    const EXACT: usize = 3;
+    const BITS: usize = 3;
+    let past = (HISTORY.0 / u64::from(pace.max(1))).min(POINTS as u64) as usize;
+    WINDOW * EXACT + past.saturating_sub(WINDOW) * BITS / 8
 }
 
 /// So many bytes and those that an allocator would add to them anyway.

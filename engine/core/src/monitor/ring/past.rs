@@ -1,8 +1,9 @@
 //! How samples older than the window are written: for the eye, most of them in less than a byte.
 //!
-//! A round trip is a number with eight bits behind its leading one, so that it is off by at most 0.2 %, and not at all
-//! below half a millisecond. Written is what it differs by from the mean of those before, as a Rice code: the rest of
-//! it by `2^k` in k bits, after as many ones as the quotient has and a zero; k follows what differences there are.
+//! A round trip is a number with five bits behind its leading one, so that it is off by at most 1.6 %, and not at all
+//! below 64 microseconds: a column of a chart stands for several per cent. Written is what it differs by from the
+//! mean of those before, as a Rice code: the rest of it by `2^k` in k bits, after as many ones as the quotient has and a
+//! zero; k follows what differences there are.
 //! Eight ones escape from that: to a loss, a larger difference, or a sample that came at another moment than one after
 //! the usual time. Without that escape it stands there, off by at most an eighth of that time
 //! and at most 66 ms.
@@ -18,14 +19,18 @@ const LONGEST_GAP: u64 = (1 << GAP_BITS) - 1;
 const GAP_BITS: u32 = 17;
 /// An eighth of half a second.
 const MOST_TOLERATED: u64 = 64;
-const CODE_BITS: u32 = 13;
+/// Bits behind the leading one of a round trip.
+pub(super) const GRADE: u32 = 5;
+/// The same in states of versions that did not say.
+pub(super) const OLD_GRADE: u32 = 8;
 /// So many ones escape.
 const ESCAPE: u32 = 8;
 const KIND_BITS: u32 = 3;
 /// Larger ones count for no more.
 const MOST_DIFFERENCE: u32 = 2047;
 /// The most bits that one sample takes.
-pub(super) const LONGEST: usize = 2 * (ESCAPE + KIND_BITS) as usize + (GAP_BITS + CODE_BITS) as usize;
+pub(super) const LONGEST: usize =
+    2 * (ESCAPE + KIND_BITS) as usize + (GAP_BITS + code_bits(OLD_GRADE)) as usize;
 
 const LOST: u32 = 0;
 /// This sample came so much after the one before.
@@ -35,14 +40,14 @@ const EVERY: u32 = 2;
 const LARGE: u32 = 3;
 const OVERDUE: u32 = 4;
 
-/// What is known between two samples: what the next one is written by.
+/// What is known between two samples: what the next one is written by, with so many bits behind the leading one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Place<const BITS: u32 = GRADE> {
     /// When the sample before was, as written.
     pub(super) at: Timestamp,
     /// The usual time between samples, units.
     pub(super) every: u16,
-    /// Four times the mean of the codes before.
+    /// The mean of the codes before, times [`Place::SCALE`].
     pub(super) level: u16,
     /// Sixteen times the mean of the differences before.
     pub(super) spread: u16,
@@ -68,7 +73,11 @@ impl Bits {
     }
 }
 
-impl Place {
+impl<const BITS: u32> Place<BITS> {
+    const CODE_BITS: u32 = code_bits(BITS);
+    /// The mean goes an eighth of the way to each code; in older versions it went halfway.
+    const SCALE: u16 = if BITS == OLD_GRADE { 4 } else { 8 };
+
     /// Before the first sample, at `at`, of those that come so far apart.
     pub(super) fn before(at: Timestamp, pace: u32) -> Self {
         let every = (u64::from(pace) + UNIT / 2) / UNIT;
@@ -78,6 +87,11 @@ impl Place {
             every,
             ..Self::default()
         }
+    }
+
+    /// The usual time between samples, microseconds.
+    pub(super) fn pace(&self) -> u32 {
+        u32::from(self.every) * UNIT as u32
     }
 
     /// Writes a sample; `next` is the time until the one after it. `None` if it comes too long after the one before.
@@ -104,8 +118,8 @@ impl Place {
         }
         match (outcome.at_least(), outcome.rtt()) {
             (None, _) => bits.escape(LOST, (0, 0)),
-            (Some(so_far), None) => bits.escape(OVERDUE, (code(so_far).into(), CODE_BITS)),
-            (Some(_), Some(rtt)) => self.write_code(code(rtt), &mut bits),
+            (Some(so_far), None) => bits.escape(OVERDUE, (code::<BITS>(so_far).into(), Self::CODE_BITS)),
+            (Some(_), Some(rtt)) => self.write_code(code::<BITS>(rtt), &mut bits),
         }
         Some(bits)
     }
@@ -123,9 +137,11 @@ impl Place {
                 used += ones + 1 + k;
                 let difference = ones << k | low(rest >> (ones + 1), k);
                 let level = i32::from(place.mean()) + unfolded(difference);
-                let code = u16::try_from(level).ok().filter(|&code| code < 1 << CODE_BITS)?;
+                let code = u16::try_from(level)
+                    .ok()
+                    .filter(|&code| code < 1 << Self::CODE_BITS)?;
                 place.learn(code, difference);
-                break Outcome::answered(value(code));
+                break Outcome::answered(value::<BITS>(code));
             }
             let kind = low(rest >> ESCAPE, KIND_BITS);
             let rest = rest >> (ESCAPE + KIND_BITS);
@@ -133,14 +149,14 @@ impl Place {
             match kind {
                 LOST => break Outcome::LOST,
                 LARGE | OVERDUE => {
-                    let code = low(rest, CODE_BITS) as u16;
-                    used += CODE_BITS;
+                    let code = low(rest, Self::CODE_BITS) as u16;
+                    used += Self::CODE_BITS;
                     if kind == OVERDUE {
-                        break Outcome::overdue(value(code));
+                        break Outcome::overdue(value::<BITS>(code));
                     }
                     let difference = folded(i32::from(code) - i32::from(place.mean()));
                     place.leap(code, difference);
-                    break Outcome::answered(value(code));
+                    break Outcome::answered(value::<BITS>(code));
                 }
                 GAP | EVERY if used == ESCAPE + KIND_BITS => {
                     gap = low(rest, GAP_BITS);
@@ -159,7 +175,7 @@ impl Place {
 
     /// Whether anything that was written may lie before it.
     pub(super) fn is_possible(&self) -> bool {
-        self.level < 4 << CODE_BITS && u32::from(self.spread) <= 16 * MOST_DIFFERENCE
+        self.level < Self::SCALE << Self::CODE_BITS && u32::from(self.spread) <= 16 * MOST_DIFFERENCE
     }
 
     fn write_code(&mut self, code: u16, bits: &mut Bits) {
@@ -171,13 +187,13 @@ impl Place {
             bits.put(low(difference.into(), k), k);
             self.learn(code, difference);
         } else {
-            bits.escape(LARGE, (code.into(), CODE_BITS));
+            bits.escape(LARGE, (code.into(), Self::CODE_BITS));
             self.leap(code, difference);
         }
     }
 
     fn mean(self) -> u16 {
-        (self.level + 2) / 4
+        (self.level + Self::SCALE / 2) / Self::SCALE
     }
 
     /// Bits of the rest: those of half the mean difference.
@@ -185,15 +201,18 @@ impl Place {
         u16::BITS - (self.spread >> 5).leading_zeros()
     }
 
-    /// Halfway to the code.
     fn learn(&mut self, code: u16, difference: u32) {
-        self.level = u16::midpoint(self.level, 4 * code);
+        self.level = if BITS == OLD_GRADE {
+            u16::midpoint(self.level, Self::SCALE * code)
+        } else {
+            self.level - self.mean() + code
+        };
         self.widen(difference);
     }
 
     /// At once, and no further from the differences there were than a few of them.
     fn leap(&mut self, code: u16, difference: u32) {
-        self.level = 4 * code;
+        self.level = Self::SCALE * code;
         self.widen(difference.min(u32::from(self.spread) / 4 + 16));
     }
 
@@ -222,16 +241,21 @@ fn unfolded(folded: u32) -> i32 {
     (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed()
 }
 
-/// Eight bits behind the leading one, rounded; the next power of two is the next code.
-fn code(micros: u32) -> u16 {
-    let shift = (u32::BITS - micros.leading_zeros()).saturating_sub(9);
+/// So many bits behind the leading one, rounded; the next power of two is the next code.
+fn code<const BITS: u32>(micros: u32) -> u16 {
+    let shift = (u32::BITS - micros.leading_zeros()).saturating_sub(BITS + 1);
     let rounded = (micros + ((1 << shift) >> 1)) >> shift;
-    (shift * 256 + rounded) as u16
+    ((shift << BITS) + rounded) as u16
 }
 
-fn value(code: u16) -> u32 {
-    let shift = u32::from(code / 256).saturating_sub(1);
-    (u32::from(code) - shift * 256) << shift
+fn value<const BITS: u32>(code: u16) -> u32 {
+    let shift = (u32::from(code) >> BITS).saturating_sub(1);
+    (u32::from(code) - (shift << BITS)) << shift
+}
+
+/// Bits of the largest code: round trips are below `2^30` microseconds.
+const fn code_bits(bits: u32) -> u32 {
+    bits + (31 - bits).ilog2() + 1
 }
 
 #[cfg(test)]
@@ -239,23 +263,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_trip_is_off_by_a_five_hundredth_at_most_and_not_at_all_when_short() {
+    fn a_round_trip_is_off_by_half_of_its_last_bit_at_most_and_not_at_all_when_short() {
+        off_by_half_of_the_last_bit::<GRADE>();
+        off_by_half_of_the_last_bit::<OLD_GRADE>();
+    }
+
+    fn off_by_half_of_the_last_bit<const BITS: u32>() {
+        let (code, value) = (code::<BITS>, value::<BITS>);
         let mut rtt = 0_u32;
         let mut before = 0;
         while rtt < 1 << 30 {
             let read = value(code(rtt));
-            assert!(read.abs_diff(rtt) * 512 <= rtt, "{rtt} us as {read}");
-            assert!(read >= before && u32::from(code(rtt)) < 1 << CODE_BITS);
+            assert!(
+                u64::from(read.abs_diff(rtt)) << (BITS + 1) <= rtt.into(),
+                "{rtt} us as {read}"
+            );
+            assert!(read >= before && u32::from(code(rtt)) < 1 << code_bits(BITS));
             assert_eq!(code(read), code(rtt), "what was read is written the same");
             before = read;
             rtt += rtt / 777 + 1;
         }
-        assert!((0..512).all(|rtt| value(code(rtt)) == rtt));
+        assert!((0..2 << BITS).all(|rtt| value(code(rtt)) == rtt));
     }
 
     #[test]
     fn the_most_a_sample_takes_fits_a_word() {
-        let mut place = Place::before(Timestamp(1_000_000_000), 500_000);
+        let mut place = Place::<OLD_GRADE>::before(Timestamp(1_000_000_000), 500_000);
         let at = Timestamp(1_100_000_000);
         let bits = place.write((at, 0), Outcome::answered((1 << 30) - 1)).unwrap();
         assert_eq!(bits.count as usize, LONGEST);
@@ -264,7 +297,7 @@ mod tests {
 
     #[test]
     fn bits_that_say_nothing_are_told() {
-        let place = Place::before(Timestamp(1_000_000_000), 500_000);
+        let place = Place::<GRADE>::before(Timestamp(1_000_000_000), 500_000);
         for word in [
             u64::MAX,
             0x7FF,

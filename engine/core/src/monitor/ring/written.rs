@@ -3,8 +3,8 @@
 use proto::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::past::{self, Place};
-use super::{MOST, Outcome, POINTS, Ring};
+use super::past::{self, GRADE, OLD_GRADE, Place};
+use super::{MOST, Outcome, POINTS, Ring, Sample, word};
 
 /// What a ring is written as.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,9 +31,16 @@ struct Past {
     level: u16,
     spread: u16,
     count: u8,
+    /// Bits behind the leading one of a round trip.
+    #[serde(default = "old_grade")]
+    grade: u32,
     bits: u16,
     /// In hexadecimal.
     bytes: String,
+}
+
+const fn old_grade() -> u32 {
+    OLD_GRADE
 }
 
 /// A written ring that no ring can be.
@@ -78,6 +85,7 @@ impl From<&Ring> for Past {
             level: ring.front.level,
             spread: ring.front.spread,
             count: ring.in_past,
+            grade: GRADE,
             bits,
             bytes: digits.collect(),
         }
@@ -89,9 +97,7 @@ impl TryFrom<Written> for Ring {
 
     fn try_from(written: Written) -> Result<Self, Misfit> {
         if written.samples.len() > MOST {
-            return Err(Misfit {
-                what: "more than a window holds",
-            });
+            return refuse("more than a window holds");
         }
         let mut ring = written.past.map_or(Ok(Self::default()), Self::try_from)?;
         // A version that wrote no usual time: that of the last two is as good as any.
@@ -113,49 +119,85 @@ impl TryFrom<Past> for Ring {
     type Error = Misfit;
 
     fn try_from(past: Past) -> Result<Self, Misfit> {
-        let refuse = |what| Err(Misfit { what });
+        match past.grade {
+            GRADE => past.same(),
+            OLD_GRADE => past.coarser(),
+            _ => refuse("round trips of an unknown grade"),
+        }
+    }
+}
+
+impl Past {
+    /// Bits of this version, as they stand there.
+    fn same(&self) -> Result<Ring, Misfit> {
+        let bytes = self.bytes()?;
+        let (front, back, samples) = self.read::<GRADE>(&bytes)?;
+        let rtt = samples.iter().rev().find_map(|(_, outcome)| outcome.rtt());
+        Ok(Ring {
+            from: bytes.len() as u16,
+            to: bytes.len() as u16,
+            tail: self.bits,
+            in_past: self.count,
+            last: rtt.unwrap_or(0),
+            back,
+            front,
+            bytes: bytes.into_boxed_slice(),
+            ..Ring::default()
+        })
+    }
+
+    /// Those of versions that kept round trips more exactly, written anew.
+    fn coarser(&self) -> Result<Ring, Misfit> {
+        let (front, _, samples) = self.read::<OLD_GRADE>(&self.bytes()?)?;
+        let mut ring = Ring {
+            pace: front.pace(),
+            ..Ring::default()
+        };
+        ring.append_all(&samples);
+        ring.retire_all();
+        Ok(ring)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, Misfit> {
         let most = POINTS * past::LONGEST;
-        let whole = usize::from(past.bits).div_ceil(8);
-        if usize::from(past.bits) > most || past.bytes.len() != 2 * whole || !past.bytes.is_ascii() {
+        let whole = usize::from(self.bits).div_ceil(8);
+        if usize::from(self.bits) > most || self.bytes.len() != 2 * whole || !self.bytes.is_ascii() {
             return refuse("another number of bits");
         }
-        let digits = |at: usize| u8::from_str_radix(&past.bytes[2 * at..2 * at + 2], 16);
-        let Ok(bytes) = (0..whole).map(digits).collect::<Result<Vec<u8>, _>>() else {
-            return refuse("no hexadecimal digits");
-        };
-        let front = Place {
-            at: past.at,
-            every: past.every,
-            level: past.level,
-            spread: past.spread,
+        let digits = |at: usize| u8::from_str_radix(&self.bytes[2 * at..2 * at + 2], 16);
+        let bytes = (0..whole).map(digits).collect::<Result<Vec<u8>, _>>();
+        bytes.or_else(|_| refuse("no hexadecimal digits"))
+    }
+
+    /// The places before and after all samples, and the samples.
+    fn read<const BITS: u32>(&self, bytes: &[u8]) -> Result<(Place<BITS>, Place<BITS>, Vec<Sample>), Misfit> {
+        let front = Place::<BITS> {
+            at: self.at,
+            every: self.every,
+            level: self.level,
+            spread: self.spread,
         };
         if !front.is_possible() {
             return refuse("a level beyond all");
         }
-        let mut ring = Self {
-            from: whole as u16,
-            to: whole as u16,
-            tail: past.bits,
-            in_past: past.count,
-            back: front,
-            front,
-            bytes: bytes.into_boxed_slice(),
-            ..Self::default()
-        };
-        let mut bit = 0;
-        for _ in 0..past.count {
-            let read = ring.back.read(ring.word(bit));
-            match read {
-                Some((outcome, used)) if u32::from(bit) + used <= past.bits.into() => {
-                    ring.last = outcome.rtt().unwrap_or(ring.last);
+        let (mut place, mut bit) = (front, 0);
+        let mut samples = Vec::with_capacity(self.count.into());
+        for _ in 0..self.count {
+            match place.read(word(bytes, bit)) {
+                Some((outcome, used)) if u32::from(bit) + used <= self.bits.into() => {
+                    samples.push((place.at, outcome));
                     bit += used as u16;
                 }
                 _ => return refuse("fewer samples than are counted"),
             }
         }
-        if bit != past.bits {
+        if bit != self.bits {
             return refuse("more samples than are counted");
         }
-        Ok(ring)
+        Ok((front, place, samples))
     }
+}
+
+fn refuse<T>(what: &'static str) -> Result<T, Misfit> {
+    Err(Misfit { what })
 }
