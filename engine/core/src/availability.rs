@@ -15,6 +15,7 @@ mod calendar;
 mod carried;
 mod contract;
 mod heard;
+mod queue;
 mod reaching;
 mod rows;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx};
 use account::Account;
 use contract::Dues;
 use heard::Heard;
+use queue::Queue;
 use reaching::{Reaching, Touched};
 
 /// Nothing is waited for longer than this.
@@ -59,7 +61,7 @@ pub(crate) struct Accounts {
     /// Links that are down and answer again, since when.
     rising: BTreeMap<LinkIx, Timestamp>,
     /// What happened since `settled`, in the order in which it did.
-    queue: BTreeSet<(Timestamp, u64, Happened)>,
+    queue: Queue,
     number: u64,
     /// As of `settled`.
     reaching: Reaching,
@@ -111,7 +113,7 @@ impl Accounts {
             heard: vec![Heard::new(Reach::Unknown, now); fabric.links()],
             legs: BTreeMap::new(),
             rising: BTreeMap::new(),
-            queue: BTreeSet::new(),
+            queue: Queue::default(),
             number: 0,
             reaching: Reaching::new(fabric, entries),
             locators: accounts(fabric.sites.len()),
@@ -147,7 +149,7 @@ impl Accounts {
             && self.rising.keys().all(link)
             && self.legs.keys().all(|leg| leg.at() < fabric.legs())
             && self.dues.keys().all(pair)
-            && self.queue.iter().all(|(_, _, what)| happened(what))
+            && self.queue.all().all(|what| happened(&what))
             && self.untold.iter().all(whose)
     }
 
@@ -217,7 +219,7 @@ impl Accounts {
         }
         let mut closed = 0;
         loop {
-            let happens = self.queue.first().map(|&(at, ..)| at).filter(|&at| at < until);
+            let happens = self.queue.first_at().filter(|&at| at < until);
             let closes = self.closes_at.filter(|&at| at <= until);
             let first = happens.filter(|&at| closes.is_none_or(|closes| at < closes));
             match (first, closes) {
@@ -236,7 +238,7 @@ impl Accounts {
 
     /// When [`Self::advance`] or a telling has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let happens = self.queue.first().map(|&(at, ..)| at + self.lag + Span(1));
+        let happens = self.queue.first_at().map(|at| at + self.lag + Span(1));
         let closes = self.closes_at.map(|at| at + self.lag);
         let told = (!self.untold.is_empty()).then(|| self.told_at + TOLD_EVERY);
         let all = Some(self.all_told_at + ALL_TOLD_EVERY);
@@ -245,17 +247,13 @@ impl Accounts {
 
     fn happened(&mut self, at: Timestamp, what: Happened) {
         self.number += 1;
-        self.queue.insert((at, self.number, what));
+        self.queue.push((at, self.number, what));
     }
 
     /// Everything that happened at one moment, at once: what is over in no time was nothing.
     fn settle(&mut self, fabric: &Fabric, at: Timestamp) {
         let mut touched = Touched::default();
-        while let Some(&(when, _, what)) = self.queue.first() {
-            if when > at {
-                break;
-            }
-            self.queue.pop_first();
+        while let Some(what) = self.queue.pop(at) {
             match what {
                 Happened::Link { link, reach } => self.reaching.link(fabric, (link, reach), &mut touched),
                 Happened::Leg { leg, reach } => self.reaching.leg(fabric, (leg, reach), &mut touched),

@@ -261,12 +261,14 @@ impl Engine {
         self.wake(out);
         self.bury_nodes(out);
         let turns = self.monitor.advance(&self.fabric, now);
-        self.log_silence(&turns, out);
+        let silent = self.monitor.silent(&self.fabric, now);
+        self.log_silence(&silent, out);
         for (link, turn) in turns {
-            if turn == Turn::Stale {
-                self.book_silence(link);
-            }
             self.turned(link, turn, out);
+        }
+        for link in silent {
+            self.book_silence(link);
+            self.turned(link, Turn::Stale, out);
         }
         for (leg, turn) in self.legs.advance(&self.fabric, now) {
             self.leg_turned(leg, turn, out);

@@ -101,7 +101,7 @@ impl Monitor {
         turn
     }
 
-    /// Ends slots and finds links gone stale.
+    /// Ends slots.
     pub(crate) fn advance(&mut self, fabric: &Fabric, now: Timestamp) -> Vec<(LinkIx, Turn)> {
         let mut turns = Vec::new();
         while let Some(&(end, ix)) = self.slots.first() {
@@ -115,10 +115,36 @@ impl Monitor {
             turns.extend(link.judge(now, limits(fabric, ix)).map(|turn| (ix, turn)));
             self.touch(ix);
         }
-        if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep(fabric, now, &mut turns);
-        }
         turns
+    }
+
+    /// Links that go stale now: all of a forwarder's at once, so that only their numbers are kept.
+    pub(crate) fn silent(&mut self, fabric: &Fabric, now: Timestamp) -> Vec<LinkIx> {
+        let mut silent = Vec::new();
+        if self.sweep_at.is_none_or(|at| at > now) {
+            return silent;
+        }
+        let stale_after = fabric.config.policy.stale_after;
+        self.sweep_at = None;
+        for at in 0..self.links.len() {
+            let ix = LinkIx(at as u32);
+            let link = &mut self.links[at];
+            let Some(heard_at) = link.heard_at().filter(|_| link.is_fresh()) else {
+                continue;
+            };
+            let stale_at = heard_at + stale_after + Span(1);
+            if stale_at > now {
+                self.sweep_at = Some(self.sweep_at.map_or(stale_at, |least| least.min(stale_at)));
+                continue;
+            }
+            if let Some(end) = link.slot_end(limits(fabric, ix).decide) {
+                self.slots.remove(&(end, ix));
+            }
+            link.turn_stale();
+            silent.push(ix);
+            self.touch(ix);
+        }
+        silent
     }
 
     /// It was read, and is of this fabric.
@@ -136,7 +162,7 @@ impl Monitor {
         self.dirty.clear();
     }
 
-    /// The next moment at which [`Self::advance`] or [`Self::rows_due`] has something to do.
+    /// The next moment at which [`Self::advance`], [`Self::silent`] or [`Self::rows_due`] has something to do.
     pub(crate) fn next_deadline(&self, rows_every: Span) -> Option<Timestamp> {
         let slot = self.slots.first().map(|&(end, _)| end);
         let rows = (!self.dirty.is_empty()).then(|| self.rows_at(rows_every));
@@ -214,28 +240,6 @@ impl Monitor {
                 rtt_ms: outcome.rtt().map(millis),
             })
             .collect()
-    }
-
-    fn sweep(&mut self, fabric: &Fabric, now: Timestamp, turns: &mut Vec<(LinkIx, Turn)>) {
-        let stale_after = fabric.config.policy.stale_after;
-        self.sweep_at = None;
-        for at in 0..self.links.len() {
-            let ix = LinkIx(at as u32);
-            let link = &mut self.links[at];
-            let Some(heard_at) = link.heard_at().filter(|_| link.is_fresh()) else {
-                continue;
-            };
-            let stale_at = heard_at + stale_after + Span(1);
-            if stale_at > now {
-                self.sweep_at = Some(self.sweep_at.map_or(stale_at, |least| least.min(stale_at)));
-                continue;
-            }
-            if let Some(end) = link.slot_end(limits(fabric, ix).decide) {
-                self.slots.remove(&(end, ix));
-            }
-            turns.push((ix, link.turn_stale()));
-            self.touch(ix);
-        }
     }
 }
 

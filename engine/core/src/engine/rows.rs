@@ -107,13 +107,12 @@ impl Engine {
 
     /// One line a data centre for all its links that nobody reports on any more: those whose turn comes a moment later
     /// are in it already.
-    pub(super) fn log_silence(&mut self, turns: &[(LinkIx, Turn)], out: &mut Outbox) {
-        let stale = turns.iter().filter(|(_, turn)| *turn == Turn::Stale);
+    pub(super) fn log_silence(&mut self, stale: &[LinkIx], out: &mut Outbox) {
         let untold = |&link: &LinkIx| {
             let told_at = self.nodes[self.fabric.dc_of(link).at()].silence_told_at();
             !self.is_silent(link, told_at)
         };
-        let links = stale.map(|&(link, _)| link).filter(untold);
+        let links = stale.iter().copied().filter(untold);
         let of: BTreeSet<Dc> = links.map(|link| self.fabric.dc_of(link)).collect();
         for dc in of {
             self.nodes[dc.at()].tell_silence(out.now);
