@@ -94,7 +94,9 @@ impl App {
             Intent::PageDown => Movement::Down(page),
             Intent::Why => {
                 let Some((_, question)) = card.asked.clone() else {
-                    return Vec::new();
+                    let close = key_in(Context::Card, Intent::Cancel);
+                    self.unheard = Some(format!("nothing was asked for this card; {close} closes"));
+                    return vec![Effect::Draw];
                 };
                 if let Some(why) = self.unreachable() {
                     return self.say(Severity::Warning, why);

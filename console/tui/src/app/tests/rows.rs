@@ -357,6 +357,14 @@ fn a_key_without_a_meaning_says_so_over_the_panes_too() {
         "{}",
         console.text()
     );
+    press(&mut console, "w", later(3_000));
+    assert!(
+        console
+            .text()
+            .contains(" nothing was asked for this card; Esc closes "),
+        "{}",
+        console.text()
+    );
     assert!(console.app.card.is_some());
     // A question says it itself, once it takes keys at all.
     press(&mut console, "Esc a z", later(4_000));
