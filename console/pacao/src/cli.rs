@@ -459,7 +459,10 @@ pub(crate) struct CheckArgs {
     /// Session or layout files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// One JSON array of findings.
+    /// Of good sessions, print every knob in force: its value, and the line that says so, or that it is the default.
+    #[arg(long)]
+    pub explain: bool,
+    /// One JSON array of findings; with --explain, an object of findings and knobs.
     #[arg(long)]
     pub json: bool,
 }

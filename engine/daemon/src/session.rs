@@ -4,6 +4,7 @@
 //! Only checked values leave this module: names that are referred to exist, weights sum to 1, no address is used twice.
 
 mod check;
+mod explain;
 mod finding;
 mod lab;
 mod locate;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use pacao_core::Config;
 use proto::SiteName;
 
+pub use explain::{Knob, Source, explain};
 pub use finding::{Finding, SessionError};
 pub use lab::{AccessShape, Fabric, Lab, LinkShape, MAP_SERVER, Pair, Queue, Wan};
 pub use units::{BitRate, ByteSize, UnitError};

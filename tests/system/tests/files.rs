@@ -55,6 +55,38 @@ fn a_broken_session_is_named_by_line_and_field_and_exits_1() {
 }
 
 #[test]
+fn every_knob_in_force_is_told_with_its_source() {
+    let path = workspace("sessions/two-sites.yaml");
+    let (output, text) = run(pacao(["check", "--explain", &path]).unwrap());
+    assert!(output.status.success(), "{text}");
+    let row = |field: &str| -> Vec<String> {
+        let mut rows = text
+            .lines()
+            .map(|line| line.split_whitespace().map(str::to_owned));
+        let found = rows.find_map(|mut words| (words.next()? == field).then(|| words.collect()));
+        found.unwrap_or_else(|| panic!("no {field}: {text}"))
+    };
+    let line = |of: &str| {
+        let session = std::fs::read_to_string(&path).unwrap();
+        1 + session.lines().position(|line| line.contains(of)).unwrap()
+    };
+    assert_eq!(
+        row("policy.cool_down"),
+        ["10s".to_owned(), format!("{path}:{}", line("cool_down:"))]
+    );
+    assert_eq!(row("policy.hold"), ["1", "default"]);
+    assert_eq!(row("sla.interactive.window"), ["4s", "as", "slots.decide"]);
+    let (output, text) = run(pacao(["check", "--explain", "--json", &path]).unwrap());
+    assert!(output.status.success(), "{text}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["findings"], serde_json::json!([]));
+    let mut knobs = told["knobs"].as_array().unwrap().iter();
+    let hold = knobs.find(|knob| knob["field"] == "policy.hold").unwrap();
+    assert_eq!(hold["value"], 1);
+    assert_eq!(hold["source"], serde_json::json!({ "from": "default" }));
+}
+
+#[test]
 fn a_broken_session_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.yaml");

@@ -1,5 +1,5 @@
 //! A session as it is written. Words are kept as text here, so that every wrong one can be told at once;
-//! only [`super::check`] reads these types.
+//! only [`super::check`] reads these types. They are written again, defaults and all, to be explained.
 
 mod calm;
 
@@ -7,8 +7,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use proto::Mode;
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub(super) use calm::{
     RawAutonomy, RawBackoff, RawBudget, RawDamp, RawModeAt, RawRule, RawSelector, RawWhen, RawWindow,
@@ -24,7 +24,7 @@ impl<T> Default for Entries<T> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a session: sla, sites, vms, users and more")]
 pub(super) struct RawSession {
     pub(super) version: u32,
@@ -43,7 +43,7 @@ pub(super) struct RawSession {
     pub(super) lab: Option<RawLab>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "slots: decide, settle, probe")]
 pub(super) struct RawSlots {
     pub(super) decide: String,
@@ -52,7 +52,7 @@ pub(super) struct RawSlots {
 }
 
 /// Defaults are those of the thesis's first test bed, as `sessions/table-5-1.yaml` spells them out.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "policy: a mapping of its settings")]
 pub(super) struct RawPolicy {
     pub(super) proposal_ttl: String,
@@ -104,7 +104,7 @@ impl Default for RawPolicy {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an SLA class: bounds, weights and more")]
 pub(super) struct RawSla {
     pub(super) bounds: RawBounds,
@@ -128,7 +128,7 @@ pub(super) struct RawSla {
 }
 
 /// What was agreed on as to availability.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a contract")]
 pub(super) struct RawContract {
     pub(super) target_pct: f64,
@@ -139,7 +139,7 @@ pub(super) struct RawContract {
     pub(super) penalties: Vec<RawPenalty>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a penalty")]
 pub(super) struct RawPenalty {
     pub(super) below_pct: f64,
@@ -150,7 +150,7 @@ fn points() -> String {
     "points".into()
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "statistics by criterion")]
 pub(super) struct RawStatistics {
     pub(super) jitter: Option<String>,
@@ -159,7 +159,7 @@ pub(super) struct RawStatistics {
 }
 
 /// Percent of a bound.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "bands by criterion")]
 pub(super) struct RawBands {
     #[serde(rename = "warn_pct")]
@@ -184,7 +184,7 @@ fn mean() -> String {
     "mean".into()
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "bounds by criterion")]
 pub(super) struct RawBounds {
     pub(super) rtt_ms: f64,
@@ -198,7 +198,7 @@ pub(super) struct RawBounds {
     pub(super) price: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "weights by criterion")]
 pub(super) struct RawWeights {
     pub(super) rtt: f64,
@@ -212,7 +212,7 @@ pub(super) struct RawWeights {
     pub(super) price: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a data centre: label, rloc and more")]
 pub(super) struct RawSite {
     pub(super) label: Option<String>,
@@ -225,7 +225,7 @@ pub(super) struct RawSite {
     pub(super) isis_cost: Entries<u32>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "a capacity: ram_mb, cpu, users")]
 pub(super) struct RawCapacity {
     pub(super) ram_mb: Option<u64>,
@@ -233,14 +233,14 @@ pub(super) struct RawCapacity {
     pub(super) users: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "a demand: ram_mb, cpu")]
 pub(super) struct RawDemand {
     pub(super) ram_mb: Option<u64>,
     pub(super) cpu: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a VM: eid, home and more")]
 pub(super) struct RawVm {
     #[serde(default)]
@@ -253,7 +253,7 @@ pub(super) struct RawVm {
     pub(super) tags: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a user: rloc, eid, sla, vms and more")]
 pub(super) struct RawUser {
     pub(super) label: Option<String>,
@@ -273,7 +273,7 @@ const fn one() -> u32 {
 }
 
 /// The ways between data centres. What is not said is as the strictest class has it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(
     deny_unknown_fields,
     expecting = "legs: probe, timeout, down_after, up_after or measure"
@@ -291,7 +291,7 @@ const fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a lab: a mapping of its parts")]
 pub(super) struct RawLab {
     pub(super) map_server: RawMapServer,
@@ -301,13 +301,13 @@ pub(super) struct RawLab {
     pub(super) fabric: RawFabric,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a Map-Server")]
 pub(super) struct RawMapServer {
     pub(super) rloc: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "a wan: default, access, pairs")]
 pub(super) struct RawWan {
     #[serde(rename = "default")]
@@ -316,7 +316,7 @@ pub(super) struct RawWan {
     pub(super) access: Entries<RawAccess>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "a fabric: default, pairs")]
 pub(super) struct RawFabric {
     #[serde(rename = "default")]
@@ -324,7 +324,7 @@ pub(super) struct RawFabric {
     pub(super) pairs: Vec<RawPair>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, expecting = "a line: rtt, jitter, loss_pct")]
 pub(super) struct RawShape {
     pub(super) rtt: Option<String>,
@@ -332,7 +332,7 @@ pub(super) struct RawShape {
     pub(super) loss_pct: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a line between two data centres")]
 pub(super) struct RawPair {
     pub(super) between: Vec<String>,
@@ -342,7 +342,7 @@ pub(super) struct RawPair {
     pub(super) loss_pct: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a line between a data centre and a user")]
 pub(super) struct RawAccess {
     pub(super) rate: String,
@@ -363,6 +363,12 @@ fn buffer() -> String {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Entries<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 

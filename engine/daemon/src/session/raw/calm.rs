@@ -1,8 +1,8 @@
 //! The parts of `policy:` that keep moves few, small and wanted, as they are written.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawBackoff {
     pub(in crate::session) factor: u32,
@@ -18,7 +18,7 @@ impl Default for RawBackoff {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawDamp {
     pub(in crate::session) half_life: String,
@@ -40,7 +40,7 @@ impl Default for RawDamp {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawAutonomy {
     pub(in crate::session) rise: Vec<String>,
@@ -69,7 +69,7 @@ impl Default for RawAutonomy {
 }
 
 /// What is not given has its default in `policy.budget`, and no limit in `policy.budgets`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawBudget {
     /// Only in `policy.budgets`.
@@ -82,7 +82,7 @@ pub(in crate::session) struct RawBudget {
     pub(in crate::session) domains: Option<u32>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawSelector {
     pub(in crate::session) users: Option<Vec<String>>,
@@ -92,7 +92,7 @@ pub(in crate::session) struct RawSelector {
     pub(in crate::session) tags: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::session) struct RawModeAt {
     pub(in crate::session) mode: proto::Mode,
@@ -102,7 +102,7 @@ pub(in crate::session) struct RawModeAt {
     pub(in crate::session) user: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::session) struct RawRule {
     pub(in crate::session) pin: Option<Vec<String>>,
@@ -115,7 +115,7 @@ pub(in crate::session) struct RawRule {
     pub(in crate::session) drain: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::session) struct RawWindow {
     pub(in crate::session) deny: Option<RawWhen>,
@@ -127,7 +127,7 @@ pub(in crate::session) struct RawWindow {
     pub(in crate::session) on_failure: pacao_core::config::OnFailure,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::session) struct RawWhen {
     pub(in crate::session) days: Option<Vec<String>>,
