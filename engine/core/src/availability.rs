@@ -27,7 +27,7 @@ use proto::availability::{Period, Reach};
 use proto::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx};
+use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx, Renumbered};
 use account::Account;
 use contract::Dues;
 use heard::Heard;
@@ -83,6 +83,7 @@ enum Happened {
     Link { link: LinkIx, reach: Reach },
     Leg { leg: LegIx, reach: Reach },
     Entry { pair: PairIx, dc: Dc },
+    Home { vm: u32, dc: Dc },
 }
 
 /// A subject, by number.
@@ -135,6 +136,7 @@ impl Accounts {
             Happened::Link { link: ix, .. } => link(ix),
             Happened::Leg { leg, .. } => leg.at() < fabric.legs(),
             Happened::Entry { pair: ix, dc } => pair(ix) && dc.at() < fabric.sites.len(),
+            Happened::Home { vm, dc } => (*vm as usize) < fabric.vms.len() && dc.at() < fabric.sites.len(),
         };
         let whose = |whose: &Whose| match whose {
             Whose::Vm(vm) => (*vm as usize) < fabric.vms.len(),
@@ -209,6 +211,27 @@ impl Accounts {
         self.happened(now.max(self.settled), Happened::Entry { pair, dc });
     }
 
+    /// A VM lives at another data centre from now on.
+    pub(crate) fn home(&mut self, (vm, dc): (u32, Dc), now: Timestamp) {
+        self.happened(now.max(self.settled), Happened::Home { vm, dc });
+    }
+
+    /// Where VMs live that do not live where the session says; of accounts that begin.
+    pub(crate) fn begin_at(&mut self, homes: &BTreeMap<u32, Dc>) {
+        self.reaching.begin_at(homes);
+    }
+
+    /// Legs have other numbers.
+    pub(crate) fn renumber_legs(&mut self, places: &Renumbered) {
+        let legs = std::mem::take(&mut self.legs);
+        self.legs = legs
+            .into_iter()
+            .map(|(leg, heard)| (places.of(leg), heard))
+            .collect();
+        self.queue.renumber_legs(places);
+        self.reaching.renumber_legs(places);
+    }
+
     /// Counts what can be counted by now; the contract's periods that ended and cost something come back.
     pub(crate) fn advance(&mut self, fabric: &Fabric, now: Timestamp) -> Vec<Breach> {
         self.seen = self.seen.max(now);
@@ -258,6 +281,7 @@ impl Accounts {
                 Happened::Link { link, reach } => self.reaching.link(fabric, (link, reach), &mut touched),
                 Happened::Leg { leg, reach } => self.reaching.leg(fabric, (leg, reach), &mut touched),
                 Happened::Entry { pair, dc } => self.reaching.entry(fabric, (pair, dc), &mut touched),
+                Happened::Home { vm, dc } => self.reaching.home(fabric, (vm, dc), &mut touched),
             }
         }
         for pair in touched.pairs {

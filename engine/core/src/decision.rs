@@ -436,6 +436,12 @@ impl Engine {
                 return;
             }
         }
+        self.rewrite(id, ix, plan, out);
+    }
+
+    /// The same without asking whether it is worth it.
+    pub(crate) fn rewrite(&mut self, id: ProposalId, ix: PairIx, plan: &Plan, out: &mut Outbox) {
+        let now = out.now;
         self.pairs[ix.at()].written_at = now;
         let card = self.card(ix, plan, now);
         self.desk.revise(id, card, out);

@@ -5,6 +5,7 @@ mod books;
 mod carry;
 mod closed;
 mod costs;
+mod homes;
 mod leg_rows;
 mod measures;
 mod nodes;
@@ -29,6 +30,7 @@ use crate::config::Policy;
 use crate::crowds::Crowds;
 use crate::execution::Changes;
 use crate::fabric::{Dc, Fabric, LinkIx, PairIx};
+use crate::homes::Homes;
 use crate::journal::Journal;
 use crate::legs::Legs;
 use crate::monitor::{Monitor, Turn};
@@ -53,6 +55,9 @@ pub struct Engine {
     /// The latest moment told; time never goes backwards in here.
     clock: Timestamp,
     pub(crate) nodes: Vec<Node>,
+    /// Where forwarders say that VMs run; `fabric` follows it.
+    #[serde(default)]
+    homes: Homes,
     pub(crate) monitor: Monitor,
     /// The ways between data centres.
     #[serde(default)]
@@ -89,6 +94,7 @@ impl Engine {
             since: now,
             clock: now,
             nodes: fabric.dcs().map(|_| Node::new(now)).collect(),
+            homes: Homes::default(),
             monitor: Monitor::new(&fabric),
             legs: Legs::new(&fabric),
             pairs: (0..fabric.pairs.len() as u32)
@@ -144,7 +150,8 @@ impl Engine {
         let monitor = self.monitor.next_deadline(self.rows_every());
         let (policy, closed, books) = (self.policy_due(), self.closed_due(), self.books_due());
         let legs = self.legs.next_deadline(self.rows_every());
-        [nodes, agenda, monitor, legs, policy, closed, books]
+        let homes = self.homes.next_deadline();
+        [nodes, agenda, monitor, legs, homes, policy, closed, books]
             .into_iter()
             .flatten()
             .min()
@@ -200,6 +207,7 @@ impl Engine {
                 let text = format!("forwarder of {} refused: {}", self.fabric.label(dc), short(&why));
                 self.log(Severity::Warning, text, out);
             }
+            NodeReport::Residents { rows } => self.residents(dc, &rows, out),
             // A client that asked was answered from the view its forwarder holds, which is the one last sent.
             NodeReport::Requested { .. }
             | NodeReport::Done
@@ -260,6 +268,8 @@ impl Engine {
         // What an hour's end made room for is for those who wait, before anybody who comes by now.
         self.wake(out);
         self.bury_nodes(out);
+        self.say_doubts(out);
+        self.tell_views_again(now);
         let turns = self.monitor.advance(&self.fabric, now);
         let silent = self.monitor.silent(&self.fabric, now);
         self.log_silence(&silent, out);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Config;
 use crate::config::{Demand, Offer, OnViolation, Shared};
+use crate::homes::Homes;
 use crate::monitor::Limits;
 use crate::optimizer::Class;
 use crate::optimizer::criteria::{self, K};
@@ -23,7 +24,7 @@ pub(crate) struct Dc(pub(crate) u32);
 #[serde(transparent)]
 pub(crate) struct LinkIx(pub(crate) u32);
 
-/// The leg from a data centre to one where a VM lives: `from * homes + home`.
+/// The leg from a data centre to one where a VM lives or lived: `from * homes + home`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct LegIx(pub(crate) u32);
@@ -91,7 +92,10 @@ pub(crate) struct UserFacts {
 pub(crate) struct VmFacts {
     pub(crate) name: VmName,
     pub(crate) eid: EidPrefix,
+    /// Where it lives now.
     pub(crate) home: Option<Dc>,
+    /// Where it does by the session.
+    pub(crate) first_home: Option<Dc>,
     pub(crate) demand: Demand,
     pub(crate) shared: Shared,
     pub(crate) users: u32,
@@ -104,7 +108,8 @@ pub(crate) struct PairFacts {
     pub(crate) first_entry: Dc,
 }
 
-/// The session as tables. It serialises as the [`Config`] it was made of.
+/// The session as tables, and where its VMs live now. It serialises as the [`Config`] it was made of, and has to be told
+/// of VMs that moved ([`Fabric::follow`]).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fabric {
     pub(crate) config: Config,
@@ -116,7 +121,7 @@ pub(crate) struct Fabric {
     pub(crate) scopes: Scopes,
     /// What legs are held against by themselves.
     pub(crate) leg_limits: Limits,
-    /// Data centres that legs lead to, in their order.
+    /// Data centres that legs lead to, in their order: where a VM lives, or lived.
     homes: Vec<Dc>,
     // Only looked up, never walked: its order is not part of the engine's behaviour.
     by_rloc: HashMap<Rloc, u32>,
@@ -163,6 +168,7 @@ impl Fabric {
                 name: name.clone(),
                 eid: vm.eid,
                 home: dc_of(&vm.home),
+                first_home: dc_of(&vm.home),
                 demand: vm.demand,
                 shared: vm.shared,
                 users: 0,
@@ -281,10 +287,37 @@ impl Fabric {
         (Dc(leg.0 / homes), to.copied().unwrap_or(Dc(0)))
     }
 
-    /// Legs from a data centre.
-    pub(crate) fn legs_from(&self, from: Dc) -> impl Iterator<Item = (LegIx, Dc)> + '_ {
-        let leg = move |&to: &Dc| Some((self.leg(from, to)?, to));
-        self.homes.iter().filter_map(leg)
+    /// Legs from a data centre that a way may take: to where VMs live now.
+    pub(crate) fn legs_from(&self, from: Dc) -> Vec<(LegIx, Dc)> {
+        let leg = |to: Dc| Some((self.leg(from, to)?, to));
+        self.homes_now().into_iter().filter_map(leg).collect()
+    }
+
+    /// Where VMs live.
+    pub(crate) fn homes_now(&self) -> BTreeSet<Dc> {
+        self.vms.iter().filter_map(|vm| vm.home).collect()
+    }
+
+    /// Takes over where VMs live. If legs lead to more data centres by that, what became of their numbers.
+    pub(crate) fn follow(&mut self, homes: &Homes) -> Option<Renumbered> {
+        for (vm, at) in self.vms.iter_mut().zip(0..) {
+            vm.home = homes.of(at).or(vm.first_home);
+        }
+        if !watches_legs(&self.config, &self.sites) {
+            return None;
+        }
+        let mut now: BTreeSet<Dc> = self.homes.iter().copied().collect();
+        now.extend(homes.ever());
+        if now.len() == self.homes.len() {
+            return None;
+        }
+        let now: Vec<Dc> = now.into_iter().collect();
+        let before = std::mem::replace(&mut self.homes, now);
+        let place = |dc: &Dc| self.homes.binary_search(dc).unwrap_or(0) as u32;
+        Some(Renumbered {
+            homes: self.homes.len() as u32,
+            places: before.iter().map(place).collect(),
+        })
     }
 
     pub(crate) fn user_of(&self, link: LinkIx) -> u32 {
@@ -332,9 +365,31 @@ impl Fabric {
     }
 }
 
-/// Where legs lead to: data centres where a VM lives, if there is another to come from and legs are watched.
+/// The numbers of legs, where they lead to more data centres than before.
+#[derive(Clone, Debug)]
+pub(crate) struct Renumbered {
+    homes: u32,
+    /// By the place of a data centre before, its place now.
+    places: Vec<u32>,
+}
+
+impl Renumbered {
+    /// The number of a leg that had another.
+    pub(crate) fn of(&self, before: LegIx) -> LegIx {
+        let homes = (self.places.len() as u32).max(1);
+        let place = self.places.get((before.0 % homes) as usize);
+        LegIx(before.0 / homes * self.homes + place.copied().unwrap_or(0))
+    }
+}
+
+/// Whether there is another data centre to come from, and legs are watched.
+fn watches_legs(config: &Config, sites: &[SiteFacts]) -> bool {
+    sites.len() >= 2 && config.legs.unwrap_or_default().measure
+}
+
+/// Where legs lead to by the session: data centres where a VM lives.
 fn homes(config: &Config, sites: &[SiteFacts], vms: &[VmFacts]) -> Vec<Dc> {
-    if sites.len() < 2 || !config.legs.unwrap_or_default().measure {
+    if !watches_legs(config, sites) {
         return Vec::new();
     }
     let homes: BTreeSet<Dc> = vms.iter().filter_map(|vm| vm.home).collect();

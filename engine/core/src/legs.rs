@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use leg::{Leg, Standing};
 
-use crate::fabric::{Dc, Fabric, LegIx};
+use crate::fabric::{Dc, Fabric, LegIx, Renumbered};
 use crate::monitor::Turn;
 
 /// All legs.
@@ -64,6 +64,20 @@ impl Legs {
             && self.routers.len() == fabric.sites.len()
             && self.all.iter().all(|leg| leg.fits(fabric.classes.len()))
             && self.dirty.iter().all(|ix| ix.at() < self.all.len())
+    }
+
+    /// Legs have other numbers, for there are more of them.
+    pub(crate) fn renumber(&mut self, fabric: &Fabric, places: &Renumbered) {
+        let mut all = vec![Leg::new(fabric.classes.len()); fabric.legs()];
+        for (leg, ix) in std::mem::take(&mut self.all).into_iter().zip((0..).map(LegIx)) {
+            if let Some(slot) = all.get_mut(places.of(ix).at()) {
+                *slot = leg;
+            }
+        }
+        self.all = all;
+        for ix in &mut self.dirty {
+            *ix = places.of(*ix);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

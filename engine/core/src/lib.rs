@@ -22,6 +22,7 @@
 //! | `why` | every condition between an entry and its move |
 //! | `pair` | the state of one user and VM |
 //! | `fabric` | names as small numbers |
+//! | `homes` | where VMs live, as forwarders tell |
 //! | `places` | the numbers of names in an edited session |
 //! | `journal` | the log |
 //! | `books` | what is kept beside the decisions: `availability` and `qoe` |
@@ -40,6 +41,7 @@ mod decision;
 pub mod engine;
 mod execution;
 mod fabric;
+mod homes;
 pub mod input;
 mod journal;
 pub mod ladder;

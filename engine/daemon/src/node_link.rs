@@ -280,6 +280,7 @@ const fn word(report: &NodeReport) -> &'static str {
         NodeReport::Probes { .. } => "Probes",
         NodeReport::Changed { .. } => "Changed",
         NodeReport::Requested { .. } => REQUESTED,
+        NodeReport::Residents { .. } => "Residents",
         NodeReport::Done | NodeReport::Reloaded { .. } => DONE,
         NodeReport::Refused { .. } => "Refused",
         NodeReport::MapCache { .. }

@@ -16,7 +16,12 @@ pub struct ChangeId(pub u64);
 #[serde(rename_all = "kebab-case", tag = "command")]
 pub enum NodeCommand {
     /// From now on, send probe results and events on this connection.
-    Subscribe,
+    Subscribe {
+        /// Of these, tell whether they run here: at once, and as it changes ([`NodeReport::Residents`]). Older engines
+        /// name none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        residents: Vec<EidPrefix>,
+    },
     /// Probe exactly these. The list replaces the one before, which stays in force while no engine is connected.
     Probe {
         /// User RLOCs, and how to probe them.
@@ -208,6 +213,12 @@ pub enum NodeReport {
         /// What it asked for.
         eid: EidPrefix,
     },
+    /// Which of the EIDs that were named with [`NodeCommand::Subscribe`] run at this site: first of all that are within
+    /// the EIDs configured here, then of those of which it has changed.
+    Residents {
+        /// One row an EID.
+        rows: Vec<ResidentRow>,
+    },
     /// The command before was accepted; for commands with nothing else to say.
     Done,
     /// The command before was refused.
@@ -269,6 +280,30 @@ pub enum NodeReport {
     Page(Page),
     /// Asked by [`NodeCommand::Log`].
     Log(LogPage),
+}
+
+/// Whether an EID runs at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResidentRow {
+    /// As it was named.
+    pub eid: EidPrefix,
+    /// Whether it does.
+    #[serde(flatten)]
+    pub residence: Residence,
+}
+
+/// Where an EID runs, as far as one site knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "runs")]
+pub enum Residence {
+    /// At this site.
+    Here {
+        /// When it arrived, by the forwarder's clock; none: it is here by the configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+    },
+    /// Not here: at another site, or stopped here to be moved.
+    Elsewhere,
 }
 
 /// One probe.

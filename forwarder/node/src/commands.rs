@@ -65,8 +65,9 @@ pub(crate) fn obey(
     // Direct answers come before what they set off.
     let at = cx.effects.len();
     let answer = match command {
-        NodeCommand::Subscribe => {
+        NodeCommand::Subscribe { residents } => {
             subscribers.insert(client);
+            machines.residents.asked(client, residents, &machines.xtr, cx);
             NodeReport::Done
         }
         NodeCommand::Probe { targets } => answer_of(probe(&targets, machines, cx)),

@@ -30,6 +30,8 @@ pub(crate) struct Database {
     changed: BTreeSet<EidPrefix>,
     /// Whether anything has changed since it was last asked.
     touched: bool,
+    /// Of what may have come or gone since it was last asked.
+    moved: BTreeSet<EidPrefix>,
 }
 
 /// One own mapping.
@@ -40,6 +42,8 @@ pub(crate) struct Own {
     pub(crate) everyone: Vec<Locator>,
     pub(crate) views: BTreeMap<Rloc, Vec<Locator>>,
     pub(crate) standing: Standing,
+    /// When it arrived here, if it did; of no meaning elsewhere.
+    pub(crate) arrived: Option<Timestamp>,
     requesters: BTreeMap<Rloc, Requester>,
     /// The same by when they asked, so that a flood of askers costs no look at all of them each time.
     by_age: BTreeSet<(Timestamp, Rloc)>,
@@ -71,6 +75,7 @@ impl Database {
                 everyone: config.default_locators(eid),
                 views: BTreeMap::new(),
                 standing,
+                arrived: None,
                 requesters: BTreeMap::new(),
                 by_age: BTreeSet::new(),
                 proven: BTreeSet::new(),
@@ -83,6 +88,7 @@ impl Database {
             own: own.collect(),
             changed: BTreeSet::new(),
             touched: true,
+            moved: BTreeSet::new(),
         }
     }
 
@@ -112,6 +118,7 @@ impl Database {
             self.own.insert(eid, split);
         }
         self.changed.insert(eid);
+        self.moved.insert(eid);
         self.touched = true;
         let own = self.own.get_mut(&eid)?;
         own.becomes_newer();
@@ -121,6 +128,11 @@ impl Database {
     /// Whether anything has changed since the last call.
     pub(crate) const fn take_touched(&mut self) -> bool {
         std::mem::replace(&mut self.touched, false)
+    }
+
+    /// What may have come or gone since the last call.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<EidPrefix> {
+        std::mem::take(&mut self.moved)
     }
 
     /// All own mappings.
@@ -167,6 +179,7 @@ impl Database {
                     .iter()
                     .map(|(client, locators)| (*client, locators.clone()))
                     .collect(),
+                arrived: own.arrived,
             })
         };
         self.changed.iter().filter_map(change).collect()
@@ -183,6 +196,7 @@ impl Database {
             };
             own.everyone.clone_from(&change.now.locators);
             own.standing = change.now.standing;
+            own.arrived = change.arrived;
             own.views = change.views.iter().cloned().collect();
         }
     }

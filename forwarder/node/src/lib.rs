@@ -26,6 +26,7 @@
 //! | `mobility` | Algorithm 1 of the thesis: an EID moves, clients are told |
 //! | `relocation` | a node that roams: everyone is told where it is now |
 //! | `whereabouts` | own EIDs that are about to come, or have just gone |
+//! | `residents` | engines are told which of the own EIDs run here |
 //! | `preparing`, `prepared` | a handover made ready at the site that an EID leaves, and at the one it comes to |
 //! | `abilities` | how each peer is told, as far as it has shown |
 //! | `deliveries` | Change-Priority on its way: repeated until acknowledged |
@@ -66,6 +67,7 @@ mod referrals;
 mod registration;
 mod relocation;
 mod replay;
+mod residents;
 mod resolution;
 mod signals;
 pub mod state;

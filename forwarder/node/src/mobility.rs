@@ -279,6 +279,7 @@ impl Mobility {
         };
         own.enter_here(config);
         own.standing = Standing::Registered;
+        own.arrived = Some(cx.now);
         let entry: Vec<Locator> = config
             .rlocs
             .iter()

@@ -22,6 +22,7 @@ use crate::nonces::Nonces;
 use crate::probing::Probing;
 use crate::referrals::Referrals;
 use crate::relocation;
+use crate::residents::Residents;
 use crate::signals::Signals;
 use crate::state::State;
 use crate::xtr::Xtr;
@@ -62,6 +63,7 @@ pub(crate) struct Machines {
     pub(crate) referrals: Referrals,
     pub(crate) signals: Signals,
     pub(crate) nat_router: NatRouter,
+    pub(crate) residents: Residents,
 }
 
 impl Node {
@@ -81,6 +83,7 @@ impl Node {
             referrals: Referrals::default(),
             signals: Signals::default(),
             nat_router: NatRouter::new(now),
+            residents: Residents::default(),
         };
         let journal = Journal::new(config.change_priority.legacy.type5());
         let mut node = Self {
@@ -178,6 +181,7 @@ impl Node {
                 }
                 Input::ClientGone { client } => {
                     subscribers.remove(&client);
+                    machines.residents.gone(client);
                 }
                 Input::Unreachable { rloc } => machines.probing.unreachable(rloc, cx),
                 Input::Met { rloc } => machines.signals.met(rloc, cx),
@@ -334,6 +338,7 @@ impl Machines {
         }
         self.xtr.cache.publish(cx);
         self.probing.report(cx);
+        self.residents.tick(&mut self.xtr, cx);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use lisp_wire::message::XtrId;
 use lisp_wire::{EidPrefix, Locator, Rloc};
+use proto::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The highest nonces seen and used, and own mappings that are no longer as configured. The daemon stores it and gives
@@ -37,6 +38,9 @@ pub(crate) struct EidChange {
     pub(crate) now: Terms,
     /// What single clients are told.
     pub(crate) views: Vec<(Rloc, Vec<Locator>)>,
+    /// When it arrived here, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arrived: Option<Timestamp>,
 }
 
 /// What everyone is told of an EID, and whether this node registers it.

@@ -3,7 +3,7 @@
 //! Each state lasts for a bounded time. After it the EID is taken to be at this site, as the configuration says, and
 //! packets for it are handed to the site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datapath::{Forwarding, Gate, LocatorTable, Reach};
@@ -32,6 +32,8 @@ const MOST: usize = 65_536;
 #[derive(Debug, Default)]
 pub(crate) struct Whereabouts {
     away: BTreeMap<EidPrefix, Whereabout>,
+    /// Of which it may have changed since it was last asked.
+    turned: BTreeSet<EidPrefix>,
     timers: Timers<EidPrefix>,
 }
 
@@ -63,6 +65,7 @@ impl Whereabouts {
 
     /// The EID runs here: what was held is delivered, and late packets that followed it elsewhere stay.
     pub(crate) fn here(&mut self, eid: EidPrefix, cache: &mut Cache, cx: &mut Context<'_>) {
+        self.turned.insert(eid);
         match self.away.get(&eid) {
             Some(Whereabout::Awaited(gate)) => {
                 gate.open();
@@ -124,6 +127,19 @@ impl Whereabouts {
         matches!(self.away.get(eid), Some(Whereabout::Awaited(_)))
     }
 
+    /// Whether an EID does not run here although this site registers it: it has stopped, and is about to move.
+    pub(crate) fn has_stopped(&self, eid: &EidPrefix) -> bool {
+        let around = |length| EidPrefix::new(eid.iid(), eid.address(), length).ok();
+        let mut around = (0..=eid.length()).rev().filter_map(around);
+        let known = around.find_map(|prefix| self.away.get(&prefix));
+        matches!(known, Some(Whereabout::Awaited(_) | Whereabout::Gone(_)))
+    }
+
+    /// Of which it may have changed since the last call.
+    pub(crate) fn take_turned(&mut self) -> BTreeSet<EidPrefix> {
+        std::mem::take(&mut self.turned)
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.next()
     }
@@ -145,6 +161,7 @@ impl Whereabouts {
             return cx.count(Counter::Full);
         }
         self.away.insert(eid, whereabout);
+        self.turned.insert(eid);
         self.timers.set(eid, cx.now + span);
         cache.set_own(eid, Some(forwarding));
         cache.publish(cx);
@@ -156,6 +173,7 @@ impl Whereabouts {
         let Some(before) = self.away.remove(&eid) else {
             return;
         };
+        self.turned.insert(eid);
         cache.set_own(eid, None);
         cache.publish(cx);
         if let Whereabout::Awaited(gate) = before {

@@ -1,9 +1,10 @@
-//! The line between two data centres breaks, and those whose way takes it enter elsewhere.
+//! The line between two data centres breaks, and those whose way takes it enter elsewhere. A VM moves, and other lines count.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use proto::{LegRow, LinkState, Span, UserName};
-use system_tests::fabric::{lab, site, vm};
+use proto::node::NodeReport;
+use proto::{ChangeId, LegRow, LinkState, NodeCommand, RlocRow, SiteName, Span, UserName};
+use system_tests::fabric::{ask, lab, site, vm};
 use system_tests::patience::wait_for;
 use system_tests::steered::Steered;
 use system_tests::talk::{Answerer, Talk};
@@ -71,5 +72,73 @@ fn users_leave_an_entry_whose_way_to_the_vm_is_cut_and_traffic_goes_on() {
         .unwrap();
     stands(&engine, LinkState::Ok);
     talk.come_back(25).unwrap();
+    lab.stop().unwrap();
+}
+
+/// By the mark that the RLOCs pane has.
+fn home(engine: &Steered) -> Vec<SiteName> {
+    let text = engine.ctl(&["rlocs", "--json"]).unwrap().text;
+    let rows: Vec<RlocRow> = serde_json::from_str(&text).unwrap();
+    let mut homes: Vec<SiteName> = rows
+        .into_iter()
+        .filter(|row| row.home)
+        .map(|row| row.dc)
+        .collect();
+    homes.dedup();
+    homes
+}
+
+fn lives(engine: &Steered, at: &str) {
+    let at = [site(at)];
+    wait_for(
+        "the VM lives there",
+        || home(engine),
+        |homes| (*homes == at).then_some(()),
+    );
+}
+
+#[test]
+fn a_vm_that_is_moved_by_hand_lives_where_it_went_for_the_engine_too() {
+    let lab = lab(&[]).unwrap();
+    let mut engine = Steered::start(&lab, &[]).unwrap();
+    let lyon = UserName::new("lyon-042").unwrap();
+    let (address, eid) = (lab.vm_address(&vm()).unwrap(), "10.1.0.7/32".parse().unwrap());
+    let _answerer = Answerer::start(lab.vm_host(&vm()).unwrap(), address).unwrap();
+    let talk = Talk::start(lab.user_host(&lyon).unwrap(), address).unwrap();
+    talk.come_back(25).unwrap();
+    lives(&engine, "telco");
+
+    lab.rehome(&vm(), &site("lip6")).unwrap();
+    let change = ChangeId(1);
+    let control = &lab.controls()[&site("lip6")];
+    assert_eq!(
+        ask(control, NodeCommand::Arrived { change, eid }).unwrap(),
+        NodeReport::Done
+    );
+    lives(&engine, "lip6");
+    assert_eq!(engine.entry(&lyon).unwrap(), site("lip6"));
+    let legs = || engine.legs().unwrap();
+    let measured = |legs: &Vec<LegRow>| {
+        let to_lip6 = |leg: &LegRow| leg.to == site("lip6") && leg.state == LinkState::Ok;
+        legs.iter().all(to_lip6).then_some(legs.len())
+    };
+    assert_eq!(
+        wait_for("the legs to LIP6 are measured, and no others", legs, measured),
+        2
+    );
+    talk.come_back(25).unwrap();
+    let log = engine.ctl(&["log"]).unwrap().text;
+    assert!(
+        log.contains("vm-web-07 lives at LIP6 now (was TelcoCenter)"),
+        "{log}"
+    );
+    assert!(!log.contains("is told to run at two sites"), "{log}");
+
+    // An engine that takes up again knows it, and is told nothing else.
+    engine.kill().unwrap();
+    engine.take_up().unwrap();
+    lives(&engine, "lip6");
+    let log = engine.ctl(&["log"]).unwrap().text;
+    assert_eq!(log.matches("vm-web-07 lives at").count(), 1, "{log}");
     lab.stop().unwrap();
 }

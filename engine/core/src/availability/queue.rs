@@ -11,7 +11,7 @@ use proto::availability::Reach;
 use serde::{Deserialize, Serialize};
 
 use super::Happened;
-use crate::fabric::{Dc, LegIx, LinkIx, PairIx};
+use crate::fabric::{Dc, LegIx, LinkIx, PairIx, Renumbered};
 
 /// The earliest first, and of one moment what was told first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -44,6 +44,21 @@ impl Queue {
             self.0 = BinaryHeap::new();
         }
         Some(what.into())
+    }
+
+    /// Legs have other numbers.
+    pub(super) fn renumber_legs(&mut self, places: &Renumbered) {
+        let renumbered = |Reverse((at, number, what)): Reverse<(_, _, Packed)>| {
+            let what = match what.into() {
+                Happened::Leg { leg, reach } => {
+                    let leg = places.of(leg);
+                    Happened::Leg { leg, reach }
+                }
+                other => other,
+            };
+            Reverse((at, number, what.into()))
+        };
+        self.0 = std::mem::take(&mut self.0).into_iter().map(renumbered).collect();
     }
 
     /// All of them, in no order.
@@ -80,6 +95,7 @@ struct Packed(u64);
 const LINK: u32 = 0;
 const LEG: u32 = 1;
 const ENTRY: u32 = 2;
+const HOME: u32 = 3;
 
 impl From<Happened> for Packed {
     fn from(what: Happened) -> Self {
@@ -87,6 +103,7 @@ impl From<Happened> for Packed {
             Happened::Link { link, reach } => (LINK, link.0, number(reach)),
             Happened::Leg { leg, reach } => (LEG, leg.0, number(reach)),
             Happened::Entry { pair, dc } => (ENTRY, pair.0, dc.0),
+            Happened::Home { vm, dc } => (HOME, vm, dc.0),
         };
         Self(u64::from(ix) << 32 | u64::from(how << 2 | kind))
     }
@@ -105,10 +122,11 @@ impl From<Packed> for Happened {
                 leg: LegIx(ix),
                 reach: reach(how),
             },
-            _ => Self::Entry {
+            ENTRY => Self::Entry {
                 pair: PairIx(ix),
                 dc: Dc(how),
             },
+            _ => Self::Home { vm: ix, dc: Dc(how) },
         }
     }
 }
@@ -143,6 +161,10 @@ mod tests {
             pair: PairIx(u32::MAX),
             dc: Dc(65_535),
         };
+        let home = Happened::Home {
+            vm: u32::MAX,
+            dc: Dc(65_535),
+        };
         let leg = Happened::Leg {
             leg: LegIx(7),
             reach: Reach::Down,
@@ -154,6 +176,7 @@ mod tests {
             (20, link(u32::MAX, Reach::Down)),
             (20, link(u32::MAX, Reach::Up)),
             (20, entry),
+            (20, home),
         ]
         .into_iter()
         .enumerate()
@@ -166,7 +189,13 @@ mod tests {
         let mut read: Queue = serde_json::from_str(&json).unwrap();
         assert_eq!(read, queue);
         let popped: Vec<Happened> = std::iter::from_fn(|| read.pop(Timestamp(20))).collect();
-        let want = [leg, link(u32::MAX, Reach::Down), link(u32::MAX, Reach::Up), entry];
+        let want = [
+            leg,
+            link(u32::MAX, Reach::Down),
+            link(u32::MAX, Reach::Up),
+            entry,
+            home,
+        ];
         assert_eq!(popped, want);
         assert_ne!(read, queue);
         assert_eq!((read.all().count(), read.first_at()), (1, Some(Timestamp(30))));

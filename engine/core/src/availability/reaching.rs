@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::availability::Reach;
 use serde::{Deserialize, Serialize};
 
-use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx};
+use crate::fabric::{Dc, Fabric, LegIx, LinkIx, PairIx, Renumbered};
 
 /// How all links stand, and which of them are entered by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub(super) struct Reaching {
     /// Legs that are not up, as far as they are measured.
     #[serde(default)]
     legs: BTreeMap<LegIx, Reach>,
+    /// VMs that do not live where the session says.
+    #[serde(default)]
+    homes: BTreeMap<u32, Dc>,
     entries: Vec<Dc>,
     /// Links up, by user.
     user_up: Vec<u32>,
@@ -49,6 +52,7 @@ impl Reaching {
         Self {
             links: vec![Reach::Unknown; fabric.links()],
             legs: BTreeMap::new(),
+            homes: BTreeMap::new(),
             user_up: vec![0; fabric.users.len()],
             dc_up: vec![0; fabric.sites.len()],
             all_up: 0,
@@ -62,6 +66,8 @@ impl Reaching {
     pub(super) fn fits(&self, fabric: &Fabric) -> bool {
         self.links.len() == fabric.links()
             && self.legs.keys().all(|leg| leg.at() < fabric.legs())
+            && self.homes.keys().all(|vm| (*vm as usize) < fabric.vms.len())
+            && self.homes.values().all(|dc| dc.at() < fabric.sites.len())
             && self.entries.len() == fabric.pairs.len()
             && self.pairs.len() == fabric.pairs.len()
             && self.user_up.len() == fabric.users.len()
@@ -103,7 +109,7 @@ impl Reaching {
             self.legs.insert(ix, reach);
         }
         for pair in (0..self.pairs.len() as u32).map(PairIx) {
-            if leg_of(fabric, pair, self.entries[pair.at()]) == Some(ix) {
+            if self.leg_of(fabric, pair) == Some(ix) {
                 self.recount(fabric, pair, touched);
             }
         }
@@ -112,6 +118,32 @@ impl Reaching {
     pub(super) fn entry(&mut self, fabric: &Fabric, (pair, dc): (PairIx, Dc), touched: &mut Touched) {
         self.entries[pair.at()] = dc;
         self.recount(fabric, pair, touched);
+    }
+
+    pub(super) fn home(&mut self, fabric: &Fabric, (vm, dc): (u32, Dc), touched: &mut Touched) {
+        self.homes.insert(vm, dc);
+        for pair in fabric.pairs_with(vm) {
+            self.recount(fabric, pair, touched);
+        }
+    }
+
+    pub(super) fn begin_at(&mut self, homes: &BTreeMap<u32, Dc>) {
+        self.homes.clone_from(homes);
+    }
+
+    pub(super) fn renumber_legs(&mut self, places: &Renumbered) {
+        let legs = std::mem::take(&mut self.legs);
+        self.legs = legs
+            .into_iter()
+            .map(|(leg, reach)| (places.of(leg), reach))
+            .collect();
+    }
+
+    /// The leg behind an entry; none where the VM lives there.
+    fn leg_of(&self, fabric: &Fabric, pair: PairIx) -> Option<LegIx> {
+        let vm = fabric.pairs[pair.at()].vm;
+        let home = self.homes.get(&vm).copied().or(fabric.vm_of(pair).first_home);
+        fabric.leg(self.entries[pair.at()], home?)
     }
 
     pub(super) fn pair(&self, pair: PairIx) -> Reach {
@@ -145,7 +177,7 @@ impl Reaching {
         let facts = fabric.pairs[pair.at()];
         let entry = self.entries[pair.at()];
         let link = self.links[fabric.link(facts.user, entry).at()];
-        let leg = leg_of(fabric, pair, entry).and_then(|leg| self.legs.get(&leg));
+        let leg = self.leg_of(fabric, pair).and_then(|leg| self.legs.get(&leg));
         let reach = both(link, leg.copied().unwrap_or(Reach::Up));
         let before = std::mem::replace(&mut self.pairs[pair.at()], reach);
         if before == reach {
@@ -165,11 +197,6 @@ impl Reaching {
         touched.pairs.insert(pair);
         touched.vms.insert(facts.vm);
     }
-}
-
-/// The leg behind an entry; none where the VM lives there.
-fn leg_of(fabric: &Fabric, pair: PairIx, entry: Dc) -> Option<LegIx> {
-    fabric.leg(entry, fabric.vm_of(pair).home?)
 }
 
 /// Two legs of a way.

@@ -28,7 +28,9 @@ impl Engine {
     pub(super) fn open_books(&mut self, now: Timestamp) {
         if self.books.is_none() {
             let entries = self.pairs.iter().map(crate::pair::Pair::entry).collect();
-            self.books = Some(Box::new(Books::new(&self.fabric, entries, now)));
+            let mut books = Books::new(&self.fabric, entries, now);
+            books.accounts.begin_at(self.homes.all());
+            self.books = Some(Box::new(books));
         }
     }
 

@@ -32,10 +32,10 @@ impl Engine {
     /// An engine of another session that goes on from this one; the next input is [`crate::Input::Started`]. The text, which
     /// is in its log too, says what was kept and what was dropped.
     ///
-    /// Kept are, by name: entries and views, arming, modes, drains, cool-downs, penalties, bars, budgets used, what classes of
-    /// actions have earned, accounts, scores, replies given, ended proposals and the log. A switch that has still to prove
-    /// itself goes on doing so where its user, its class and both its data centres are left. Open proposals and switches under
-    /// way end; what forwarders measured is of before and is not kept.
+    /// Kept are, by name: entries and views, where VMs live, arming, modes, drains, cool-downs, penalties, bars, budgets
+    /// used, what classes of actions have earned, accounts, scores, replies given, ended proposals and the log. A switch that
+    /// has still to prove itself goes on doing so where its user, its class and both its data centres are left. Open proposals
+    /// and switches under way end; what forwarders measured is of before and is not kept.
     #[must_use]
     pub fn carried_into(&self, config: Config, now: Timestamp) -> (Self, String) {
         let mut next = Self::new(config, now);
@@ -67,12 +67,15 @@ impl Engine {
             dropped.note(format!("the proof of {} switches, which are final", proofs.end));
         }
         next.costs = self.costs_carried(&places);
+        next.homes = self.homes.carried((&self.fabric, &next.fabric), &places);
+        next.follow_homes();
         let entries = next.pairs.iter().map(Pair::entry).collect();
         next.books = self.books.as_ref().map(|books| {
+            let accounts = &books.accounts;
+            let mut accounts = accounts.carried((&self.fabric, &next.fabric), &places, entries);
+            accounts.begin_at(next.homes.all());
             Box::new(Books {
-                accounts: books
-                    .accounts
-                    .carried((&self.fabric, &next.fabric), &places, entries),
+                accounts,
                 qoe: books.qoe.carried(&next.fabric, &places, now),
             })
         });

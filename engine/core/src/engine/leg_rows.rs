@@ -14,7 +14,9 @@ impl Engine {
     /// All legs, by where they begin.
     pub(super) fn leg_rows(&self, now: Timestamp) -> Vec<LegRow> {
         let carried = self.ways_by_leg();
+        let homes = self.fabric.homes_now();
         let legs = (0..self.fabric.legs() as u32).map(LegIx);
+        let legs = legs.filter(|&leg| homes.contains(&self.fabric.ends_of(leg).1));
         legs.filter_map(|leg| self.leg_row(leg, &carried, now)).collect()
     }
 
@@ -100,6 +102,8 @@ impl Engine {
                 ),
             ),
             Turn::Up => (Severity::Info, format!("leg {name} is up again")),
+            // The last VM there has moved away: nobody is asked to probe it any more.
+            Turn::Stale if !self.fabric.homes_now().contains(&self.fabric.ends_of(ix).1) => return,
             Turn::Stale => {
                 let what = match self.legs.get(ix).map(|leg| leg.standing(0)) {
                     Some(Standing::Lapsed) => {

@@ -158,6 +158,7 @@ impl Engine {
             self.touch_all(dc);
         }
         self.disown(dc);
+        self.homes.connected(dc);
         out.push(Effect::Notify {
             notice: Notice::Node {
                 row: self.node_row(dc),
@@ -169,7 +170,9 @@ impl Engine {
             site: site.clone(),
             command,
         };
-        out.push(send(NodeCommand::Subscribe));
+        out.push(send(NodeCommand::Subscribe {
+            residents: self.fabric.vms.iter().map(|vm| vm.eid).collect(),
+        }));
         out.push(send(NodeCommand::Probe {
             targets: self.probe_targets(dc),
         }));
@@ -181,10 +184,12 @@ impl Engine {
         for at in 0..self.pairs.len() as u32 {
             self.brief(PairIx(at), dc, out);
         }
-        for vm in 0..self.defaults.len() {
-            if self.fabric.vms[vm].home == Some(dc) {
-                self.tell_default(vm, out);
-            }
+        // What everyone is told, a VM's home registers: one that is about to say what runs there is told then.
+        if self.homes.awaits(dc) {
+            return;
+        }
+        for vm in self.vms_at(dc) {
+            self.tell_default(vm, out);
         }
     }
 
@@ -331,7 +336,7 @@ impl Engine {
     /// Users behind one locator share its probes: at the pace and with the DSCP of the most pressing of their
     /// classes, and overdue by the strictest of their bounds. The other data centres where VMs live are probed for all of
     /// them.
-    fn probe_targets(&self, dc: Dc) -> Vec<ProbeTarget> {
+    pub(super) fn probe_targets(&self, dc: Dc) -> Vec<ProbeTarget> {
         let classes = &self.fabric.config.sla;
         let timeout = self.policy().probe_timeout;
         let mut targets: BTreeMap<Rloc, ProbeTarget> = BTreeMap::new();

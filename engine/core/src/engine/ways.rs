@@ -234,7 +234,7 @@ impl Engine {
         }
     }
 
-    fn attend_ways(&mut self, mut ways: Vec<PairIx>, out: &mut Outbox) {
+    pub(super) fn attend_ways(&mut self, mut ways: Vec<PairIx>, out: &mut Outbox) {
         ways.sort_by_cached_key(|&ix| self.need_of(ix));
         for ix in ways {
             self.pairs[ix.at()].way = None;

@@ -24,6 +24,12 @@ impl Serialize for Engine {
 impl<'de> Deserialize<'de> for Engine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut engine = Self::deserialize(deserializer)?;
+        if !engine.homes.fits(&engine.fabric) {
+            let what = "homes of known VMs and data centres";
+            return Err(D::Error::custom(Misfit { what }));
+        }
+        // The legs are numbered by it already.
+        let _renumbered = engine.fabric.follow(&engine.homes);
         if engine.legs.is_unwritten() {
             engine.legs = Legs::new(&engine.fabric);
         }

@@ -90,7 +90,7 @@ fn a_forwarder_that_is_back_in_time_moves_nobody_and_is_told_everything_again() 
         })
         .collect();
     assert!(sent.iter().all(|(site, _)| site == "telco"));
-    assert!(matches!(sent[0].1, proto::NodeCommand::Subscribe));
+    assert!(matches!(sent[0].1, proto::NodeCommand::Subscribe { .. }));
     assert!(matches!(&sent[1].1, proto::NodeCommand::Probe { targets } if targets.len() == 2));
     assert_eq!(sent.len(), 4, "and a view for each of two users");
     world.run_to(120.0);

@@ -37,6 +37,8 @@ mod gaining;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod homing;
+#[cfg(test)]
 mod legs;
 #[cfg(test)]
 mod planning;

@@ -3,7 +3,7 @@
 use lisp_wire::Rloc;
 use pacao_core::{Config, Effect, Engine, Input, decisions};
 use proptest::prelude::*;
-use proto::node::ChangeOutcome;
+use proto::node::{ChangeOutcome, Residence, ResidentRow};
 use proto::policy::Arming;
 use proto::{
     Actor, ChangeId, Command, Disarmed, FlapKey, Forced, Mode, NodeReport, Notice, ProbeOutcome, ProbeSample,
@@ -51,7 +51,18 @@ fn report() -> impl Strategy<Value = NodeReport> {
         }),
         rloc().prop_map(|client| ChangeOutcome::Unanswered { client, attempts: 5 }),
     ];
+    let since = prop_oneof![Just(None), (0..90_u64).prop_map(|at| Some(T0 + Span::secs(at)))];
+    let residence = prop_oneof![
+        2 => since.prop_map(|since| Residence::Here { since }),
+        1 => Just(Residence::Elsewhere),
+    ];
+    let eid = prop_oneof![6 => Just("10.1.0.7/32"), 1 => Just("10.1.0.8/32")];
+    let resident = (eid, residence).prop_map(|(eid, residence)| ResidentRow {
+        eid: eid.parse().unwrap(),
+        residence,
+    });
     prop_oneof![
+        2 => prop::collection::vec(resident, 0..3).prop_map(|rows| NodeReport::Residents { rows }),
         12 => prop::collection::vec(sample, 1..8).prop_map(|samples| NodeReport::Probes { samples }),
         3 => (0..60_u64, changed).prop_map(|(change, outcome)| NodeReport::Changed { change: ChangeId(change), outcome }),
         1 => ".{0,20}".prop_map(|why| NodeReport::Refused { why }),

@@ -16,6 +16,12 @@ fn north() -> SiteName {
     SiteName::new("north").unwrap()
 }
 
+fn subscribe() -> NodeCommand {
+    NodeCommand::Subscribe {
+        residents: vec!["10.1.0.7/32".parse().unwrap()],
+    }
+}
+
 impl Bench {
     fn new(commands: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -181,16 +187,13 @@ async fn the_core_hears_only_of_forwarders_that_greet_under_their_name() {
 async fn commands_are_numbered_and_a_shell_that_drops_them_ends_the_connection() {
     let mut bench = Bench::new(8);
     let (stream, commands) = bench.greeted().await;
-    commands.send(Order::Do(NodeCommand::Subscribe)).await.unwrap();
+    commands.send(Order::Do(subscribe())).await.unwrap();
     commands
         .send(Order::Do(NodeCommand::Probe { targets: Vec::new() }))
         .await
         .unwrap();
     let mut lines = BufReader::new(stream).lines();
-    for (request, command) in [
-        (1, NodeCommand::Subscribe),
-        (2, NodeCommand::Probe { targets: Vec::new() }),
-    ] {
+    for (request, command) in [(1, subscribe()), (2, NodeCommand::Probe { targets: Vec::new() })] {
         let line = lines.next_line().await.unwrap().unwrap();
         assert_eq!(
             serde_json::from_str::<NodeFrame>(&line).unwrap(),

@@ -210,7 +210,7 @@ pub(crate) fn fabric_with(change: impl Fn(Config) -> Config) -> (Network, Fabric
         lyon: net.add(change(user("lyon", lyon(), "10.2.2.0/24"))),
     };
     for index in [members.telco, members.marilyn, members.lip6] {
-        net.command(index, NodeCommand::Subscribe);
+        net.command(index, subscribe());
     }
     net.run_for(Span::millis(100));
     (net, members)
@@ -240,6 +240,12 @@ pub(crate) fn fabric_of_hosts(count: u32) -> (Network, Fabric) {
     }
     net.run_for(Span::secs(5));
     (net, at)
+}
+
+/// "Tell of probes and events", as engines asked before EIDs were named with it.
+pub(crate) fn subscribe() -> NodeCommand {
+    let residents = Vec::new();
+    NodeCommand::Subscribe { residents }
 }
 
 /// "Tell this client that the VM is entered by these, the first of them before all."

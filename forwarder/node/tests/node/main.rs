@@ -8,6 +8,7 @@
 //! | `pinning` | mappings set by hand; solicitations of many |
 //! | `answering` | to which of its ITR-RLOCs an asker is answered |
 //! | `registering` | Map-Register, Map-Notify, expiry, restarts, replays |
+//! | `residing` | which EIDs run at a site, as engines are told |
 //! | `arriving` | a VM moves: arrival, handover, registration, restarts |
 //! | `moving` | Change-Priority: switches, views, loss, peers that do not speak it |
 //! | `choosing` | `tell_by: best`: which way for which peer, and peers that change |
@@ -48,6 +49,7 @@ mod preparing;
 mod probing;
 mod publishing;
 mod registering;
+mod residing;
 mod resolving;
 mod rolling;
 mod serving;

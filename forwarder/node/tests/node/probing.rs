@@ -6,6 +6,7 @@ use node::{Effect, Input, Node};
 use proto::node::{ProbeRow, Show, Tell};
 use proto::{NodeCommand, NodeReport, ProbeOutcome, ProbeSample, ProbeTarget, Span, Timestamp};
 
+use crate::fabric::subscribe;
 use crate::fabric::{VM, bare, fabric, lip6, lyon, marilyn, paris, rloc, switch, telco};
 use crate::network::{CLIENT, Network, Packet, Way};
 
@@ -366,7 +367,7 @@ fn losses_that_are_not_in_a_row_bring_nothing_down() {
 fn answers_that_came_in_time_count_though_they_are_read_late() {
     let start = Timestamp(1_763_000_000_000_000);
     let (mut node, _) = Node::new(bare("telco", telco()), start, [1; 32]);
-    for (request, command) in [(1, NodeCommand::Subscribe), (2, probe(&[paris(), lyon()]))] {
+    for (request, command) in [(1, subscribe()), (2, probe(&[paris(), lyon()]))] {
         let client = CLIENT;
         node.handle(
             Input::Command {
