@@ -9,8 +9,10 @@ One JSON object out:
     broken              rules that the shares break, F recomputed in whole numbers
     linear_us           the least sum of max(0, l + f - L) in any shares at the plan's loads (LP)
     averaged_us         the least sum of max(0, averaged l + f - L) in any shares at those loads (LP)
-    least_linear_us     the same two over all loads, where a load between m - 1 and m users is as fast as m - 1 (MILP):
-    least_averaged_us   no shares under either reading cost less
+    least_linear_us     the first over all loads, where a load between m - 1 and m users is as fast as m - 1 (MILP): no
+                        shares cost less
+    least_averaged_us   the second over all loads of whole and half users (MILP): shares need not cost more, and hardly cost
+                        less
 """
 
 import json
@@ -24,13 +26,18 @@ from country import delay
 INFINITY = highspy.kHighsInf
 
 
-def lateness(country, j, d, placed):
-    """l + f - L with `placed` of ours at the site, below 0 if in time; None if unusable."""
+def lateness(country, j, d, placed, parts=1):
+    """l + f - L with `placed` parts of users of ours at the site, in parts of a microsecond, below 0 if in time; None if
+    unusable. Between two whole numbers of users f is a straight line."""
     latency = country["latency_us"][j][d]
     if latency is None:
         return None
     site = country["sites"][d]
-    return latency + delay(country, site, site["load"] + placed) - country["bound_us"]
+    below, along = divmod(placed, parts)
+    f = (parts - along) * delay(country, site, site["load"] + below)
+    if along:
+        f += along * delay(country, site, site["load"] + below + 1)
+    return parts * (latency - country["bound_us"]) + f
 
 
 def verify(country):
@@ -48,8 +55,7 @@ def verify(country):
         each = []
         for d in sites:
             if row[d]:
-                # A load between whole numbers is not faster than the next one.
-                late = lateness(country, j, d, -(-used[d] // 100))
+                late = lateness(country, j, d, used[d], 100)
                 if late is None:
                     broken.append(f"{area['name']} cannot use {country['sites'][d]['name']}")
                 else:
@@ -58,13 +64,15 @@ def verify(country):
             excess += max(0, sum(x * late for x, late in each))
         else:
             excess += sum(x * max(0, late) for x, late in each)
+    excess = -(-excess // 100)
     if not broken and excess != shares["excess_hundredths"]:
         broken.append(f"the excess is {excess}, the shares say {shares['excess_hundredths']}")
     return broken
 
 
 def least(country, averaged, loads=None):
-    """The least cost at `loads`, or over all of them with every load as fast as one user less."""
+    """The least cost at `loads`. Without: over all of them, by averages with whole and half users, else with every load as
+    fast as one user less."""
     areas, users = country["areas"], sum(area["users"] for area in country["areas"])
     model = highspy.Highs()
     model.setOptionValue("output_flag", False)
@@ -74,7 +82,13 @@ def least(country, averaged, loads=None):
     parts = [[] for _ in areas]
     for d, site in enumerate(country["sites"]):
         room = min(users, max(0, site["capacity"] - site["load"]))
-        levels = [(loads[d], loads[d])] if loads else [(m, m - 1) for m in range(1, room + 1)]
+        halves = 2 if averaged and not loads else 1
+        if loads:
+            levels = [(loads[d], loads[d])]
+        elif averaged:
+            levels = [(m, m) for m in range(1, halves * room + 1)]
+        else:
+            levels = [(m, m - 1) for m in range(1, room + 1)]
         chosen = []
         for level, slow in levels:
             if loads:
@@ -86,20 +100,20 @@ def least(country, averaged, loads=None):
                 chosen.append(z)
             here = []
             for j, area in enumerate(areas):
-                late = lateness(country, j, d, slow) if level else None
+                late = lateness(country, j, d, slow, halves) if level else None
                 if late is None or area["users"] == 0:
                     continue
                 x = model.getNumCol()
-                most = float(min(area["users"], level))
+                most = min(area["users"], level / halves)
                 model.addVar(0.0, most)
                 if z is not None:
                     model.addRow(-INFINITY, 0.0, 2, [x, z], [1.0, -most])
-                parts[j].append((x, late / 1000))
+                parts[j].append((x, late / halves / 1000))
                 here.append(x)
             if z is None:
-                model.addRow(-INFINITY, float(level), len(here), here, [1.0] * len(here))
+                model.addRow(-INFINITY, level / halves, len(here), here, [1.0] * len(here))
             else:
-                model.addRow(-INFINITY, 0.0, len(here) + 1, here + [z], [1.0] * len(here) + [-float(level)])
+                model.addRow(-INFINITY, 0.0, len(here) + 1, here + [z], [1.0] * len(here) + [-level / halves])
         if chosen:
             model.addRow(-INFINITY, 1.0, len(chosen), chosen, [1.0] * len(chosen))
     for area, part in zip(areas, parts):

@@ -56,8 +56,9 @@ fn shares_are_as_good_as_said_and_no_bound_is_above_what_highs_finds() {
                     assert!(bound >= us("least_linear_us") - near, "{name}: {bound}, {judged}");
                 }
                 Reading::Averaged => {
+                    // Other loads than the plan's are chosen where that is better.
                     assert!(
-                        excess <= alone && excess >= us("averaged_us") - near,
+                        excess <= alone && excess <= us("averaged_us") + near,
                         "{name}: {judged}"
                     );
                     assert!(

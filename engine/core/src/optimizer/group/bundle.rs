@@ -1,14 +1,14 @@
 //! Where to try prices next: a bundle of what sites chose at prices tried before.
 //!
-//! Each choice of a site, whom it takes and at which load, is a plane below its earnings at any prices. The next
-//! prices maximise the bound that all planes together promise, less a charge for going far from the best prices
+//! Each choice of a site, whom it takes and at which load, is a plane below its earnings at any prices: rows have prices,
+//! the users of each area first, and a choice is so much of each. The next prices maximise the bound that all planes together promise, less a charge for going far from the best prices
 //! known (Lemarechal's proximal bundle method, one bundle a site). The charge's dual is a plan in shares of choices:
 //! each site's shares sum to one, and where it serves areas short or over, prices go up or down in proportion.
 
 use std::sync::Arc;
 
 use super::dual::FINE;
-use super::offer::{Levels, Take};
+use super::offer::Levels;
 use super::problem::Problem;
 
 /// Choices of one site at most.
@@ -30,14 +30,39 @@ const PATIENCE: u32 = 3;
 /// Loads that differ by one part in so many are alike.
 const NEAR: u32 = 64;
 
+/// A row that has a price, and how much of it.
+pub(super) type Term = (u32, f32);
+
+/// A choice of a site as a plane.
+#[derive(Debug)]
+pub(super) struct Plane {
+    /// By row: whom it takes of each area, and what else has a price.
+    pub(super) terms: Vec<Term>,
+    /// The load they see.
+    pub(super) level: u32,
+    /// What it costs whatever the prices, price fractions.
+    pub(super) cost: f64,
+}
+
+/// What has a price.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    /// What the choices of all sites together should come to.
+    pub(super) need: Vec<f64>,
+    /// How little its price moves for what is missing: the users concerned.
+    pub(super) weight: Vec<f64>,
+    /// Its dearest price, the least being 0; infinite where prices have no ends.
+    pub(super) most: Vec<f64>,
+}
+
 /// One choice of a site.
 #[derive(Clone, Debug)]
 struct Choice {
-    /// Whom it takes.
-    users: Arc<[(u32, u32)]>,
+    /// What it is of each row that it is anything of: whom it takes of an area, and what else has a price.
+    terms: Arc<[Term]>,
     /// The load they see.
     level: u32,
-    /// What they cost there, price fractions.
+    /// What it costs whatever the prices, price fractions.
     cost: f64,
     /// Its share.
     share: f64,
@@ -53,11 +78,9 @@ pub(super) struct Bundle {
     /// The best prices known, and their bound.
     centre: Vec<f64>,
     bound: f64,
-    /// Users of each area.
-    users: Vec<f64>,
+    rows: Rows,
     sites: Vec<Vec<Choice>>,
-    /// Prices now: centre + reach * short / users.
-    at: Vec<f64>,
+    now: Now,
     /// How far prices may go.
     reach: f64,
     /// The bound that the planes promise at the prices asked for last.
@@ -66,19 +89,63 @@ pub(super) struct Bundle {
     nulls: u32,
 }
 
+/// Prices that shares lead to.
+#[derive(Clone, Debug, Default)]
+struct Now {
+    /// centre + reach * short / weight.
+    free: Vec<f64>,
+    /// The same, within what prices may be.
+    kept: Vec<f64>,
+}
+
+impl Rows {
+    /// Users of areas, whose prices have no ends.
+    pub(super) fn of_users(users: Vec<f64>) -> Self {
+        Self {
+            weight: users.clone(),
+            most: vec![f64::INFINITY; users.len()],
+            need: users,
+        }
+    }
+
+    fn kept(&self, row: usize, price: f64) -> f64 {
+        let most = self.most[row];
+        if most < f64::INFINITY {
+            price.clamp(0.0, most)
+        } else {
+            price
+        }
+    }
+}
+
 impl Bundle {
     /// Starts at `prices`, with a bound of `bound` proven there.
-    pub(super) fn start(&mut self, prices: &[i64], bound: i64, users: Vec<f64>) {
-        self.centre = prices.iter().map(|&price| price as f64).collect();
-        self.at.clone_from(&self.centre);
-        self.bound = bound as f64;
-        self.users = users;
+    pub(super) fn start(&mut self, prices: Vec<f64>, bound: f64, rows: Rows) {
+        self.now.free.clone_from(&prices);
+        self.now.kept.clone_from(&prices);
+        self.centre = prices;
+        self.bound = bound;
+        self.rows = rows;
         self.nulls = 0;
     }
 
     /// The best prices now prove `bound`.
-    pub(super) fn raise(&mut self, bound: i64) {
-        self.bound = bound as f64;
+    pub(super) fn raise(&mut self, bound: f64) {
+        self.bound = bound;
+    }
+
+    /// A plan in shares: for each site, how much of each row all its choices take on average.
+    pub(super) fn mean(&self) -> Vec<Vec<(u32, f64)>> {
+        let mean = |choices: &Vec<Choice>| {
+            let held = choices.iter().filter(|choice| choice.share > 0.0);
+            let terms = |choice: &Choice| {
+                let share = choice.share;
+                let terms = choice.terms.clone();
+                (0..terms.len()).map(move |at| (terms[at].0, share * f64::from(terms[at].1)))
+            };
+            summed(held.flat_map(terms).collect())
+        };
+        self.sites.iter().map(mean).collect()
     }
 
     /// A plan in outline: for each site, whom the choices of one load that has a share take on average. `draw` picks
@@ -103,21 +170,21 @@ impl Bundle {
         self.sites.iter().map(most).collect()
     }
 
-    /// What sites chose at `prices`.
-    pub(super) fn learn(&mut self, prices: &[i64], takes: &[Take]) {
-        self.sites.resize_with(takes.len(), Vec::new);
-        for (choices, take) in self.sites.iter_mut().zip(takes) {
-            learn(choices, prices, take);
+    /// What sites chose.
+    pub(super) fn learn(&mut self, planes: impl ExactSizeIterator<Item = Plane>) {
+        self.sites.resize_with(planes.len(), Vec::new);
+        for (choices, plane) in self.sites.iter_mut().zip(planes) {
+            learn(choices, plane);
         }
     }
 
-    /// From now on `site` may only have `levels`; `take` is its best of these at `prices`.
-    pub(super) fn restrict(&mut self, (site, levels): (usize, Levels), prices: &[i64], take: &Take) {
+    /// From now on `site` may only have `levels`; `plane` is its best of these.
+    pub(super) fn restrict(&mut self, (site, levels): (usize, Levels), plane: Plane) {
         let Some(choices) = self.sites.get_mut(site) else {
             return;
         };
         choices.retain(|choice| levels.have(choice.level));
-        learn(choices, prices, take);
+        learn(choices, plane);
         let all: f64 = choices.iter().map(|choice| choice.share).sum();
         if all > 0.0 {
             for choice in choices.iter_mut() {
@@ -144,7 +211,7 @@ impl Bundle {
             let (below, above) = (problem.delay(site, split), problem.delay(site, split + 1));
             let delay = f64::from(below) + f64::from(above - below) * (mean - f64::from(split));
             let column = problem.column(site);
-            let truth = held().flat_map(|choice| choice.users.iter().map(|user| (choice.share, user)));
+            let truth = held().flat_map(|choice| choice.terms.iter().map(|term| (choice.share, term)));
             let truth: f64 = truth
                 .map(|(share, &(area, users))| {
                     share * f64::from(users) * (f64::from(column[area as usize]) + delay).max(0.0)
@@ -168,26 +235,26 @@ impl Bundle {
             let short = self.short();
             let norm: f64 = short
                 .iter()
-                .zip(&self.users)
-                .map(|(short, users)| short * short / users.max(1.0))
+                .zip(&self.rows.weight)
+                .map(|(short, weight)| short * short / weight.max(1.0))
                 .sum();
             self.reach = (target - self.bound).max(1.0) / norm.max(1e-9);
         }
         self.balance();
         self.forget();
-        self.at.clone()
+        self.now.kept.clone()
     }
 
     /// The bound that the prices asked for turned out to prove.
-    pub(super) fn told(&mut self, prices: &[i64], bound: i64) {
-        let gain = bound as f64 - self.bound;
+    pub(super) fn told(&mut self, prices: Vec<f64>, bound: f64) {
+        let gain = bound - self.bound;
         let hoped = self.promised - self.bound;
         if gain > ENOUGH * hoped {
             if gain > MUCH * hoped {
                 self.reach *= 2.0;
             }
-            self.centre = prices.iter().map(|&price| price as f64).collect();
-            self.bound = bound as f64;
+            self.centre = prices;
+            self.bound = bound;
             self.nulls = 0;
         } else {
             self.nulls += 1;
@@ -198,12 +265,12 @@ impl Bundle {
         }
     }
 
-    /// Users of each area that shares leave unserved.
+    /// What shares leave missing of each row.
     fn short(&self) -> Vec<f64> {
-        let mut short = self.users.clone();
+        let mut short = self.rows.need.clone();
         for choice in self.sites.iter().flatten().filter(|choice| choice.share > 0.0) {
-            for &(area, users) in choice.users.iter() {
-                short[area as usize] -= choice.share * f64::from(users);
+            for &(row, much) in choice.terms.iter() {
+                short[row as usize] -= choice.share * f64::from(much);
             }
         }
         short
@@ -212,26 +279,24 @@ impl Bundle {
     /// Shifts shares between each site's choices until no other shares would do better; prices follow.
     fn balance(&mut self) {
         let short = self.short();
-        for ((at, centre), (short, users)) in self
-            .at
-            .iter_mut()
-            .zip(&self.centre)
-            .zip(short.iter().zip(&self.users))
-        {
-            *at = centre + self.reach * short / users.max(1.0);
+        let by_row = self.centre.iter().zip(short.iter().zip(&self.rows.weight));
+        for (row, (centre, (short, weight))) in by_row.enumerate() {
+            let free = centre + self.reach * short / weight.max(1.0);
+            (self.now.free[row], self.now.kept[row]) = (free, self.rows.kept(row, free));
         }
         for _ in 0..PASSES {
             let (mut apart, mut earned) = (0.0, 0.0);
             for choices in &mut self.sites {
-                let (slack, most) = shift(choices, &mut self.at, &self.users, self.reach);
+                let (slack, most) = shift(choices, &mut self.now, &self.rows, self.reach);
                 apart += slack;
                 earned += most;
             }
             let income: f64 = self
-                .at
+                .now
+                .kept
                 .iter()
-                .zip(&self.users)
-                .map(|(price, users)| price * users)
+                .zip(&self.rows.need)
+                .map(|(price, need)| price * need)
                 .sum();
             self.promised = income - earned;
             if apart <= SLACK * (self.promised - self.bound) {
@@ -257,19 +322,18 @@ impl Bundle {
     }
 }
 
-fn learn(choices: &mut Vec<Choice>, prices: &[i64], take: &Take) {
-    let income = |&(area, users): &(u32, u32)| prices[area as usize] * i64::from(users);
-    let cost = (take.users.iter().map(income).sum::<i64>() - take.earned) as f64;
+fn learn(choices: &mut Vec<Choice>, plane: Plane) {
+    let Plane { terms, level, cost } = plane;
     if choices
         .iter()
-        .any(|known| *known.users == *take.users && known.cost <= cost)
+        .any(|known| *known.terms == *terms && known.cost <= cost)
     {
         return;
     }
     let share = if choices.is_empty() { 1.0 } else { 0.0 };
     choices.push(Choice {
-        users: take.users.as_slice().into(),
-        level: take.level,
+        terms: terms.into(),
+        level,
         cost,
         share,
         age: 0,
@@ -278,7 +342,7 @@ fn learn(choices: &mut Vec<Choice>, prices: &[i64], take: &Take) {
 }
 
 fn outline(choices: &[Choice], drawn: Option<f64>) -> Vec<(u32, f64)> {
-    let load = |choice: &Choice| choice.users.iter().map(|&(_, users)| users).sum::<u32>();
+    let load = |choice: &Choice| choice.terms.iter().map(|&(_, users)| users as u32).sum::<u32>();
     let mut held: Vec<(u32, &Choice)> = choices
         .iter()
         .filter(|choice| choice.share > 0.0)
@@ -310,12 +374,17 @@ fn outline(choices: &[Choice], drawn: Option<f64>) -> Vec<(u32, f64)> {
     for (_, choice) in held.iter().filter(|held| alike(held.0, picked)) {
         taken.extend(
             choice
-                .users
+                .terms
                 .iter()
                 .map(|&(area, users)| (area, choice.share / all * f64::from(users))),
         );
     }
-    taken.sort_unstable_by_key(|taken| taken.0);
+    summed(taken)
+}
+
+/// One of each row.
+fn summed(mut taken: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+    taken.sort_by_key(|taken| taken.0);
     taken.dedup_by(|next, first| {
         let same = next.0 == first.0;
         if same {
@@ -328,19 +397,19 @@ fn outline(choices: &[Choice], drawn: Option<f64>) -> Vec<(u32, f64)> {
 
 fn worth(choice: &Choice, prices: &[f64]) -> f64 {
     let income: f64 = choice
-        .users
+        .terms
         .iter()
-        .map(|&(area, n)| prices[area as usize] * f64::from(n))
+        .map(|&(row, much)| prices[row as usize] * f64::from(much))
         .sum();
     income - choice.cost
 }
 
 /// Moves share from a site's poorest choice to its best. What its shares earn less than its best, and that.
-fn shift(choices: &mut [Choice], prices: &mut [f64], users: &[f64], reach: f64) -> (f64, f64) {
+fn shift(choices: &mut [Choice], now: &mut Now, rows: &Rows, reach: f64) -> (f64, f64) {
     let mut before = None;
     for _ in 0..SHIFTS {
         for choice in choices.iter_mut() {
-            choice.worth = worth(choice, prices);
+            choice.worth = worth(choice, &now.kept);
         }
         let by_worth = |a: &usize, b: &usize| choices[*a].worth.total_cmp(&choices[*b].worth);
         let Some(best) = (0..choices.len()).max_by(by_worth) else {
@@ -360,8 +429,8 @@ fn shift(choices: &mut [Choice], prices: &mut [f64], users: &[f64], reach: f64) 
             break;
         }
         let mut bend = 0.0;
-        merge(&choices[best].users, &choices[worst].users, |area, more| {
-            bend += more * more / users[area];
+        merge(&choices[best].terms, &choices[worst].terms, |row, more| {
+            bend += more * more / rows.weight[row];
         });
         let most_shift = choices[worst].share;
         let share = if bend > 0.0 {
@@ -376,26 +445,27 @@ fn shift(choices: &mut [Choice], prices: &mut [f64], users: &[f64], reach: f64) 
         }
         choices[best].share += share;
         let pull = reach * share;
-        merge(&choices[best].users, &choices[worst].users, |area, more| {
-            prices[area] -= pull * more / users[area];
+        merge(&choices[best].terms, &choices[worst].terms, |row, more| {
+            now.free[row] -= pull * more / rows.weight[row];
+            now.kept[row] = rows.kept(row, now.free[row]);
         });
     }
     before.unwrap_or((0.0, 0.0))
 }
 
-/// Calls `each` with every area that both do not take alike, and how many more users of it `one` takes.
-fn merge(one: &[(u32, u32)], other: &[(u32, u32)], mut each: impl FnMut(usize, f64)) {
+/// Calls `each` with every row that both do not take alike, and how much more of it `one` takes.
+fn merge(one: &[Term], other: &[Term], mut each: impl FnMut(usize, f64)) {
     let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
     loop {
-        let next = |at: Option<&&(u32, u32)>| at.map_or(u32::MAX, |at| at.0);
-        let area = next(one.peek()).min(next(other.peek()));
-        if area == u32::MAX {
+        let next = |at: Option<&&Term>| at.map_or(u32::MAX, |at| at.0);
+        let row = next(one.peek()).min(next(other.peek()));
+        if row == u32::MAX {
             return;
         }
-        let more = one.next_if(|at| at.0 == area).map_or(0.0, |at| f64::from(at.1));
-        let less = other.next_if(|at| at.0 == area).map_or(0.0, |at| f64::from(at.1));
+        let more = one.next_if(|at| at.0 == row).map_or(0.0, |at| f64::from(at.1));
+        let less = other.next_if(|at| at.0 == row).map_or(0.0, |at| f64::from(at.1));
         if more.total_cmp(&less).is_ne() {
-            each(area as usize, more - less);
+            each(row as usize, more - less);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, Plane, Rows};
 use super::offer::{Levels, Offer, Prices, Take};
 use super::problem::{LEFT_OUT, Problem};
 
@@ -117,7 +117,8 @@ impl Branch {
         self.quote(problem, exchange, &whole(prices));
         if self.bound > before {
             let users = problem.areas().iter().map(|area| f64::from(area.users)).collect();
-            self.bundle.start(&self.best, self.bound, users);
+            self.bundle
+                .start(floats(&self.best), self.bound as f64, Rows::of_users(users));
         }
     }
 
@@ -126,7 +127,7 @@ impl Branch {
         let target = target.saturating_mul(FINE) as f64;
         let prices = whole(&self.bundle.next(target));
         let bound = self.quote(problem, exchange, &prices);
-        self.bundle.told(&prices, bound);
+        self.bundle.told(floats(&prices), bound as f64);
         self.steps += 1;
     }
 
@@ -158,8 +159,8 @@ impl Branch {
             part.levels[site] = levels;
             part.bound += part.earned[site] - take.earned;
             part.earned[site] = take.earned;
-            part.bundle.restrict((site, levels), &self.best, &take);
-            part.bundle.raise(part.bound);
+            part.bundle.restrict((site, levels), plane(&self.best, &take));
+            part.bundle.raise(part.bound as f64);
             part.bound = part.bound.max(part.without_prices(problem));
             (part.steps, part.mark) = (0, part.bound);
             part
@@ -194,7 +195,8 @@ impl Branch {
 
     fn quote(&mut self, problem: &Problem, exchange: &mut Exchange, prices: &[i64]) -> i64 {
         let bound = exchange.quote(problem, prices, &self.levels);
-        self.bundle.learn(prices, &exchange.takes);
+        self.bundle
+            .learn(exchange.takes.iter().map(|take| plane(prices, take)));
         if bound > self.bound {
             self.bound = bound;
             self.best = prices.to_vec();
@@ -202,6 +204,25 @@ impl Branch {
         }
         bound
     }
+}
+
+/// What a site takes at `prices`.
+fn plane(prices: &[i64], take: &Take) -> Plane {
+    let income = |&(area, users): &(u32, u32)| prices[area as usize] * i64::from(users);
+    Plane {
+        // Users are few enough to be exact.
+        terms: take
+            .users
+            .iter()
+            .map(|&(area, users)| (area, users as f32))
+            .collect(),
+        level: take.level,
+        cost: (take.users.iter().map(income).sum::<i64>() - take.earned) as f64,
+    }
+}
+
+fn floats(prices: &[i64]) -> Vec<f64> {
+    prices.iter().map(|&price| price as f64).collect()
 }
 
 fn whole(prices: &[f64]) -> Vec<i64> {

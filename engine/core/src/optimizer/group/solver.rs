@@ -69,9 +69,10 @@ impl Solver {
         self.placement.counts()
     }
 
-    /// The prices that prove most of all plans together, [`FINE`](super::dual::FINE) fractions of a microsecond.
-    pub(super) fn prices(&self) -> &[i64] {
-        self.proof.prices()
+    /// f_d of the present loads, and what one more user at each column costs beside his own lateness, microseconds.
+    pub(super) fn slots(&self) -> (Vec<i32>, Vec<i64>) {
+        let worth = paths::prices(&self.problem, &self.placement);
+        (self.placement.delays().to_vec(), worth)
     }
 
     /// What is proven of the cost, those left out included, microseconds.

@@ -9,6 +9,7 @@ use super::problem::LEFT_OUT;
 use super::*;
 
 mod online;
+mod shared;
 
 const CHORDS: [(u32, u32); 4] = [(0, 0), (500_000, 5_000), (800_000, 20_000), (1_000_000, 700_000)];
 

@@ -42,11 +42,6 @@ impl Tree {
         bound.div_euclid(FINE) + i64::from(bound.rem_euclid(FINE) > 0)
     }
 
-    /// The best prices of all plans together.
-    pub(super) fn prices(&self) -> &[i64] {
-        &self.root
-    }
-
     /// Whether all plans are in one part.
     pub(super) fn is_whole(&self) -> bool {
         self.open.len() == 1 && self.closed == i64::MAX
