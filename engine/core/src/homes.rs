@@ -140,7 +140,8 @@ impl Homes {
         let words = self.words.get(&vm)?;
         let there = home.and_then(|home| words.get(&home));
         let rank = there.map_or(Timestamp::default(), |word| word.rank);
-        let left = home.is_none_or(|home| connected(home) && there.is_some_and(|word| !word.here));
+        let told = |dc: Dc| connected(dc) && self.told.contains(&dc) && !self.awaited.contains(&dc);
+        let left = home.is_none_or(|home| told(home) && there.is_none_or(|word| !word.here));
         let counts = |dc: Dc, word: &Word| {
             let by_hearsay = left && connected(dc) && (word.since.is_some() || rank == Timestamp::default());
             word.here && (word.rank > rank || by_hearsay)

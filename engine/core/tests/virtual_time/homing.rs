@@ -1,6 +1,8 @@
 //! Where a VM lives goes by what forwarders say. By the session it lives at TelcoCenter; Paris enters there, Lyon by Marilyn.
 
-use pacao_core::{Config, Effect, Engine, Input};
+mod lasting;
+
+use pacao_core::{Config, Effect, Input};
 use proto::availability::Horizon;
 use proto::node::{Residence, ResidentRow};
 use proto::{
@@ -147,6 +149,9 @@ fn a_vm_that_arrives_lives_there_and_its_users_enter_there_with_it() {
         };
         world.effects[from..].iter().filter(set).count()
     };
+    for from in ["marilyn", "lip6"] {
+        world.silent.insert((from.to_owned(), "telco".to_owned()));
+    }
     assert_eq!(views(&world, before), 0, "late packets go on from TelcoCenter");
     // Legs are those to LIP6.
     assert_eq!(
@@ -312,11 +317,18 @@ fn a_home_that_was_only_misstated_leaves_entries_alone_and_gives_open_proposals_
     let open = world.open()[0].clone();
     assert_eq!((open.to.as_str(), open.reason.expected), ("marilyn", 39.0));
     world.between = Box::new(|_, to, _| Some(if to == "lip6" { 9.0 } else { LEG }));
-    says(&mut world, "telco", ELSEWHERE);
-    assert_eq!(
-        (home(&world).as_str(), world.open()[0].revision),
-        ("telco", open.revision)
-    );
+    for (site, word) in [
+        ("telco", CONFIGURED),
+        ("lip6", CONFIGURED),
+        ("lip6", ELSEWHERE),
+        ("telco", ELSEWHERE),
+    ] {
+        says(&mut world, site, word);
+        assert_eq!(
+            (home(&world).as_str(), world.open()[0].revision),
+            ("telco", open.revision)
+        );
+    }
     says(&mut world, "lip6", CONFIGURED);
     assert_eq!(
         (home(&world).as_str(), world.entry("lyon").as_str()),
@@ -439,6 +451,7 @@ fn a_vm_that_has_stopped_lives_where_it_did_until_it_runs_elsewhere() {
     let newer = arrived(&world);
     says(&mut world, "lip6", ELSEWHERE);
     says(&mut world, "marilyn", newer);
+    world.run_to(55.0);
     says(&mut world, "lip6", here);
     assert_eq!(
         (home(&world).as_str(), logged(&world, "lives at")),
@@ -491,6 +504,18 @@ fn what_everyone_is_told_is_told_to_where_the_vm_lives() {
     says(&mut world, "marilyn", Residence::Here { since });
     assert_eq!(told_to_all(&world, before), all("marilyn"));
     assert_eq!(logged(&world, "lives at"), 1);
+    // With another move all are told to enter there, by the forwarders.
+    let before = world.effects.len();
+    moves(&mut world, "marilyn", "telco");
+    assert_eq!(
+        (home(&world).as_str(), told_to_all(&world, before)),
+        ("telco", vec![])
+    );
+    world.cut("telco");
+    world.connect("telco");
+    let since = Some(world.now - Span::millis(500));
+    says(&mut world, "telco", Residence::Here { since });
+    assert_eq!(told_to_all(&world, before), []);
 }
 
 #[test]
@@ -507,83 +532,6 @@ fn a_switch_under_way_is_told_again_after_an_arrival() {
         ("marilyn", "lip6")
     );
     assert_eq!(world.held_entry("paris"), "marilyn");
-}
-
-#[test]
-fn a_restart_and_a_replay_keep_it() {
-    let mut world = settled(Mode::Auto);
-    moves(&mut world, "telco", "lip6");
-    world.run_to(40.0);
-    let mut again = Engine::new(world.engine.config().clone(), T0);
-    for (at, input) in &world.inputs {
-        again.handle(input.clone(), *at);
-    }
-    assert!(again == world.engine, "the same inputs make the same engine");
-    let written = serde_json::to_string(&world.engine).unwrap();
-    let read: Engine = serde_json::from_str(&written).unwrap();
-    assert!(read == world.engine, "it reads back as it was");
-    world.restart(Span::secs(3));
-    assert_eq!(
-        (home(&world).as_str(), probed(&world, "telco")),
-        ("lip6", vec!["LIP6".to_owned()])
-    );
-    world.run_to(70.0);
-    assert!(world.leg("telco", "lip6").rtt.is_some());
-    // TelcoCenter is the first to be back, and has nothing to say of it.
-    says(&mut world, "telco", ELSEWHERE);
-    assert_eq!((home(&world).as_str(), logged(&world, "lives at")), ("lip6", 1));
-}
-
-#[test]
-fn a_state_of_before_forwarders_told_is_read_and_one_that_does_not_fit_is_not() {
-    let mut world = world(Mode::Auto);
-    world.run_to(20.0);
-    let mut written = serde_json::to_value(&world.engine).unwrap();
-    let homes = written.as_object_mut().unwrap().remove("homes").unwrap();
-    let read: Engine = serde_json::from_value(written.clone()).unwrap();
-    assert_eq!(
-        serde_json::to_value(&read).unwrap()["homes"]["lives"],
-        homes["lives"]
-    );
-    written["homes"] = serde_json::json!({ "lives": { "0": 7 } });
-    let error = serde_json::from_value::<Engine>(written).unwrap_err().to_string();
-    assert!(error.contains("homes of known VMs and data centres"), "{error}");
-}
-
-fn carried(world: &mut World, config: Config) {
-    let (engine, _) = world.engine.carried_into(config, world.now);
-    let written = serde_json::to_string(&engine).unwrap();
-    world.engine = serde_json::from_str(&written).unwrap();
-    assert!(world.engine == engine, "it reads back as it was");
-    world.give(Input::Started);
-}
-
-#[test]
-fn an_edited_session_keeps_it_unless_the_edit_itself_says_where_it_lives() {
-    let mut world = settled(Mode::Auto);
-    moves(&mut world, "telco", "lip6");
-    world.run_to(40.0);
-    let mut more = config();
-    // Names come first in the order, so that every number is another.
-    let mut site = more.sites["lip6"].clone();
-    site.rloc = lisp_wire::Rloc([172, 16, 0, 9].into());
-    more.sites.insert("alpha".parse().unwrap(), site);
-    let mut vm = more.vms["web"].clone();
-    vm.eid = "10.1.0.1/32".parse().unwrap();
-    more.vms.insert("api".parse().unwrap(), vm);
-    carried(&mut world, more.clone());
-    assert_eq!(home(&world), "lip6");
-    world.connect("lip6");
-    let since = Some(T0 + Span::secs(20));
-    says(&mut world, "lip6", Residence::Here { since });
-    assert_eq!((home(&world).as_str(), logged(&world, "lives at")), ("lip6", 1));
-    more.vms.get_mut("web").unwrap().home = "marilyn".parse().unwrap();
-    carried(&mut world, more.clone());
-    assert_eq!(home(&world), "marilyn");
-    let mut fewer = config();
-    fewer.sites.remove("lip6");
-    carried(&mut world, fewer);
-    assert_eq!(home(&world), "telco");
 }
 
 #[test]
@@ -604,4 +552,39 @@ fn why_speaks_of_the_leg_to_the_new_home() {
         text.contains("on to LIP6") && !text.contains("on to TelcoCenter"),
         "{text}"
     );
+}
+
+#[test]
+fn a_switch_that_had_to_prove_itself_is_over_when_its_user_goes_along_with_the_vm() {
+    let mut proving = Config {
+        mode: Mode::Auto,
+        ..config()
+    };
+    proving.policy.prove_within = Span::secs(30);
+    let mut world = World::of(proving);
+    world.measure_legs();
+    world.stress(("paris", "telco"), 400.0, (30.0, 999.0));
+    world.run_to(20.0);
+    says(&mut world, "lip6", ELSEWHERE);
+    world.run_to(42.0);
+    assert_eq!(world.entry("paris"), "marilyn");
+    let here = arrived(&world);
+    says(&mut world, "lip6", here);
+    world.run_to(120.0);
+    assert_eq!(world.entry("paris"), "lip6");
+    assert_eq!(
+        (logged(&world, "is final"), logged(&world, "proved itself")),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_site_that_does_not_name_a_vm_any_more_has_it_no_more() {
+    let mut world = settled(Mode::Observe);
+    world.cut("telco");
+    world.connect("telco");
+    says(&mut world, "lip6", CONFIGURED);
+    assert_eq!(home(&world), "telco", "it has said nothing yet");
+    report(&mut world, "telco", Vec::new());
+    assert_eq!(home(&world), "lip6");
 }
