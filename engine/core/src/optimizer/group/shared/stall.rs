@@ -356,6 +356,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
         #[test]
         fn nothing_is_earned_beyond_what_a_stall_says_at_any_load(
             areas in prop::collection::vec((1_u32..9, 10_000_u32..90_000), 1..6),
