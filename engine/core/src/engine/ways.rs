@@ -12,10 +12,10 @@ use proto::{LinkState, ProbeOutcome, ProbeSample, Span, Timestamp};
 use super::Engine;
 use crate::fabric::{Dc, LegIx, LinkIx, PairIx};
 use crate::legs::{Leg, Standing, sum};
-use crate::monitor::{Limits, Link, Turn, Verdict};
+use crate::monitor::{Link, Turn};
 use crate::optimizer::criteria::LINK;
 use crate::outbox::Outbox;
-use crate::way::{Onward, Way};
+use crate::way::{Onward, Taken, Way};
 
 impl Engine {
     /// The leg from `dc` to where a pair's VM lives; `None` where it lives there.
@@ -95,9 +95,11 @@ impl Engine {
 
     /// Whether a broken way is out of its bounds only because of samples that are over.
     pub(crate) fn is_way_recovering(&self, ix: PairIx, now: Timestamp) -> bool {
-        let limits = self.limits(ix);
-        matches!(self.pairs[ix.at()].way, Some(Way::Broken { .. }))
-            && self.way_verdict(ix, &limits.enter, now) == Some(Verdict::Lagging)
+        let look = (now, self.limits(ix));
+        match (self.pairs[ix.at()].way, self.legs_of_way(ix)) {
+            (Some(way), Some((link, behind))) => way.is_recovering((link, &behind), look),
+            _ => false,
+        }
     }
 
     /// A forwarder probed the locator of another data centre. What became of the leg by it, if anything.
@@ -155,16 +157,12 @@ impl Engine {
             return;
         };
         let limits = self.limits(ix);
-        let bounds = match way {
-            Way::Open { since } if now < since + limits.decide => return,
-            Way::Open { .. } => &limits.leave,
-            Way::Broken { .. } => &limits.enter,
-        };
-        self.pairs[ix.at()].way = match self.way_verdict(ix, bounds, now) {
-            None | Some(Verdict::Kept) => None,
-            Some(Verdict::Lagging) => Some(way),
-            Some(Verdict::Broken) => Some(Way::Broken { since: way.since() }),
-        };
+        if way.is_early(now, limits) {
+            return;
+        }
+        self.pairs[ix.at()].way = self
+            .legs_of_way(ix)
+            .and_then(|(link, behind)| way.judged((link, &behind), (now, limits)));
     }
 
     /// When the slot of a pair's way ends.
@@ -176,43 +174,37 @@ impl Engine {
         }
     }
 
-    /// Both legs against bounds; `None` unless both are heard.
-    fn way_verdict(&self, ix: PairIx, bounds: &[u32; LINK], now: Timestamp) -> Option<Verdict> {
-        let (entry, way) = (self.pairs[ix.at()].entry(), self.pairs[ix.at()].way?);
-        let (link, leg) = self.legs_of_way(ix, entry)?;
-        Some(match sum::rest(bounds, &leg.1) {
-            None => Verdict::Broken,
-            Some(left) => link.held_against(&left, way.since(), (now, self.limits(ix))),
-        })
-    }
-
     /// Whether a probe of the user's leg and the latest of the other are out of a bound together.
     fn leaves_a_bound(&self, ix: PairIx, outcome: ProbeOutcome) -> bool {
-        let entry = self.pairs[ix.at()].entry();
-        let Some((link, (leg, pressing))) = self.legs_of_way(ix, entry) else {
+        let Some((link, behind)) = self.legs_of_way(ix) else {
             return false;
         };
-        let Limits { leave, .. } = self.limits(ix);
         let rtt = match outcome {
             ProbeOutcome::Rtt(rtt) | ProbeOutcome::Overdue(rtt) => {
                 u32::try_from(rtt.micros()).unwrap_or(u32::MAX)
             }
             ProbeOutcome::Lost => return true,
         };
-        rtt.saturating_add(leg.last()) > leave[0]
-            || sum::together(link.jitter(), leg.link().jitter()) > leave[1]
-            || (pressing[2] > 0 && leave[2] < u32::MAX)
-            || (pressing[3] > 0 && leave[3] < u32::MAX)
+        behind.leaves_a_bound((rtt, link.jitter()), self.limits(ix))
     }
 
-    /// Of a way whose two legs are both heard: the user's, and the other with what of it presses.
-    fn legs_of_way(&self, ix: PairIx, dc: Dc) -> Option<(&Link, (&Leg, [u32; LINK]))> {
+    /// Of the way a pair takes, if both of its legs are heard: the user's, and what the other takes of the bounds.
+    fn legs_of_way(&self, ix: PairIx) -> Option<(&Link, Taken)> {
+        let dc = self.pairs[ix.at()].entry();
         let Some(Standing::Up(loads)) = self.leg_standing(ix, dc) else {
             return None;
         };
         let link = self.monitor.link(self.link(ix, dc))?;
+        let leg = self.leg(ix, dc)?;
         let heard = !matches!(link.state(), LinkState::Down | LinkState::Stale);
-        Some((link, (self.leg(ix, dc)?, loads.pressing))).filter(|_| heard)
+        heard.then(|| {
+            let taken = Taken {
+                last: leg.last(),
+                jitter: leg.link().jitter(),
+                pressing: loads.pressing,
+            };
+            (link, taken)
+        })
     }
 
     /// Something became of a leg: those whose way takes it are looked at.
