@@ -20,7 +20,7 @@ pub(crate) use node::{
     ArrivedArgs, CaptureArgs, CounterArgs, FilterArgs, LogArgs, NodeArgs, NodeAsk, PinArgs, PrepareArgs,
     RowArgs, UnpinArgs,
 };
-pub(crate) use simulate::{FigureNumber, PolicyOf, Preset, SimulateArgs, StartOf};
+pub(crate) use simulate::{FigureNumber, PolicyOf, Preset, SimulateArgs, StartOf, WatchOf};
 
 /// A network operations console: sees every user-to-VM link, decides by which data centre each user should enter.
 #[derive(Debug, Parser)]

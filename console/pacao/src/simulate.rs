@@ -10,17 +10,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use simulator::areas::Areas;
-use simulator::csv;
+use simulator::csv::{self, Positions};
 use simulator::day::Control;
 use simulator::region::Region;
 use simulator::study::{self, Case, Check, Figure, Finding, Limit, Scene, StudyError};
-use simulator::trace::{Keep, kept};
-use simulator::walk::{ANY_GAIN, CALM, Start};
+use simulator::trace::{Keep, Trace, kept};
+use simulator::walk::{ANY_GAIN, CALM, Start, Watched};
 use simulator::wander::wander;
 
 use crate::checks::{Bound, Checks};
-use crate::cli::{FigureNumber, PolicyOf, Preset, SimulateArgs, StartOf};
+use crate::cli::{FigureNumber, PolicyOf, Preset, SimulateArgs, StartOf, WatchOf};
 use progress::{Progress, stop_on_interrupt};
+
+/// How far a place may be from the nearest of areas that are not the user's own: drawn ones are everywhere where
+/// people are.
+const REACH_KM: f64 = 100.0;
 
 /// Runs the figures asked for; `Ok(true)` if every check holds.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<bool> {
@@ -79,6 +83,7 @@ fn simulate(
     progress.end();
     let mut report = serde_json::to_value(&checks)?;
     report["preset"] = Value::from(case.name());
+    report["watch"] = Value::from(scene.watched.name());
     report["seed"] = Value::from(args.seed);
     report["users"] = Value::from(scene.traces.len());
     report["findings"] = serde_json::to_value(&findings)?;
@@ -131,27 +136,14 @@ fn scene(
         shared_by: args.k,
         areas: args.min_areas,
     };
-    let home = Region::France;
-    let areas = match &args.areas {
-        Some(path) => csv::read_areas(&path.display().to_string(), &text(path)?)?,
-        None => Areas::drawn(home, home.areas(), args.seed)?,
-    };
-    let traces = if let Some(path) = &args.traces {
-        let all = csv::read_traces(&path.display().to_string(), &text(path)?, &areas)?;
-        let count = all.len();
-        let (traces, dropped) = kept(all, keep, usize::MAX);
-        eprintln!(
-            "pacao: {count} trajectories in {}, {} see fewer than {} areas, {} are shared by fewer than {} users",
-            path.display(),
-            dropped.still,
-            args.min_areas,
-            dropped.rare,
-            args.k
-        );
-        traces
-    } else {
-        progress.begin("drawing trajectories", 2 * args.users as u64);
-        wander((&areas, home), args.users, keep, args.seed, control)
+    let (areas, traces) = match &args.traces {
+        Some(path) => told(args, case, (path, keep))?,
+        None => {
+            let (home, areas) = (Region::France, areas(args, Region::France)?);
+            progress.begin("drawing trajectories", 2 * args.users as u64);
+            let traces = wander((&areas, home), args.users, keep, args.seed, control);
+            (areas, traces)
+        }
     };
     if control.is_stopped() {
         return Err(StudyError::Stopped.into());
@@ -161,11 +153,47 @@ fn scene(
         StartOf::Together => Start::Together,
         StartOf::Apart => Start::Apart,
     };
+    scene.watched = match args.watch {
+        WatchOf::Leg => Watched::Leg,
+        WatchOf::Way => Watched::Way,
+    };
     scene.policy = match args.policy {
         PolicyOf::Thesis => ANY_GAIN,
         PolicyOf::Calm => CALM,
     };
     Ok(scene)
+}
+
+/// The areas given, else drawn ones.
+fn areas(args: &SimulateArgs, region: Region) -> anyhow::Result<Areas> {
+    Ok(match &args.areas {
+        Some(path) => csv::read_areas(&path.display().to_string(), &text(path)?)?,
+        None => Areas::drawn(region, region.areas(), args.seed)?,
+    })
+}
+
+/// Trajectories of a file, and the areas they are in: names are those of France, which `--out` writes; places may be
+/// anywhere in the preset's region.
+fn told(args: &SimulateArgs, case: Case, (path, keep): (&Path, Keep)) -> anyhow::Result<(Areas, Vec<Trace>)> {
+    let (file, text) = (path.display().to_string(), text(path)?);
+    let region = match csv::positions(&file, &text)? {
+        Positions::Names => Region::France,
+        Positions::Places => case.region(),
+    };
+    let areas = areas(args, region)?;
+    let reach_km = if args.areas.is_some() {
+        f64::INFINITY
+    } else {
+        REACH_KM
+    };
+    let all = csv::read_traces(&file, &text, (&areas, reach_km))?;
+    let count = all.len();
+    let (traces, dropped) = kept(all, keep, usize::MAX);
+    eprintln!(
+        "pacao: {count} trajectories in {file}, {} see fewer than {} areas, {} are shared by fewer than {} users",
+        dropped.still, args.min_areas, dropped.rare, args.k
+    );
+    Ok((areas, traces))
 }
 
 fn numbers(asked: FigureNumber, case: Case) -> Vec<FigureNumber> {
@@ -228,21 +256,22 @@ fn judge(checks: &mut Checks, told: &[Check]) {
     }
 }
 
-/// Findings for people. Where ours is another than the thesis's, the line says so.
+/// Findings for people: ours, the thesis's, and what ours must be to agree.
 fn table(findings: &[Finding]) -> String {
-    let width = findings
+    let name = findings.iter().map(|finding| finding.name.chars().count()).max();
+    let thesis = findings
         .iter()
-        .map(|finding| finding.name.chars().count())
-        .max()
-        .unwrap_or(0);
+        .map(|finding| finding.thesis.chars().count())
+        .max();
+    let (name, thesis) = (name.unwrap_or(0), thesis.unwrap_or(0));
     let mut text = String::from("\nBeside the thesis (differences: docs/simulation.md)\n");
     for finding in findings {
         let mark = if finding.agrees { "agrees" } else { "differs" };
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{mark:<8} {:<width$}  {:>10.2} {:<4} thesis: {}",
-            finding.name, finding.value, finding.unit, finding.thesis
+            "{mark:<8} {:<name$}  {:>8.2} {:<4} thesis: {:<thesis$}  agrees if {}",
+            finding.name, finding.value, finding.unit, finding.thesis, finding.agrees_if
         );
     }
     text

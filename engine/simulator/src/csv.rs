@@ -80,14 +80,25 @@ pub fn read_areas(file: &str, text: &str) -> Result<Areas, CsvError> {
     Areas::new(areas).map_err(|source| CsvError::Areas { file, source })
 }
 
-/// Reads trajectories: `user,time,lat,lon` or `user,time,area`. Places become the nearest of `areas`. In the order of
-/// the first line of each user; users with a single position are left out.
-pub fn read_traces(file: &str, text: &str, areas: &Areas) -> Result<Vec<Trace>, CsvError> {
+/// How a file of trajectories tells where users are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// Degrees north and east.
+    Places,
+    /// Names of areas.
+    Names,
+}
+
+/// How a file of trajectories tells where users are: `user,time,lat,lon` or `user,time,area`.
+pub fn positions(file: &str, text: &str) -> Result<Positions, CsvError> {
+    Lines::new(file, text).positions()
+}
+
+/// Reads trajectories: `user,time,lat,lon` or `user,time,area`. Places become the nearest of `areas`; none may be farther
+/// from it than `reach_km`. In the order of the first line of each user; users with a single position are left out.
+pub fn read_traces(file: &str, text: &str, (areas, reach_km): (&Areas, f64)) -> Result<Vec<Trace>, CsvError> {
     let mut lines = Lines::new(file, text);
-    let by_name = lines.names(&["user", "time", "area"]);
-    if !by_name && !lines.names(&["user", "time", "lat", "lon"]) {
-        return Err(lines.wrong_head("user,time,lat,lon or user,time,area"));
-    }
+    let positions = lines.positions()?;
     let mut day = Day::default();
     let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut users: Vec<(String, Vec<Position>)> = Vec::new();
@@ -96,10 +107,9 @@ pub fn read_traces(file: &str, text: &str, areas: &Areas) -> Result<Vec<Trace>, 
         let at = day
             .time(row.word(1, "time")?, row.line)
             .map_err(|why| row.field("time", why))?;
-        let area = if by_name {
-            row.area(2, areas)?
-        } else {
-            areas.nearest(row.place(2)?)
+        let area = match positions {
+            Positions::Names => row.area(2, areas)?,
+            Positions::Places => row.nearest(2, (areas, reach_km))?,
         };
         let number = if let Some(&number) = numbers.get(user) {
             number
@@ -226,6 +236,16 @@ impl<'a> Lines<'a> {
         self.head.iter().eq(names.iter().copied())
     }
 
+    fn positions(&self) -> Result<Positions, CsvError> {
+        if self.names(&["user", "time", "area"]) {
+            Ok(Positions::Names)
+        } else if self.names(&["user", "time", "lat", "lon"]) {
+            Ok(Positions::Places)
+        } else {
+            Err(self.wrong_head("user,time,lat,lon or user,time,area"))
+        }
+    }
+
     /// The next line that is not empty.
     fn next(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         loop {
@@ -326,6 +346,22 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The area nearest to a place.
+    fn nearest(&self, at: usize, (areas, reach_km): (&Areas, f64)) -> Result<u32, CsvError> {
+        let place = self.place(at)?;
+        let area = areas.nearest(place);
+        let (name, away) = (&areas.all()[area as usize].name, place.km_to(areas.at(area)));
+        if away <= reach_km {
+            return Ok(area);
+        }
+        let why = format!(
+            "{}, {} is {away:.0} km from the nearest area, {name}, and {reach_km:.0} km is the most: give areas of your \
+             own with --areas",
+            place.lat, place.lon
+        );
+        Err(self.field("lat,lon", why))
+    }
+
     fn area(&self, at: usize, areas: &Areas) -> Result<u32, CsvError> {
         let name = self.word(at, "area")?;
         areas.named(name).ok_or_else(|| {
@@ -380,13 +416,16 @@ mod tests {
     fn places_become_the_nearest_area_and_hold_until_the_next_line() {
         let text =
             "user,time,lat,lon\nb,00:30,47.9,4.1\na,06:00,48,1.5\na,43200,48,4\na,24:00,48,1\nb,3600,48,5\n";
-        let traces = read_traces("t.csv", text, &two_areas()).unwrap();
+        let traces = read_traces("t.csv", text, (&two_areas(), f64::INFINITY)).unwrap();
         assert_eq!(traces[0].user, "b");
         assert_eq!(traces[0].stays()[0].length(), Span::secs(1800));
         assert_eq!(traces[1].path().collect::<Vec<_>>(), [0, 1]);
         let written = write_traces(&traces, &two_areas());
         assert!(written.starts_with("user,time,area\nb,1800,east\n"), "{written}");
-        assert_eq!(read_traces("t.csv", &written, &two_areas()).unwrap(), traces);
+        assert_eq!(
+            read_traces("t.csv", &written, (&two_areas(), f64::INFINITY)).unwrap(),
+            traces
+        );
     }
 
     #[test]
@@ -399,15 +438,17 @@ mod tests {
         assert_eq!(read_areas("areas.csv", &written).unwrap().all(), areas.all());
         let text =
             "user,time,area\n\"b\nc\",1,\"Aix, en Provence\"\n\"b\nc\",61,\"two\nlines\"\n\na,1,nowhere\n";
-        let error = read_traces("t.csv", text, &areas).unwrap_err().to_string();
+        let error = read_traces("t.csv", text, (&areas, f64::INFINITY))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with("t.csv:8: area: there is no area 'nowhere'"),
             "{error}"
         );
-        let traces = read_traces("t.csv", &text[..text.len() - 12], &areas).unwrap();
+        let traces = read_traces("t.csv", &text[..text.len() - 12], (&areas, f64::INFINITY)).unwrap();
         assert_eq!(traces[0].user, "b\nc");
         assert_eq!(
-            read_traces("t.csv", &write_traces(&traces, &areas), &areas).unwrap(),
+            read_traces("t.csv", &write_traces(&traces, &areas), (&areas, f64::INFINITY)).unwrap(),
             traces
         );
     }
@@ -454,17 +495,32 @@ mod tests {
                 "t.csv:3: time: a is somewhere else at that time in line 2",
             ),
         ] {
-            let error = read_traces("t.csv", text, &two_areas()).unwrap_err().to_string();
+            let error = read_traces("t.csv", text, (&two_areas(), f64::INFINITY))
+                .unwrap_err()
+                .to_string();
             assert!(error.starts_with(said), "{error}");
         }
         let twice = read_areas("a.csv", "area,lat,lon\nx,1,1\nx,2,2\n").unwrap_err();
         assert_eq!(twice.to_string(), "a.csv: two areas are called 'x'");
     }
 
+    #[test]
+    fn a_place_out_of_reach_of_every_area_is_refused() {
+        let text = "user,time,lat,lon\na,06:00,48,1.5\na,07:00,40.71,-74.01\n";
+        let error = read_traces("t.csv", text, (&two_areas(), 100.0)).unwrap_err();
+        let said = "t.csv:3: lat,lon: 40.71, -74.01 is 5780 km from the nearest area, west, and 100 km is the most: give \
+                    areas of your own with --areas";
+        assert_eq!(error.to_string(), said);
+        // 37 km.
+        let near = &text[..text.len() - 21];
+        assert!(read_traces("t.csv", near, (&two_areas(), 38.0)).is_ok());
+        assert!(read_traces("t.csv", near, (&two_areas(), 37.0)).is_err());
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_readers_panic(text in "(user,time,area\n|user,time,lat,lon\n)?[a-eTZ0-9:,.\"\r\n-]{0,80}") {
-            let _ = read_traces("t.csv", &text, &two_areas());
+            let _ = read_traces("t.csv", &text, (&two_areas(), f64::INFINITY));
             let _ = read_areas("t.csv", &text);
         }
     }

@@ -57,6 +57,16 @@ impl Fabric {
         Self { dcs, legs, trunks }
     }
 
+    /// The same over a backbone whose round trips are that `share` of these: straighter than the ways of users, so that a
+    /// detour over a near data centre may be shorter than the way straight to a far one.
+    #[must_use]
+    pub fn over_backbone(mut self, share: f64) -> Self {
+        for trunk in &mut self.trunks {
+            *trunk = (f64::from(*trunk) * share).round() as u32;
+        }
+        self
+    }
+
     /// Where they stand.
     pub fn dcs(&self) -> &[Area] {
         &self.dcs

@@ -1,9 +1,10 @@
 //! The figures of section 5.4: what is run for each, what is found beside the thesis, what must hold.
 
+mod crowd;
 mod figures;
+mod finding;
 mod sweep;
 
-use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -14,11 +15,13 @@ use crate::region::Region;
 use crate::slots::Slots;
 use crate::tally::Tally;
 use crate::trace::{Keep, Trace};
-use crate::walk::{Best, Manner, Rules, Scheme, Start};
+use crate::walk::{Best, Manner, Rules, Scheme, Start, Watched};
 use pacao_core::config::Policy;
 use pacao_core::optimizer::group::ProblemError;
 
-pub use figures::{congestion, round_trips, throughput, unevenness};
+pub use crowd::{congestion, unevenness};
+pub use figures::{round_trips, throughput};
+pub use finding::Finding;
 pub use sweep::{days, sweep};
 
 /// Data centres the thesis tries.
@@ -117,6 +120,9 @@ pub enum StudyError {
         /// Areas, or the most.
         room: usize,
     },
+    /// Numbers of data centres are compared, and there is only one.
+    #[error("this figure compares numbers of data centres from 2 up, at most one an area: give more areas")]
+    OneDc,
     /// Somebody asked to stop.
     #[error("stopped")]
     Stopped,
@@ -137,6 +143,8 @@ pub struct Scene {
     pub policy: Policy,
     /// The morning.
     pub start: Start,
+    /// By what entries are left and chosen.
+    pub watched: Watched,
     /// Of everything drawn.
     pub seed: u64,
     dcs: Vec<Area>,
@@ -169,6 +177,7 @@ impl Scene {
             keep,
             policy: crate::walk::ANY_GAIN,
             start: Start::Together,
+            watched: Watched::Leg,
             seed,
             dcs,
             rtts,
@@ -208,9 +217,16 @@ impl Scene {
         total as f64 / stays().count().max(1) as f64
     }
 
-    /// Data centre counts of the thesis for which there is place.
+    /// Data centre counts of the thesis for which there is place; none where there is only one area.
     pub fn counts(&self) -> Vec<usize> {
         DCS.into_iter().filter(|&count| count <= self.dcs.len()).collect()
+    }
+
+    /// The same, at least one.
+    fn compared(&self) -> Result<Vec<usize>, StudyError> {
+        Some(self.counts())
+            .filter(|counts| !counts.is_empty())
+            .ok_or(StudyError::OneDc)
     }
 
     fn rules(&self, bound_ms: f64) -> Rules {
@@ -218,7 +234,7 @@ impl Scene {
     }
 
     fn best(&self, fabric: &Fabric, rules: &Rules) -> Best {
-        Best::new(fabric, rules, self.areas.all().len())
+        Best::new((fabric, self.areas.all().len()), rules, self.watched)
     }
 
     fn manner(&self, scheme: Scheme, slots: Slots) -> Manner {
@@ -261,21 +277,6 @@ fn word(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
-}
-
-/// A figure of the thesis beside ours. A difference is shown, not hidden; docs/simulation.md says why.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
-    /// What.
-    pub name: String,
-    /// Ours.
-    pub value: f64,
-    /// Of both.
-    pub unit: &'static str,
-    /// The thesis's, in words.
-    pub thesis: String,
-    /// Whether they agree.
-    pub agrees: bool,
 }
 
 /// A value with a bound of ours.

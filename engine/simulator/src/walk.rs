@@ -3,7 +3,7 @@
 //! The procedure is that of section 5.2.4:
 //!
 //! 1. The user's levels are broken for S': (5.1)-(5.3) chooses the entry by what is measured between the user and
-//!    each data centre.
+//!    each data centre, or as the live engine does it by the whole way over each ([`Watched`]).
 //! 2. S'' later the whole way, user to entry and entry to VM, is still out of its bound: (5.1)-(5.3) chooses where
 //!    the VM is to live. It is copied there, and the user enters where it is.
 
@@ -18,7 +18,7 @@ use pacao_core::optimizer::{self, Class};
 use proto::{Span, Timestamp};
 
 use crate::chance::Chance;
-use crate::fabric::{Fabric, only_rtt};
+use crate::fabric::{Fabric, Measured, only_rtt};
 use crate::slots::Slots;
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -61,6 +61,25 @@ pub enum Start {
     /// The VM at any data centre, and the user enters by any, as the order of an administrator would have it who
     /// knows neither.
     Apart,
+}
+
+/// By what an entry is left and chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The user's leg, as in the thesis; and as in a live fabric whose legs between data centres are not measured.
+    Leg,
+    /// Both legs, to the VM: what the live engine does.
+    Way,
+}
+
+impl Watched {
+    /// As commands and results call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leg => "leg",
+            Self::Way => "way",
+        }
+    }
 }
 
 /// Moves of one user or of all.
@@ -154,7 +173,8 @@ pub const ANY_GAIN: Policy = Policy {
     probe_timeout: Span::secs(2),
 };
 
-/// As the shipped sessions have it: at least 5 ms and a tenth, and half an hour between two moves of one user.
+/// As an engine has it whose session says nothing else: at least 5 ms and a tenth, and half an hour between two moves
+/// of one user, doubled where moves follow each other.
 pub const CALM: Policy = Policy {
     cool_down: Span::secs(1800),
     gain_min: 5.0,
@@ -174,32 +194,50 @@ pub struct Walk<'a> {
     best: &'a Best,
 }
 
-/// The best entry for each area and each present entry: users in one area at one entry decide alike.
+/// The best entry for each area, and where whole ways are watched for each place of the VM: users who are alike in that
+/// decide alike.
 #[derive(Clone, Debug)]
 pub struct Best {
-    /// A row an area, a column the present entry.
+    watched: Watched,
+    /// A row an area, a column a place of the VM; one column where that does not matter.
     entries: Vec<u8>,
     columns: usize,
 }
 
 impl Best {
     /// Solves (5.1)-(5.3) for all areas.
-    pub fn new(fabric: &Fabric, rules: &Rules, areas: usize) -> Self {
-        let columns = fabric.dcs().len();
+    pub fn new((fabric, areas): (&Fabric, usize), rules: &Rules, watched: Watched) -> Self {
+        let columns = match watched {
+            Watched::Leg => 1,
+            Watched::Way => fabric.dcs().len(),
+        };
         let entries = (0..areas as u32).flat_map(|area| {
-            (0..columns).map(move |present| {
-                let best = optimizer::choose(&rules.class, fabric.row(area), Some(present));
-                best.map_or(present, |(at, _)| at) as u8
+            (0..columns).map(move |vm| {
+                let seen = |dc| only_rtt(watched.rtt(fabric, area, (dc, vm)));
+                let candidates: Vec<Measured> = (0..fabric.dcs().len()).map(seen).collect();
+                optimizer::choose(&rules.class, &candidates, None).map_or(0, |(at, _)| at) as u8
             })
         });
         Self {
+            watched,
             entries: entries.collect(),
             columns,
         }
     }
 
-    fn entry(&self, area: u32, present: usize) -> usize {
-        usize::from(self.entries[area as usize * self.columns + present])
+    fn entry(&self, area: u32, vm: usize) -> usize {
+        let column = if self.columns == 1 { 0 } else { vm };
+        usize::from(self.entries[area as usize * self.columns + column])
+    }
+}
+
+impl Watched {
+    /// What is measured for a user in `area` who enters by `dc`, microseconds.
+    fn rtt(self, fabric: &Fabric, area: u32, (dc, vm): (usize, usize)) -> u32 {
+        match self {
+            Self::Leg => fabric.leg(area, dc),
+            Self::Way => fabric.to_vm(area, dc, vm),
+        }
     }
 }
 
@@ -285,6 +323,17 @@ impl<'a> Walk<'a> {
             Start::Together => (vm, vm),
             Start::Apart => (chance.below(dcs), vm),
         }
+    }
+
+    /// The best entry in place of the present one, and what is measured of both, milliseconds; `None` if the present one
+    /// is best.
+    fn better(&self, area: u32, (entry, vm): (usize, usize)) -> Option<(usize, (f64, f64))> {
+        let best = self.best.entry(area, vm);
+        let rtt = |dc| self.best.watched.rtt(self.fabric, area, (dc, vm));
+        let both = [entry, best].map(rtt);
+        // Ties go to the present one.
+        let (chosen, _) = optimizer::choose(&self.rules.class, &both.map(only_rtt), Some(0))?;
+        (chosen != 0).then(|| (best, (millis(both[0]), millis(both[1]))))
     }
 
     /// Where the VM is to live for a user in `area` who sees it after `total` microseconds now: the place chosen, and

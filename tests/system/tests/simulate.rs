@@ -128,6 +128,14 @@ fn bad_input_is_named_by_file_line_and_field() {
             "user,time,lat,lon\na,06:00,48,2\na,07:00,48,2\n",
             "no trajectory is left",
         ),
+        (
+            "user,time,lat,lon\na,06:00,48,2\na,07:00,40.71,-74.01\n",
+            "t.csv:3: lat,lon: 40.71, -74.01 is ",
+        ),
+        (
+            "user,time,lat,lon\na,06:00,48,2\na,07:00,52.52,13.4\n",
+            "km is the most: give areas of your own with --areas",
+        ),
     ] {
         std::fs::write(path, text).unwrap();
         let output = simulate(&["--traces", path]);
@@ -148,4 +156,82 @@ fn bad_input_is_named_by_file_line_and_field() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(errors(&output).contains(said), "{}", errors(&output));
     }
+}
+
+/// A day of five users in four areas, from seven to nine in the evening.
+fn evening(folder: &Path) -> (String, String) {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mut text = "user,time,lat,lon\n".to_owned();
+    for user in 0..5 {
+        for (minute, (lat, lon)) in [
+            (0, (48.9, 2.4)),
+            (30, (45.8, 4.8)),
+            (60, (43.3, 5.4)),
+            (90, (50.6, 3.1)),
+        ] {
+            let time = 19 * 3600 + 60 * minute;
+            text.push_str(&format!("u{user},{time},{lat},{lon}\n"));
+        }
+        text.push_str(&format!("u{user},{},50.6,3.1\n", 21 * 3600));
+    }
+    let areas = "area,lat,lon\nparis,48.9,2.4\nlyon,45.8,4.8\nmarseille,43.3,5.4\nlille,50.6,3.1\n";
+    (file("evening.csv", &text), file("four.csv", areas))
+}
+
+#[test]
+fn nobody_at_noon_is_placed_at_the_busiest_moment_and_no_finding_is_made_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (traces, areas) = evening(folder.path());
+    let run = simulate(&["--traces", &traces, "--areas", &areas, "--json"]);
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert!(run.status.success(), "{}", errors(&run));
+    let checks = report["checks"].as_array().unwrap();
+    let there = checks
+        .iter()
+        .find(|check| check["name"] == "5.18: users at 19:00")
+        .unwrap();
+    assert_eq!(there["value"], 5.0);
+    for finding in report["findings"].as_array().unwrap() {
+        assert!(finding["value"].is_f64(), "{finding}");
+        assert!(finding["agrees_if"].is_string(), "{finding}");
+    }
+    let said = String::from_utf8(simulate(&["--traces", &traces, "--areas", &areas]).stdout).unwrap();
+    assert!(!said.contains("NaN") && !said.contains("inf "), "{said}");
+
+    let one = folder.path().join("one.csv");
+    std::fs::write(&one, "area,lat,lon\nparis,48.9,2.4\n").unwrap();
+    let run = simulate(&[
+        "--traces",
+        &traces,
+        "--areas",
+        one.to_str().unwrap(),
+        "--min-areas",
+        "1",
+        "--figure",
+        "5.18",
+    ]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(errors(&run).contains("give more areas"), "{}", errors(&run));
+}
+
+#[test]
+fn a_whole_way_is_never_left_for_a_longer_one() {
+    let pacao1 = |watch: &str| {
+        let run = simulate(&["--users", "300", "--figure", "5.16", "--watch", watch, "--json"]);
+        assert!(run.status.success(), "{}", errors(&run));
+        let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(report["watch"], watch);
+        let findings = report["findings"].as_array().unwrap();
+        let of = |finding: &&Value| finding["name"] == "median throughput, pacao1 over legacy";
+        let finding = findings.iter().find(of).unwrap();
+        // A gain of nothing is not what the thesis says.
+        assert_eq!(finding["agrees"], false);
+        finding["value"].as_f64().unwrap()
+    };
+    assert!(pacao1("leg") < -0.5, "a detour by the user's leg alone");
+    assert!(pacao1("way").abs() < 1e-9);
 }

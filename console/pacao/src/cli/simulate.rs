@@ -28,13 +28,17 @@ pub(crate) struct SimulateArgs {
     /// Where entry and VM are in the morning: both at one data centre, or each at any.
     #[arg(long, default_value = "together")]
     pub start: StartOf,
-    /// What keeps moves apart: nothing, as in the thesis, or least gain and cool-down as the shipped sessions have them.
+    /// By what entries are left and chosen: the user's leg, as in the thesis, or the way to the VM, as the live engine does.
+    #[arg(long, default_value = "leg")]
+    pub watch: WatchOf,
+    /// What keeps moves apart: nothing, as in the thesis, or what an engine does whose session says nothing else.
     #[arg(long, default_value = "thesis")]
     pub policy: PolicyOf,
-    /// Trajectories of your own, instead of made ones: user,time,lat,lon or user,time,area.
+    /// Trajectories of your own, instead of made ones: user,time,lat,lon or user,time,area. Places go to the nearest area,
+    /// within 100 km unless areas are yours.
     #[arg(long, value_name = "FILE.csv")]
     pub traces: Option<PathBuf>,
-    /// Areas of your own: area,lat,lon.
+    /// Areas of your own: area,lat,lon. Default: drawn over France; for places in --traces over Europe with europe-ott.
     #[arg(long, value_name = "FILE.csv")]
     pub areas: Option<PathBuf>,
     /// Drop trajectories that fewer users share.
@@ -100,12 +104,21 @@ pub(crate) enum StartOf {
     Apart,
 }
 
+/// By what entries are left and chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchOf {
+    /// What is measured between user and data centre.
+    Leg,
+    /// Both legs together: user to entry, entry to VM.
+    Way,
+}
+
 /// What keeps moves apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyOf {
     /// Nothing.
     Thesis,
-    /// At least 5 ms and a tenth, half an hour between two switches.
+    /// Least gain (5 ms and a tenth) and cool-down (half an hour, doubled while moves follow each other).
     Calm,
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::finding::Agrees;
 use super::{BOUNDS, Case, Check, Figure, Finding, Limit, Scene, StudyError, number, stopped_or};
 use crate::day::{self, Control};
 use crate::plot::{Chart, Kind, Panel, Series};
@@ -10,6 +11,11 @@ use crate::walk::{Scheme, Walk};
 
 /// Shares of the stay for S', and of S' for S''.
 const SHARES: [f64; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// Places in [`BOUNDS`].
+const STRICT: usize = 0;
+const MEDIAN: usize = 1;
+const LOOSE: usize = 2;
 
 /// Medians of one bound and number of data centres, by S' and S''.
 struct Surface {
@@ -48,7 +54,7 @@ pub fn days(scene: &Scene) -> u64 {
 /// Runs the sweep.
 pub fn sweep(scene: &Scene, control: &Control<'_>) -> Result<Figure, StudyError> {
     let mut surfaces = Vec::new();
-    for dcs in scene.counts() {
+    for dcs in scene.compared()? {
         let fabric = scene.fabric(dcs)?;
         for (bound, (name, _)) in BOUNDS.iter().enumerate() {
             let rules = scene.rules(scene.bound_ms(*name));
@@ -152,73 +158,69 @@ fn chart(scene: &Scene, surfaces: &[Surface]) -> Chart {
 }
 
 fn findings(scene: &Scene, surfaces: &[Surface]) -> Vec<Finding> {
-    let of = |bound: usize| surfaces.iter().filter(move |surface| surface.bound == bound);
-    let loose = of(2).map(Surface::spread).fold(0.0, f64::max) * 100.0;
-    let strict_gain = of(0)
-        .zip(of(1))
+    let strict: Vec<&Surface> = of(surfaces, STRICT).collect();
+    let loose = of(surfaces, LOOSE).map(Surface::spread).fold(0.0, f64::max);
+    let mut found = vec![Finding::new(
+        "loose bound: median RTT changes with S', S'' by at most",
+        (loose * 100.0, "%"),
+        "not at all",
+        Agrees::AtMost(1.0),
+    )];
+    found.extend(strict_below_median(scene.case, surfaces));
+    found.push(spread(&strict));
+    found.extend(best_number(scene.case, &strict));
+    found
+}
+
+/// All of one bound.
+fn of(surfaces: &[Surface], bound: usize) -> impl Iterator<Item = &Surface> {
+    surfaces.iter().filter(move |surface| surface.bound == bound)
+}
+
+fn strict_below_median(case: Case, surfaces: &[Surface]) -> Option<Finding> {
+    let gain = of(surfaces, STRICT)
+        .zip(of(surfaces, MEDIAN))
         .filter(|(strict, _)| strict.dcs >= 16)
         .map(|(strict, median)| (1.0 - strict.quickest() / median.quickest()) * 100.0)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let strict: Vec<&Surface> = of(0).collect();
-    let best = strict.iter().min_by(|a, b| a.least().total_cmp(&b.least()));
-    let (best_dcs, reduction, spread) = best.map_or((0, f64::NAN, f64::NAN), |best| {
-        let spread = strict.iter().map(|surface| surface.spread()).fold(0.0, f64::max);
-        (
-            best.dcs,
-            (1.0 - best.least() / best.legacy) * 100.0,
-            spread * 100.0,
-        )
-    });
-    let quickest = strict
-        .iter()
-        .all(|surface| surface.quickest() <= surface.least() + 1e-9);
-    let wanted = scene.case.thesis_dcs();
-    let finding = |name: &str, (value, unit), thesis: String, agrees| Finding {
-        name: name.to_owned(),
-        value,
-        unit,
-        thesis,
-        agrees,
+        .reduce(f64::max)?;
+    let (thesis, agrees) = match case {
+        Case::FranceIsp => ("5 to 10", Agrees::Between(5.0, 10.0)),
+        Case::EuropeOtt => ("less than in France", Agrees::AtMost(5.0)),
     };
-    let mut found = vec![
-        finding(
-            "loose bound: median RTT changes with S', S'' by at most",
-            (loose, "%"),
-            "not at all".to_owned(),
-            loose <= 1.0,
-        ),
-        finding(
-            "strict below median bound, 16 DCs and more, up to",
-            (strict_gain, "%"),
-            match scene.case {
-                Case::FranceIsp => "5 to 10".to_owned(),
-                Case::EuropeOtt => "less than in France".to_owned(),
-            },
-            match scene.case {
-                Case::FranceIsp => (5.0..=10.0).contains(&strict_gain),
-                Case::EuropeOtt => strict_gain < 10.0,
-            },
-        ),
-        finding(
-            "strict bound: median RTT changes with S', S'' by up to",
-            (spread, "%"),
-            "much, the shortest slots are best".to_owned(),
-            quickest && spread > 2.0,
-        ),
-        finding(
-            "best number of DCs, strict bound",
-            (best_dcs as f64, "DCs"),
-            wanted.to_string(),
-            best_dcs == wanted,
-        ),
-    ];
-    if scene.case == Case::FranceIsp {
-        let agrees = (20.0..=40.0).contains(&reduction);
-        found.push(finding(
+    let name = "strict below median bound, 16 DCs and more, up to";
+    Some(Finding::new(name, (gain, "%"), thesis, agrees))
+}
+
+fn spread(strict: &[&Surface]) -> Finding {
+    let spread = strict.iter().map(|surface| surface.spread()).fold(0.0, f64::max);
+    let is_best = |surface: &&Surface| surface.quickest() <= surface.least() + 1e-9;
+    Finding::new(
+        "strict bound: median RTT changes with S', S'' by up to",
+        (spread * 100.0, "%"),
+        "much, the shortest slots are best",
+        Agrees::AtLeast(5.0),
+    )
+    .and(strict.iter().all(is_best), "the shortest slots best")
+}
+
+fn best_number(case: Case, strict: &[&Surface]) -> Vec<Finding> {
+    let Some(best) = strict.iter().min_by(|a, b| a.least().total_cmp(&b.least())) else {
+        return Vec::new();
+    };
+    let wanted = case.thesis_dcs();
+    let mut found = vec![Finding::new(
+        "best number of DCs, strict bound",
+        (best.dcs as f64, "DCs"),
+        wanted.to_string(),
+        Agrees::Exactly(wanted as f64),
+    )];
+    if case == Case::FranceIsp {
+        let below = (1.0 - best.least() / best.legacy) * 100.0;
+        found.push(Finding::new(
             "median RTT below legacy, best",
-            (reduction, "%"),
-            "30".to_owned(),
-            agrees,
+            (below, "%"),
+            "30",
+            Agrees::Near(30.0),
         ));
     }
     found

@@ -2,9 +2,9 @@
 
 use pacao_core::alone::{Calm, Level};
 use pacao_core::optimizer;
-use proto::Span;
+use proto::{Span, Timestamp};
 
-use super::{MIGRATION, Moves, Scheme, T0, Walk, millis};
+use super::{MIGRATION, Moves, Scheme, T0, Walk, Watched, millis};
 use crate::fabric::{Measured, only_rtt};
 use crate::tally::Tally;
 use crate::trace::{Stay, Trace};
@@ -26,17 +26,20 @@ struct Present<'a> {
     probe: Span,
     entry: usize,
     vm: usize,
-    /// User to entry.
-    leg: Level,
-    /// User to VM.
-    way: Level,
+    /// What the entry is left by: user to entry, or to the VM where whole ways are watched.
+    level: Level,
+    /// User to VM, where the entry is left by the user's leg alone.
+    way: Option<Level>,
     /// The way is watched for S'' since then: sum and number of its samples.
     watch: Option<(Span, u64, u64)>,
     /// The VM runs there from then on.
     copying: Option<(usize, Span)>,
     /// Neither entry nor VM had anything better the last time somebody looked, in this area and with whole windows.
     content: bool,
+    /// Of the entry.
     calm: Calm,
+    /// Of the VM, which follows the entry within one procedure: the cool-down of a switch does not hold it back.
+    vm_calm: Calm,
 }
 
 impl Walk<'_> {
@@ -56,12 +59,13 @@ impl Walk<'_> {
             probe,
             entry,
             vm,
-            leg: self.level(decide),
-            way: self.level(decide),
+            level: self.level(decide),
+            way: (self.best.watched == Watched::Leg).then(|| self.level(decide)),
             watch: None,
             copying: None,
             content: false,
             calm: Calm::default(),
+            vm_calm: Calm::default(),
         };
         let mut moves = Moves::default();
         let mut count = |step: Step| {
@@ -105,7 +109,7 @@ impl Present<'_> {
                 // Nothing can change before the user moves; the last window is lived through again, since what
                 // comes next is judged by it.
                 let rest = Span(stay.to.0.saturating_sub(self.window.0));
-                if !self.leg.is_calm() || !self.way.is_calm() {
+                if !self.is_calm() {
                     now = now.max(Span(rest.0.div_ceil(self.probe.0) * self.probe.0));
                 } else {
                     now = stay.to;
@@ -118,24 +122,23 @@ impl Present<'_> {
     fn probe_at(&mut self, number: usize, now: Span, settle: Span, tell: &mut dyn FnMut(Step)) {
         let at = T0 + now;
         let area = self.stays[number].area;
+        let policy = self.walk.rules.policy();
         if let Some((to, _)) = self.copying.filter(|&(_, done)| done <= now) {
             self.copying = None;
             (self.entry, self.vm) = (to, to);
+            self.vm_calm.moved(policy, at);
             self.relive(number, Span(now.0.saturating_sub(1)));
             tell(Step::Migrated);
         }
-        self.leg.take(self.walk.fabric.leg(area, self.entry), at);
-        self.way.take(self.seen(area), at);
+        self.measure(area, at);
         let mut looked = true;
-        if self.leg.is_broken()
+        if self.level.is_broken()
             && self.copying.is_none()
             && let Some((to, gain)) = self.better(number, now)
         {
-            looked = self
-                .calm
-                .lets_leave(&self.leg, gain, self.walk.rules.policy(), at);
-            if looked {
-                self.calm.moved(self.walk.rules.policy(), at);
+            looked = false;
+            if self.calm.lets_leave(&self.level, gain, policy, at) {
+                self.calm.moved(policy, at);
                 self.entry = to;
                 self.relive(number, now);
                 self.watch = (self.walk.scheme == Scheme::Pacao2).then_some((now, 0, 0));
@@ -148,14 +151,35 @@ impl Present<'_> {
         self.content = looked && self.copying.is_none() && self.watch.is_none();
     }
 
-    /// Step 2 of the procedure; whether the VM is best where it is.
+    /// A probe of the user's leg, and what lies behind it.
+    fn measure(&mut self, area: u32, at: Timestamp) {
+        let fabric = self.walk.fabric;
+        let (leg, onward) = (fabric.leg(area, self.entry), fabric.trunk(self.entry, self.vm));
+        if let Some(way) = &mut self.way {
+            self.level.take(leg, at);
+            way.take(leg.saturating_add(onward), at);
+        } else {
+            self.level.take_way((leg, onward), at);
+        }
+    }
+
+    /// The level of the way to the VM.
+    fn whole(&self) -> &Level {
+        self.way.as_ref().unwrap_or(&self.level)
+    }
+
+    fn is_calm(&self) -> bool {
+        self.level.is_calm() && self.whole().is_calm()
+    }
+
+    /// Step 2 of the procedure; whether there is nothing more to do about the VM's place.
     fn watch_way(&mut self, area: u32, now: Span, settle: Span) -> bool {
-        if self.watch.is_none() && self.way.is_broken() {
+        if self.watch.is_none() && self.whole().is_broken() {
             self.watch = Some((now, 0, 0));
         }
         let seen = self.seen(area);
         let Some((since, sum, samples)) = &mut self.watch else {
-            return self.way.is_calm();
+            return self.whole().is_calm();
         };
         *sum += u64::from(seen);
         *samples += 1;
@@ -167,26 +191,26 @@ impl Present<'_> {
         if mean <= self.walk.rules.bound_us() {
             return true;
         }
-        match self.walk.home(area, self.vm, seen) {
-            Some((to, expected)) if self.walk.gains((seen, expected)) => {
-                self.copying = Some((to, Span(now.0 + MIGRATION.0)));
-                false
-            }
-            _ => true,
+        let Some((to, expected)) = self.walk.home(area, self.vm, seen) else {
+            return true;
+        };
+        let (policy, at) = (self.walk.rules.policy(), T0 + now);
+        if self
+            .vm_calm
+            .lets_pass((millis(seen), millis(expected)), policy, at)
+        {
+            self.copying = Some((to, Span(now.0 + MIGRATION.0)));
+            return false;
         }
+        // What gains too little gains no more later; what only has to wait is looked at again.
+        !self.vm_calm.is_cooling(at)
     }
 
     /// Whether nothing more can happen in this stay.
     fn is_quiet(&self, number: usize, now: Span) -> bool {
         let settled = now.0 >= self.stays[number].from.0 + 2 * self.window.0;
-        let kept = self.leg.is_calm() && self.way.is_calm();
-        self.content && (kept || (settled && !self.is_turning()))
-    }
-
-    /// Whether a slot is open or lags behind.
-    fn is_turning(&self) -> bool {
-        let steady = |level: &Level| level.is_calm() || level.is_broken();
-        !steady(&self.leg) || !steady(&self.way)
+        let is_turning = self.level.is_open() || self.whole().is_open();
+        self.content && (self.is_calm() || (settled && !is_turning))
     }
 
     /// What the user sees now, microseconds.
@@ -198,21 +222,11 @@ impl Present<'_> {
     /// of both, milliseconds.
     fn better(&self, number: usize, now: Span) -> Option<(usize, (f64, f64))> {
         let stay = self.stays[number];
-        let is_whole = now.0 >= stay.from.0 + self.window.0 || number == 0;
-        let mixed = if is_whole {
-            Vec::new()
-        } else {
-            self.means(number, now)
-        };
-        let (best, row) = if is_whole {
-            (
-                self.walk.best.entry(stay.area, self.entry),
-                self.walk.fabric.row(stay.area),
-            )
-        } else {
-            let best = optimizer::choose(&self.walk.rules.class, &mixed, Some(self.entry))?.0;
-            (best, &mixed[..])
-        };
+        if now.0 >= stay.from.0 + self.window.0 || number == 0 {
+            return self.walk.better(stay.area, (self.entry, self.vm));
+        }
+        let row = self.means(number, now);
+        let (best, _) = optimizer::choose(&self.walk.rules.class, &row, Some(self.entry))?;
         let ms = |dc: usize| row[dc].map_or(f64::NAN, |[rtt, ..]| millis(rtt));
         (best != self.entry).then(|| (best, (ms(self.entry), ms(best))))
     }
@@ -235,14 +249,23 @@ impl Present<'_> {
                 *sum += probes * measured.map_or(0, |[rtt, ..]| u64::from(rtt));
             }
         }
-        let mean = |sum: u64| sum.checked_div(samples).and_then(|mean| only_rtt(mean as u32));
-        sums.into_iter().map(mean).collect()
+        let onward = |dc: usize| match self.walk.best.watched {
+            Watched::Leg => 0,
+            Watched::Way => fabric.trunk(dc, self.vm),
+        };
+        let mean = |(dc, sum): (usize, u64)| {
+            let leg = sum.checked_div(samples)?;
+            only_rtt((leg as u32).saturating_add(onward(dc)))
+        };
+        sums.into_iter().enumerate().map(mean).collect()
     }
 
-    /// Entry or VM is another: its link was probed all the time, so its level is made of what was measured lately.
+    /// Entry or VM is another: its link was probed all the time, so its level is made of what was measured lately. A
+    /// whole way is watched anew, as the live engine does it.
     fn relive(&mut self, number: usize, now: Span) {
         let walk = self.walk;
-        let (mut leg, mut way) = (walk.level(self.window), walk.level(self.window));
+        let mut level = walk.level(self.window);
+        let mut way = self.way.as_ref().map(|_| walk.level(self.window));
         // A slot, the hold, and what the statistics of either look back on.
         let reach = 2 + u64::from(walk.rules.hold());
         let first = now.0.saturating_sub(reach * self.window.0).div_ceil(self.probe.0);
@@ -257,9 +280,11 @@ impl Present<'_> {
                 at += 1;
             }
             let area = self.stays[at].area;
-            leg.take(walk.fabric.leg(area, self.entry), T0 + moment);
-            way.take(walk.fabric.to_vm(area, self.entry, self.vm), T0 + moment);
+            level.take(walk.fabric.leg(area, self.entry), T0 + moment);
+            if let Some(way) = &mut way {
+                way.take(walk.fabric.to_vm(area, self.entry, self.vm), T0 + moment);
+            }
         }
-        (self.leg, self.way) = (leg, way);
+        (self.level, self.way) = (level, way);
     }
 }

@@ -19,7 +19,8 @@ impl Walk<'_> {
         rtt: &mut Tally,
     ) -> Moves {
         let mut moves = Moves::default();
-        let mut calm = Calm::default();
+        let policy = self.rules.policy();
+        let (mut calm, mut vm_calm) = (Calm::default(), Calm::default());
         let bound = self.rules.bound_us();
         for stay in trace.stays() {
             let to_vm = |entry, vm| self.fabric.to_vm(stay.area, entry, vm);
@@ -38,10 +39,10 @@ impl Walk<'_> {
             let slot = (stay.length().0 as f64 * decide) as u64;
             let decided = Span(stay.from.0 + slot);
             spend(decided, to_vm(entry, vm));
-            let best = self.best.entry(stay.area, entry);
-            let legs = [entry, best].map(|dc| millis(self.fabric.leg(stay.area, dc)));
-            if best != entry && calm.lets_pass((legs[0], legs[1]), self.rules.policy(), T0 + decided) {
-                calm.moved(self.rules.policy(), T0 + decided);
+            if let Some((best, gain)) = self.better(stay.area, (entry, vm))
+                && calm.lets_pass(gain, policy, T0 + decided)
+            {
+                calm.moved(policy, T0 + decided);
                 entry = best;
                 moves.switches += 1;
             }
@@ -52,20 +53,16 @@ impl Walk<'_> {
                 && settled < stay.to
                 && total > bound
                 && let Some((to, expected)) = self.home(stay.area, vm, total)
-                && self.gains((total, expected))
+                && vm_calm.lets_pass((millis(total), millis(expected)), policy, T0 + settled)
             {
-                spend(Span(settled.0 + MIGRATION.0), total);
+                let done = Span(settled.0 + MIGRATION.0);
+                spend(done, total);
+                vm_calm.moved(policy, T0 + done);
                 moves.migrations += 1;
                 (entry, vm) = (to, to);
             }
             spend(stay.to, to_vm(entry, vm));
         }
         moves
-    }
-
-    /// The VM follows the entry within the same procedure: the cool-down after the switch is not held against it, the
-    /// least gain is.
-    pub(super) fn gains(&self, (total, expected): (u32, u32)) -> bool {
-        Calm::default().lets_pass((millis(total), millis(expected)), self.rules.policy(), T0)
     }
 }

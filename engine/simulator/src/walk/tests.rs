@@ -45,12 +45,22 @@ fn minutes(stays: &[(u32, u64)]) -> Trace {
 fn day_of(
     fabric: &Fabric,
     areas: &Areas,
+    how: (Scheme, Slots),
+    trace: &Trace,
+    policy: Policy,
+) -> (Tally, Moves) {
+    watched(Watched::Leg, (fabric, areas), how, trace, policy)
+}
+
+fn watched(
+    watched: Watched,
+    (fabric, areas): (&Fabric, &Areas),
     (scheme, slots): (Scheme, Slots),
     trace: &Trace,
     policy: Policy,
 ) -> (Tally, Moves) {
     let rules = Rules::new(50.0, policy);
-    let best = Best::new(fabric, &rules, areas.all().len());
+    let best = Best::new((fabric, areas.all().len()), &rules, watched);
     let manner = Manner {
         scheme,
         slots,
@@ -127,6 +137,71 @@ fn calm_rules_withhold_small_gains_and_quick_returns() {
 }
 
 #[test]
+fn by_the_whole_way_no_entry_is_left_for_a_detour_and_the_vm_follows_all_the_same() {
+    let (areas, fabric) = line(&[0.0, 1000.0], &[0.0, 1000.0]);
+    let trace = hours(&[(0, 10), (1, 10)]);
+    for slots in [Slots::parse("1h,30m").unwrap(), Slots::parse("10%,50%").unwrap()] {
+        let day = |by, scheme| watched(by, (&fabric, &areas), (scheme, slots), &trace, ANY_GAIN);
+        assert_eq!(
+            day(Watched::Leg, Scheme::Pacao1).1.switches,
+            1,
+            "{slots}: near himself"
+        );
+        let (stayed, moves) = day(Watched::Way, Scheme::Pacao1);
+        assert_eq!(moves, Moves::default(), "{slots}: straight to the VM is as short");
+        let (moved, moves) = day(Watched::Way, Scheme::Pacao2);
+        assert_eq!((moves.switches, moves.migrations), (0, 1), "{slots}");
+        assert!(
+            moved.share_within(41.0) > stayed.share_within(41.0) + 0.4,
+            "{slots}"
+        );
+    }
+}
+
+#[test]
+fn by_the_whole_way_an_entry_is_left_though_the_users_own_leg_is_well() {
+    // By the entry in the west 49 ms of 50, and 21 ms more from there to the VM; straight to the VM 52 ms.
+    let (areas, fabric) = line(&[0.0], &[400.0, -300.0]);
+    let rules = Rules::new(53.0, ANY_GAIN);
+    for slots in [Slots::parse("1h,30m").unwrap(), Slots::parse("10%,10%").unwrap()] {
+        let day = |by: Watched| {
+            let best = Best::new((&fabric, areas.all().len()), &rules, by);
+            let manner = Manner {
+                scheme: Scheme::Pacao1,
+                slots,
+                start: Start::Apart,
+                seed: 1,
+            };
+            let walk = Walk::new(&fabric, &rules, &best, manner);
+            let user = (0..).find(|&user| walk.morning(user) == (1, 0)).unwrap();
+            let mut rtt = Tally::default();
+            let moves = walk.day(user, &hours(&[(0, 20)]), &mut rtt);
+            (moves.switches, rtt.median().round())
+        };
+        assert_eq!(day(Watched::Leg), (0, 70.0), "{slots}");
+        assert_eq!(day(Watched::Way), (1, 52.0), "{slots}");
+    }
+}
+
+#[test]
+fn a_vm_that_was_moved_cools_down_as_an_entry_does() {
+    let (areas, fabric) = line(&[0.0, 1000.0], &[0.0, 1000.0]);
+    let back_and_forth = minutes(&[(0, 40), (1, 40), (0, 40), (1, 40), (0, 40), (1, 40), (0, 40)]);
+    for by in [Watched::Leg, Watched::Way] {
+        for slots in ["10m,1m", "25%,10%"] {
+            let how = (Scheme::Pacao2, Slots::parse(slots).unwrap());
+            let moves = |policy| watched(by, (&fabric, &areas), how, &back_and_forth, policy).1;
+            assert_eq!(moves(ANY_GAIN).migrations, 6, "{by:?} {slots}");
+            let calm = moves(CALM).migrations;
+            assert!(
+                (1..6).contains(&calm),
+                "{by:?} {slots}: the cool-down doubles: {calm}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_day_on_any_number_of_threads() {
     let areas = Areas::drawn(Region::France, 120, 4).unwrap();
     let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -140,7 +215,7 @@ fn the_same_seed_gives_the_same_day_on_any_number_of_threads() {
             let traces = wander((&areas, Region::France), 300, Keep::THESIS, 4, &control);
             let fabric = Fabric::new(&areas, draw(&areas, 16, 4));
             let rules = Rules::new(48.0, ANY_GAIN);
-            let best = Best::new(&fabric, &rules, areas.all().len());
+            let best = Best::new((&fabric, areas.all().len()), &rules, Watched::Leg);
             let manner = Manner {
                 scheme: Scheme::Pacao2,
                 slots: Slots::THESIS,
