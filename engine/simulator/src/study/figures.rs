@@ -114,20 +114,19 @@ pub fn throughput(
 }
 
 fn throughput_rows(days: [&Day; 3], curves: &[Vec<(f64, f64)>; 3]) -> Vec<Vec<Value>> {
-    let of = |(scheme, (day, curve)): (Scheme, (&Day, &Vec<(f64, f64)>))| -> Vec<Vec<Value>> {
-        let row = |&(mbps, share): &(f64, f64)| {
-            let rtt = day.rtt.quantile(1.0 - share);
-            vec![
+    let mut rows = Vec::new();
+    for (at, scheme) in Scheme::ALL.iter().enumerate() {
+        for &(mbps, share) in &curves[at] {
+            let rtt = days[at].rtt.quantile(1.0 - share);
+            rows.push(vec![
                 Value::from(scheme.name()),
                 number(share),
                 number(mbps),
                 number(rtt),
-            ]
-        };
-        curve.iter().map(row).collect()
-    };
-    let days = days.into_iter().zip(curves);
-    Scheme::ALL.into_iter().zip(days).flat_map(of).collect()
+            ]);
+        }
+    }
+    rows
 }
 
 fn throughput_findings(case: Case, [legacy, pacao1, pacao2]: [&Day; 3]) -> Vec<Finding> {

@@ -109,10 +109,10 @@ impl Present<'_> {
                 // Nothing can change before the user moves; the last window is lived through again, since what
                 // comes next is judged by it.
                 let rest = Span(stay.to.0.saturating_sub(self.window.0));
-                if !self.is_calm() {
-                    now = now.max(Span(rest.0.div_ceil(self.probe.0) * self.probe.0));
-                } else {
+                if self.is_calm() {
                     now = stay.to;
+                } else {
+                    now = now.max(Span(rest.0.div_ceil(self.probe.0) * self.probe.0));
                 }
             }
         }

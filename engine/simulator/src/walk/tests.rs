@@ -173,7 +173,7 @@ fn by_the_whole_way_an_entry_is_left_though_the_users_own_leg_is_well() {
                 seed: 1,
             };
             let walk = Walk::new(&fabric, &rules, &best, manner);
-            let user = (0..).find(|&user| walk.morning(user) == (1, 0)).unwrap();
+            let user = (0..1000).find(|&user| walk.morning(user) == (1, 0)).unwrap();
             let mut rtt = Tally::default();
             let moves = walk.day(user, &hours(&[(0, 20)]), &mut rtt);
             (moves.switches, rtt.median().round())
