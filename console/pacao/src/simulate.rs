@@ -136,14 +136,13 @@ fn scene(
         shared_by: args.k,
         areas: args.min_areas,
     };
-    let (areas, traces) = match &args.traces {
-        Some(path) => told(args, case, (path, keep))?,
-        None => {
-            let (home, areas) = (Region::France, areas(args, Region::France)?);
-            progress.begin("drawing trajectories", 2 * args.users as u64);
-            let traces = wander((&areas, home), args.users, keep, args.seed, control);
-            (areas, traces)
-        }
+    let (areas, traces) = if let Some(path) = &args.traces {
+        told(args, case, (path, keep))?
+    } else {
+        let (home, areas) = (Region::France, areas(args, Region::France)?);
+        progress.begin("drawing trajectories", 2 * args.users as u64);
+        let traces = wander((&areas, home), args.users, keep, args.seed, control);
+        (areas, traces)
     };
     if control.is_stopped() {
         return Err(StudyError::Stopped.into());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Output;
 
@@ -174,9 +175,9 @@ fn evening(folder: &Path) -> (String, String) {
             (90, (50.6, 3.1)),
         ] {
             let time = 19 * 3600 + 60 * minute;
-            text.push_str(&format!("u{user},{time},{lat},{lon}\n"));
+            let _ = writeln!(text, "u{user},{time},{lat},{lon}");
         }
-        text.push_str(&format!("u{user},{},50.6,3.1\n", 21 * 3600));
+        let _ = writeln!(text, "u{user},{},50.6,3.1", 21 * 3600);
     }
     let areas = "area,lat,lon\nparis,48.9,2.4\nlyon,45.8,4.8\nmarseille,43.3,5.4\nlille,50.6,3.1\n";
     (file("evening.csv", &text), file("four.csv", areas))
