@@ -62,7 +62,6 @@ pub(crate) struct Accounts {
     rising: BTreeMap<LinkIx, Timestamp>,
     /// What happened since `settled`, in the order in which it did.
     queue: Queue,
-    number: u64,
     /// As of `settled`.
     reaching: Reaching,
     locators: Vec<Account>,
@@ -115,7 +114,6 @@ impl Accounts {
             legs: BTreeMap::new(),
             rising: BTreeMap::new(),
             queue: Queue::default(),
-            number: 0,
             reaching: Reaching::new(fabric, entries),
             locators: accounts(fabric.sites.len()),
             vms: accounts(fabric.vms.len()),
@@ -269,19 +267,20 @@ impl Accounts {
     }
 
     fn happened(&mut self, at: Timestamp, what: Happened) {
-        self.number += 1;
-        self.queue.push((at, self.number, what));
+        self.queue.push(at, what);
     }
 
     /// Everything that happened at one moment, at once: what is over in no time was nothing.
     fn settle(&mut self, fabric: &Fabric, at: Timestamp) {
         let mut touched = Touched::default();
-        while let Some(what) = self.queue.pop(at) {
-            match what {
-                Happened::Link { link, reach } => self.reaching.link(fabric, (link, reach), &mut touched),
-                Happened::Leg { leg, reach } => self.reaching.leg(fabric, (leg, reach), &mut touched),
-                Happened::Entry { pair, dc } => self.reaching.entry(fabric, (pair, dc), &mut touched),
-                Happened::Home { vm, dc } => self.reaching.home(fabric, (vm, dc), &mut touched),
+        while let Some(all) = self.queue.pop(at) {
+            for what in all {
+                match what {
+                    Happened::Link { link, reach } => self.reaching.link(fabric, (link, reach), &mut touched),
+                    Happened::Leg { leg, reach } => self.reaching.leg(fabric, (leg, reach), &mut touched),
+                    Happened::Entry { pair, dc } => self.reaching.entry(fabric, (pair, dc), &mut touched),
+                    Happened::Home { vm, dc } => self.reaching.home(fabric, (vm, dc), &mut touched),
+                }
             }
         }
         for pair in touched.pairs {

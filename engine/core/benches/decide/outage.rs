@@ -1,15 +1,11 @@
 //! A data centre that everybody enters by dies.
 
-use lisp_wire::Rloc;
+use pacao_core::Input;
 use pacao_core::config::Budget;
-use pacao_core::{Effect, Input};
-use proto::node::{ChangeOutcome, Tell};
 use proto::qoe::Session;
-use proto::{
-    Actor, Audience, ChangeId, Command, Mode, NodeCommand, NodeReport, RequestId, Score, SiteName, Span,
-};
+use proto::{Actor, Command, Mode, RequestId, Score, Span};
 
-use super::probing::{PROBE, Probing, config};
+use super::probing::{self, PROBE, Probing, config};
 
 /// Moves that the budget allows, and of those at once.
 const ALLOWED: u32 = 1000;
@@ -70,12 +66,12 @@ pub(crate) fn outage(
     }
     probing.now = dies_at;
     probing.spent = 0.0;
-    let mut orders = orders(&probing.handle(Input::Tick));
+    let mut orders = probing::orders(&probing.handle(Input::Tick));
     let first = probing.spent;
     let mut given = orders.len();
     while let Some((site, report)) = orders.pop() {
         probing.now = probing.now + Span(100);
-        let more = self::orders(&probing.handle(Input::Report { site, report }));
+        let more = probing::orders(&probing.handle(Input::Report { site, report }));
         given += more.len();
         orders.extend(more);
     }
@@ -133,31 +129,4 @@ fn seconds<T>(clock: impl Fn() -> f64, run: impl FnOnce() -> T) -> f64 {
     let before = clock();
     std::hint::black_box(run());
     clock() - before
-}
-
-/// Who is told to enter elsewhere, as the confirmations of that.
-fn orders(effects: &[Effect]) -> Vec<(SiteName, NodeReport)> {
-    let told = effects.iter().filter_map(|effect| match effect {
-        Effect::Node {
-            site,
-            command:
-                NodeCommand::SetLocators {
-                    change,
-                    audience: Audience::Client { rloc },
-                    tell: Tell::ChangePriority,
-                    ..
-                },
-        } => Some((site.clone(), confirmed(*change, *rloc))),
-        _ => None,
-    });
-    told.collect()
-}
-
-fn confirmed(change: ChangeId, client: Rloc) -> NodeReport {
-    let outcome = ChangeOutcome::Acknowledged {
-        client,
-        after: Span::millis(30),
-        attempts: 1,
-    };
-    NodeReport::Changed { change, outcome }
 }

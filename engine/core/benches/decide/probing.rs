@@ -7,7 +7,10 @@ use pacao_core::config::{
     Calm, Demand, Offer, Policy, Shared, Site, Sla, Slots, Statistic, Terms, Traits, User, Vm, Watch, Weights,
 };
 use pacao_core::{Config, Effect, Engine, Input};
-use proto::{Mode, NodeReport, ProbeOutcome, ProbeSample, SiteName, Span, Timestamp};
+use proto::node::{ChangeOutcome, Tell};
+use proto::{
+    Audience, ChangeId, Mode, NodeCommand, NodeReport, ProbeOutcome, ProbeSample, SiteName, Span, Timestamp,
+};
 
 /// Time between the probes of a link.
 pub(crate) const PROBE: Span = Span::millis(500);
@@ -35,7 +38,10 @@ impl<'a> Probing<'a> {
         let sites: Vec<SiteName> = engine.config().sites.keys().cloned().collect();
         engine.handle(Input::Started, now);
         for site in &sites {
-            engine.handle(Input::NodeUp { site: site.clone() }, now);
+            let told = orders(&engine.handle(Input::NodeUp { site: site.clone() }, now));
+            for (site, report) in told {
+                engine.handle(Input::Report { site, report }, now);
+            }
         }
         Self {
             sites,
@@ -91,6 +97,33 @@ impl<'a> Probing<'a> {
             outcome,
         }
     }
+}
+
+/// Whose entries are told to them, as the confirmations of that.
+pub(crate) fn orders(effects: &[Effect]) -> Vec<(SiteName, NodeReport)> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Node {
+            site,
+            command:
+                NodeCommand::SetLocators {
+                    change,
+                    audience: Audience::Client { rloc },
+                    tell: Tell::ChangePriority,
+                    ..
+                },
+        } => Some((site.clone(), confirmed(*change, *rloc))),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn confirmed(change: ChangeId, client: Rloc) -> NodeReport {
+    let outcome = ChangeOutcome::Acknowledged {
+        client,
+        after: Span::millis(30),
+        attempts: 1,
+    };
+    NodeReport::Changed { change, outcome }
 }
 
 /// Users and data centres; each user enters by another one.

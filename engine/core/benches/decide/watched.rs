@@ -14,7 +14,7 @@ pub(crate) struct Figures {
     pub(crate) sample: f64,
     /// Bytes a link in memory after its first sample, its share of users, entries and sites included.
     pub(crate) begun: f64,
-    /// The same with windows, histories and an hour of every entry's figures full.
+    /// The same with windows, histories and an hour of every entry's figures full: what the process takes, holes included.
     pub(crate) held: f64,
     /// Of that, bytes a link of the monitor: the link, its window and its history.
     pub(crate) watched: f64,

@@ -12,7 +12,7 @@ use proto::{Span, Timestamp};
 use super::outcome::Outcome;
 use crate::config::MOST_PROBES;
 use exact::{Exact, Reader};
-use past::{Bits, Place};
+use past::{Bits, Learnt, Place};
 pub(super) use written::{Misfit, Written};
 
 /// How far back histories go.
@@ -38,9 +38,11 @@ pub(crate) struct Ring {
     /// The first and the last byte of the window.
     from: u16,
     to: u16,
-    /// Before the first sample of the past, and after its last.
-    front: Place,
-    back: Place,
+    /// Before the first sample of the past, and after its last, so many units later.
+    front_at: Timestamp,
+    back_after: u32,
+    front: Learnt,
+    back: Learnt,
     /// The window's first sample.
     first_at: Timestamp,
     /// The last sample there was.
@@ -185,27 +187,46 @@ impl Ring {
         if self.in_past == 0 {
             self.begin_past(at, pace);
         }
-        let bits = self.back.write((at, next), outcome).or_else(|| {
+        let mut back = self.back();
+        let bits = back.write((at, next), outcome).or_else(|| {
             self.begin_past(at, pace);
-            self.back.write((at, next), outcome)
+            back = self.back();
+            back.write((at, next), outcome)
         });
         if let Some(bits) = bits {
             self.store(bits);
+            self.set_past(self.front(), back);
             self.in_past += 1;
         }
     }
 
     fn begin_past(&mut self, at: Timestamp, pace: u32) {
-        self.front = Place::before(at, pace);
-        self.back = self.front;
+        let front = Place::before(at, pace);
+        self.set_past(front, front);
         (self.head, self.tail) = (0, 0);
         self.in_past = 0;
+    }
+
+    fn front(&self) -> Place {
+        Place {
+            at: self.front_at,
+            learnt: self.front,
+        }
+    }
+
+    fn back(&self) -> Place {
+        self.front().later(self.back_after, self.back)
+    }
+
+    fn set_past(&mut self, front: Place, back: Place) {
+        (self.front_at, self.front) = (front.at, front.learnt);
+        (self.back_after, self.back) = (back.after(&front), back.learnt);
     }
 
     /// Drops what is older than any history.
     fn forget(&mut self, now: Timestamp) {
         while self.in_past > 0 {
-            let mut next = self.front;
+            let mut next = self.front();
             let Some((_, used)) = next.read(self.word(self.head)) else {
                 self.in_past = 0;
                 return;
@@ -214,14 +235,14 @@ impl Ring {
             if count <= POINTS && now.since(next.at) <= HISTORY {
                 return;
             }
-            self.front = next;
+            self.set_past(next, self.back());
             self.head += used as u16;
             self.in_past -= 1;
         }
     }
 
     fn past(&self) -> impl Iterator<Item = Sample> + '_ {
-        let mut place = self.front;
+        let mut place = self.front();
         let mut bit = self.head;
         (0..self.in_past).map_while(move |_| {
             let (outcome, used) = place.read(self.word(bit))?;

@@ -116,9 +116,10 @@ impl Trail {
             return;
         };
         let more = away as usize;
-        if self.past.capacity() < self.past.len() + more {
-            self.past.reserve_exact(more);
-        }
+        // All at once: an hour that grew minute by minute would leave a hole of each size.
+        let whole = KEPT as usize + 1;
+        self.past
+            .reserve_exact(whole.max(self.past.len() + more) - self.past.len());
         self.past.push(Brief::of(&last));
         self.past.resize(self.past.len() + more - 1, Brief::default());
         let over = self.past.len().saturating_sub(KEPT as usize);

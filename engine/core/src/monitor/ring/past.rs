@@ -45,9 +45,15 @@ const OVERDUE: u32 = 4;
 pub(super) struct Place<const BITS: u32 = GRADE> {
     /// When the sample before was, as written.
     pub(super) at: Timestamp,
+    pub(super) learnt: Learnt<BITS>,
+}
+
+/// What is learnt of the samples before a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Learnt<const BITS: u32 = GRADE> {
     /// The usual time between samples, units.
     pub(super) every: u16,
-    /// The mean of the codes before, times [`Place::SCALE`].
+    /// The mean of the codes before, times [`Learnt::SCALE`].
     pub(super) level: u16,
     /// Sixteen times the mean of the differences before.
     pub(super) spread: u16,
@@ -74,24 +80,30 @@ impl Bits {
 }
 
 impl<const BITS: u32> Place<BITS> {
-    const CODE_BITS: u32 = code_bits(BITS);
-    /// The mean goes an eighth of the way to each code; in older versions it went halfway.
-    const SCALE: u16 = if BITS == OLD_GRADE { 4 } else { 8 };
-
     /// Before the first sample, at `at`, of those that come so far apart.
     pub(super) fn before(at: Timestamp, pace: u32) -> Self {
         let every = (u64::from(pace) + UNIT / 2) / UNIT;
         let every = u16::try_from(every).unwrap_or(u16::MAX);
         Self {
             at: at - Span(u64::from(every) * UNIT),
-            every,
-            ..Self::default()
+            learnt: Learnt {
+                every,
+                ..Learnt::default()
+            },
         }
     }
 
-    /// The usual time between samples, microseconds.
-    pub(super) fn pace(&self) -> u32 {
-        u32::from(self.every) * UNIT as u32
+    /// Units from another place to this one, of the same samples.
+    pub(super) fn after(&self, other: &Self) -> u32 {
+        u32::try_from(self.at.since(other.at).0 / UNIT).unwrap_or(u32::MAX)
+    }
+
+    /// A place so many units later.
+    pub(super) fn later(&self, units: u32, learnt: Learnt<BITS>) -> Self {
+        Self {
+            at: self.at + Span(u64::from(units) * UNIT),
+            learnt,
+        }
     }
 
     /// Writes a sample; `next` is the time until the one after it. `None` if it comes too long after the one before.
@@ -101,15 +113,15 @@ impl<const BITS: u32> Place<BITS> {
         if gap > LONGEST_GAP {
             return None;
         }
-        let tolerated = tolerated(self.every.into());
-        if gap.abs_diff(self.every.into()) <= tolerated {
-            self.at = self.at + Span(u64::from(self.every) * UNIT);
+        let tolerated = tolerated(self.learnt.every.into());
+        if gap.abs_diff(self.learnt.every.into()) <= tolerated {
+            self.at = self.at + Span(u64::from(self.learnt.every) * UNIT);
         } else {
             self.at = self.at + Span(gap * UNIT);
             let next = u64::from(next) / UNIT;
             let kind = match u16::try_from(gap) {
                 Ok(every) if next.abs_diff(gap) <= tolerated => {
-                    self.every = every;
+                    self.learnt.every = every;
                     EVERY
                 }
                 _ => GAP,
@@ -118,8 +130,10 @@ impl<const BITS: u32> Place<BITS> {
         }
         match (outcome.at_least(), outcome.rtt()) {
             (None, _) => bits.escape(LOST, (0, 0)),
-            (Some(so_far), None) => bits.escape(OVERDUE, (code::<BITS>(so_far).into(), Self::CODE_BITS)),
-            (Some(_), Some(rtt)) => self.write_code(code::<BITS>(rtt), &mut bits),
+            (Some(so_far), None) => {
+                bits.escape(OVERDUE, (code::<BITS>(so_far).into(), Learnt::<BITS>::CODE_BITS));
+            }
+            (Some(_), Some(rtt)) => self.learnt.write_code(code::<BITS>(rtt), &mut bits),
         }
         Some(bits)
     }
@@ -128,19 +142,19 @@ impl<const BITS: u32> Place<BITS> {
     pub(super) fn read(&mut self, word: u64) -> Option<(Outcome, u32)> {
         let mut place = *self;
         let mut used = 0;
-        let mut gap = u32::from(place.every);
+        let mut gap = u32::from(place.learnt.every);
         let outcome = loop {
             let rest = word >> used;
             let ones = rest.trailing_ones().min(ESCAPE);
             if ones < ESCAPE {
-                let k = place.k();
+                let k = place.learnt.k();
                 used += ones + 1 + k;
                 let difference = ones << k | low(rest >> (ones + 1), k);
-                let level = i32::from(place.mean()) + unfolded(difference);
+                let level = i32::from(place.learnt.mean()) + unfolded(difference);
                 let code = u16::try_from(level)
                     .ok()
-                    .filter(|&code| code < 1 << Self::CODE_BITS)?;
-                place.learn(code, difference);
+                    .filter(|&code| code < 1 << Learnt::<BITS>::CODE_BITS)?;
+                place.learnt.learn(code, difference);
                 break Outcome::answered(value::<BITS>(code));
             }
             let kind = low(rest >> ESCAPE, KIND_BITS);
@@ -149,20 +163,20 @@ impl<const BITS: u32> Place<BITS> {
             match kind {
                 LOST => break Outcome::LOST,
                 LARGE | OVERDUE => {
-                    let code = low(rest, Self::CODE_BITS) as u16;
-                    used += Self::CODE_BITS;
+                    let code = low(rest, Learnt::<BITS>::CODE_BITS) as u16;
+                    used += Learnt::<BITS>::CODE_BITS;
                     if kind == OVERDUE {
                         break Outcome::overdue(value::<BITS>(code));
                     }
-                    let difference = folded(i32::from(code) - i32::from(place.mean()));
-                    place.leap(code, difference);
+                    let difference = folded(i32::from(code) - i32::from(place.learnt.mean()));
+                    place.learnt.leap(code, difference);
                     break Outcome::answered(value::<BITS>(code));
                 }
                 GAP | EVERY if used == ESCAPE + KIND_BITS => {
                     gap = low(rest, GAP_BITS);
                     used += GAP_BITS;
                     if kind == EVERY {
-                        place.every = u16::try_from(gap).ok()?;
+                        place.learnt.every = u16::try_from(gap).ok()?;
                     }
                 }
                 _ => return None,
@@ -172,9 +186,20 @@ impl<const BITS: u32> Place<BITS> {
         *self = place;
         Some((outcome, used))
     }
+}
+
+impl<const BITS: u32> Learnt<BITS> {
+    const CODE_BITS: u32 = code_bits(BITS);
+    /// The mean goes an eighth of the way to each code; in older versions it went halfway.
+    const SCALE: u16 = if BITS == OLD_GRADE { 4 } else { 8 };
+
+    /// The usual time between samples, microseconds.
+    pub(super) fn pace(self) -> u32 {
+        u32::from(self.every) * UNIT as u32
+    }
 
     /// Whether anything that was written may lie before it.
-    pub(super) fn is_possible(&self) -> bool {
+    pub(super) fn is_possible(self) -> bool {
         self.level < Self::SCALE << Self::CODE_BITS && u32::from(self.spread) <= 16 * MOST_DIFFERENCE
     }
 

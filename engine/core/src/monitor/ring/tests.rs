@@ -90,7 +90,7 @@ fn a_full_history_of_an_uneasy_link_takes_little_room() {
     let past = ring.tail - ring.head;
     assert!(past <= 650, "{past} bits of the past");
     assert!(ring.bytes.len() <= 176, "{}", ring.bytes.len());
-    assert!(size_of::<Ring>() <= 88, "{}", size_of::<Ring>());
+    assert!(size_of::<Ring>() <= 80, "{}", size_of::<Ring>());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proto::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::past::{self, GRADE, OLD_GRADE, Place};
+use super::past::{self, GRADE, Learnt, OLD_GRADE, Place};
 use super::{MOST, Outcome, POINTS, Ring, Sample, word};
 
 /// What a ring is written as.
@@ -80,7 +80,7 @@ impl From<&Ring> for Past {
             char::from_digit(digit, 16).unwrap_or('0')
         });
         Self {
-            at: ring.front.at,
+            at: ring.front_at,
             every: ring.front.every,
             level: ring.front.level,
             spread: ring.front.spread,
@@ -133,24 +133,24 @@ impl Past {
         let bytes = self.bytes()?;
         let (front, back, samples) = self.read::<GRADE>(&bytes)?;
         let rtt = samples.iter().rev().find_map(|(_, outcome)| outcome.rtt());
-        Ok(Ring {
+        let mut ring = Ring {
             from: bytes.len() as u16,
             to: bytes.len() as u16,
             tail: self.bits,
             in_past: self.count,
             last: rtt.unwrap_or(0),
-            back,
-            front,
             bytes: bytes.into_boxed_slice(),
             ..Ring::default()
-        })
+        };
+        ring.set_past(front, back);
+        Ok(ring)
     }
 
     /// Those of versions that kept round trips more exactly, written anew.
     fn coarser(&self) -> Result<Ring, Misfit> {
         let (front, _, samples) = self.read::<OLD_GRADE>(&self.bytes()?)?;
         let mut ring = Ring {
-            pace: front.pace(),
+            pace: front.learnt.pace(),
             ..Ring::default()
         };
         ring.append_all(&samples);
@@ -173,11 +173,13 @@ impl Past {
     fn read<const BITS: u32>(&self, bytes: &[u8]) -> Result<(Place<BITS>, Place<BITS>, Vec<Sample>), Misfit> {
         let front = Place::<BITS> {
             at: self.at,
-            every: self.every,
-            level: self.level,
-            spread: self.spread,
+            learnt: Learnt {
+                every: self.every,
+                level: self.level,
+                spread: self.spread,
+            },
         };
-        if !front.is_possible() {
+        if !front.learnt.is_possible() {
             return refuse("a level beyond all");
         }
         let (mut place, mut bit) = (front, 0);
