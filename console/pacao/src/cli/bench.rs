@@ -12,7 +12,7 @@ pub(crate) enum Bench {
     /// One user's decision over 64 data centres by (5.1)-(5.3), with 4 criteria and with all 9; those of 10,000 users whose
     /// data centre dies; and what copying a plan's figures or a console's first picture takes.
     Decide(BenchDecideArgs),
-    /// 100,000 links a second through the monitor: share of a core, bytes a link with everything full.
+    /// 100,000 links a second through the monitor: share of a core, bytes a link of the whole engine with everything full.
     Monitor(BenchMonitorArgs),
     /// One TCP stream and 64-byte UDP between two sites, beside other tunnels, interleaved.
     Forward(ForwardArgs),
