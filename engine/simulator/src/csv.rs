@@ -8,8 +8,9 @@
 //! ada,06:36,48.88,2.36           ada,23400,paris-7
 //! ```
 //!
-//! A position holds until the user's next one; the last only says when the trace ends. Times are of one day, see [`time`].
-//! Lines may stand in any order.
+//! A position holds until the user's next one; the last only says when the trace ends. Times are of one day: `HH:MM`,
+//! `HH:MM:SS`, either behind a date (RFC 3339) that is the same on every line, or seconds since midnight. Lines may stand
+//! in any order.
 
 mod time;
 
