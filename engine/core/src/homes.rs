@@ -64,7 +64,8 @@ enum Doubt {
 pub(crate) struct News {
     /// It was the site's first since it connected.
     pub(crate) first: bool,
-    /// VMs of which the site says something else than before.
+    /// VMs of which the site says something else than before; with its first report all that anybody ever spoke of, for
+    /// from now on its word counts again.
     pub(crate) of: BTreeMap<u32, Event>,
 }
 
@@ -130,6 +131,11 @@ impl Homes {
             };
             if before != Some(word) {
                 of.insert(vm, event);
+            }
+        }
+        if first {
+            for &vm in self.words.keys() {
+                of.entry(vm).or_insert(Event::Other);
             }
         }
         News { first, of }
@@ -256,6 +262,10 @@ impl Homes {
                 .filter_map(|(&dc, &word)| Some((places.dc(dc)?, word)));
             next.words.insert(to, words.collect());
         }
+        let retell = self.retell.iter();
+        next.retell = retell
+            .filter_map(|(&vm, &at)| Some((places.vm(vm)?, at)))
+            .collect();
         next
     }
 }

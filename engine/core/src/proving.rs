@@ -60,7 +60,8 @@ impl Provisional {
         Some(Self {
             undo: places.order(&self.undo, fabric),
             settled_at,
-            until: self.until.max(settled_at),
+            // Nobody is heard yet: there is time for one look and another.
+            until: self.until.max(settled_at + settle),
             check_at: settled_at,
             by: self.by.clone(),
             proposal: self.proposal,

@@ -247,15 +247,12 @@ fn class_row(fabric: &Fabric, class: u32, scores: &VecDeque<Scored>) -> ClassRow
 /// Bounds that are newly found to be other than users are.
 fn news(before: &ClassRow, after: &ClassRow) -> Vec<String> {
     let kind = |finding: &Finding| std::mem::discriminant(finding);
-    let is_news = |(old, new): &(&CriterionRow, &CriterionRow)| {
+    let old = |new: &CriterionRow| before.criteria.iter().find(|old| old.criterion == new.criterion);
+    let is_news = |new: &&CriterionRow| {
         let disagrees = matches!(new.finding, Finding::TooStrict { .. } | Finding::TooLoose { .. });
-        disagrees && kind(&old.finding) != kind(&new.finding)
+        disagrees && old(new).is_none_or(|old| kind(&old.finding) != kind(&new.finding))
     };
-    before
-        .criteria
-        .iter()
-        .zip(&after.criteria)
-        .filter(is_news)
-        .map(|(_, row)| format!("class {}: {}", after.sla, row.text()))
+    let news = after.criteria.iter().filter(is_news);
+    news.map(|row| format!("class {}: {}", after.sla, row.text()))
         .collect()
 }

@@ -31,6 +31,8 @@ impl Engine {
             if let Some(to) = moved {
                 let event = if to == dc { event } else { Event::Other };
                 self.rehome(vm, (to, event), out);
+            } else if event == Event::Arrived && home == Some(dc) {
+                self.arrived_again(vm, dc, out);
             }
         }
         if news.first {
@@ -98,13 +100,9 @@ impl Engine {
             self.probe_anew(out);
         }
         let pairs = self.fabric.pairs_with(vm);
+        self.costs.remove(&vm); // of paths to where it was
         if event == Event::Arrived {
-            // Forwarders have told everyone to enter there, whatever most of them did before.
-            self.defaults[vm as usize] = None;
-            self.homes.retell(vm, now + RETOLD_AFTER);
-            for &ix in &pairs {
-                self.follow_home(ix, to, out);
-            }
+            self.follow_all((vm, to), &pairs, out);
         } else {
             self.tell_default(vm as usize, out);
         }
@@ -114,6 +112,29 @@ impl Engine {
             self.write_anew(ix, out);
         }
         self.attend_ways(pairs, out);
+    }
+
+    /// Somebody said once more that it runs there, as the manual advises where two sites claim it: forwarders did as with
+    /// any arrival.
+    fn arrived_again(&mut self, vm: u32, at: Dc, out: &mut Outbox) {
+        let pairs = self.fabric.pairs_with(vm);
+        let elsewhere = |ix: &PairIx| self.pairs[ix.at()].entry() != at;
+        let come: Vec<PairIx> = pairs.iter().copied().filter(elsewhere).collect();
+        self.follow_all((vm, at), &pairs, out);
+        for &ix in &come {
+            self.pairs[ix.at()].way = None;
+        }
+        self.show_home((None, at), &come, out);
+        self.attend_ways(come, out);
+    }
+
+    /// Forwarders have told everyone to enter there, whatever most of them did before.
+    fn follow_all(&mut self, (vm, to): (u32, Dc), pairs: &[PairIx], out: &mut Outbox) {
+        self.defaults[vm as usize] = None;
+        self.homes.retell(vm, out.now + RETOLD_AFTER);
+        for &ix in pairs {
+            self.follow_home(ix, to, out);
+        }
     }
 
     /// Consoles see the home mark and the legs follow.

@@ -376,6 +376,50 @@ fn of_two_sites_that_claim_a_vm_the_newest_arrival_counts_and_it_is_said() {
 }
 
 #[test]
+fn who_says_once_more_that_it_runs_where_it_lives_brings_its_users_there() {
+    let mut world = settled(Mode::Recommend);
+    moves(&mut world, "telco", "marilyn");
+    world.run_to(100.0);
+    assert!(matches!(world.switch("paris", "lip6"), Reply::Accepted { .. }));
+    world.run_to(110.0);
+    assert_eq!(world.entry("paris"), "lip6");
+    let here = arrived(&world);
+    says(&mut world, "marilyn", here);
+    // Its forwarder tells all clients to enter there with each arrival.
+    assert_eq!(
+        (world.entry("paris").as_str(), home(&world).as_str()),
+        ("marilyn", "marilyn")
+    );
+    assert_eq!(logged(&world, "lives at"), 1, "it lives where it did");
+    let told = world.effects.len();
+    world.run_to(180.0);
+    let views = world.effects[told..].iter().any(|(_, effect)| {
+        matches!(effect, Effect::Node { command: NodeCommand::SetLocators { audience, .. }, .. }
+            if *audience != Audience::Everyone)
+    });
+    assert!(views, "their views are told again");
+}
+
+#[test]
+fn what_all_sites_say_counts_in_whatever_order_they_connect() {
+    for order in [["telco", "marilyn"], ["marilyn", "telco"]] {
+        let mut world = world(Mode::Observe);
+        world.run_to(20.0);
+        for site in order {
+            match site {
+                "telco" => report(&mut world, site, Vec::new()),
+                _ => says(&mut world, site, CONFIGURED),
+            }
+        }
+        assert_eq!(
+            home(&world),
+            "marilyn",
+            "{order:?}: TelcoCenter's file does not have it"
+        );
+    }
+}
+
+#[test]
 fn a_site_that_has_left_and_comes_back_with_what_it_knew_changes_nothing() {
     for word in [ELSEWHERE, CONFIGURED] {
         let mut world = settled(Mode::Observe);

@@ -59,6 +59,8 @@ impl Recorder {
         let kept = segment(&self.path, at);
         match self.next(&kept, at, engine) {
             Err(error) => {
+                // On a full disk what was begun would take the room that the record needs.
+                let _tried_again_with_the_next = self.disk.remove(&draft(&self.path));
                 self.state(at, engine)?;
                 Ok(Turn::Stayed(error))
             }

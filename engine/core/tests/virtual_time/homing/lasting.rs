@@ -79,6 +79,11 @@ fn an_edited_session_keeps_it_unless_the_edit_itself_says_where_it_lives() {
     more.vms.get_mut("web").unwrap().home = "marilyn".parse().unwrap();
     carried(&mut world, more.clone());
     assert_eq!(home(&world), "marilyn");
+    world.connect("lip6");
+    says(&mut world, "lip6", Residence::Here { since });
+    assert_eq!(home(&world), "lip6", "as its forwarder still says");
+    more.vms.get_mut("web").unwrap().home = "telco".parse().unwrap();
+    carried(&mut world, more.clone());
     let mut fewer = config();
     fewer.sites.remove("lip6");
     carried(&mut world, fewer);

@@ -69,17 +69,17 @@ fn missing_at_vm(vm: &RawVm, criterion: Criterion) -> Option<&'static str> {
     (!is_given).then_some(field)
 }
 
-/// The cost of the path from a data centre to each other one where a VM lives.
+/// The cost of the path from a data centre to each other one: VMs live where they are moved to.
 fn paths((name, site): (&String, &RawSite), raw: &RawSession, going_by: &str, doubts: &mut Doubts<'_>) {
-    let mut homes: BTreeMap<&str, &str> = BTreeMap::new();
-    for (vm, lives) in raw.vms.0.iter().rev() {
-        homes.insert(&lives.home, vm);
-    }
-    for (home, vm) in homes {
-        let is_known = home == name || site.isis_cost.0.iter().any(|(to, _)| to == home);
+    for (other, _) in &raw.sites.0 {
+        let is_known = other == name || site.isis_cost.0.iter().any(|(to, _)| to == other);
         if !is_known {
-            let message =
-                format!("the field `isis_cost.{home}` is missing: {going_by}, and {vm} lives at {home}");
+            let lives = raw.vms.0.iter().find(|(_, vm)| vm.home == *other);
+            let why = lives.map_or_else(
+                || "VMs may be moved there".to_owned(),
+                |(vm, _)| format!("{vm} lives at {other}"),
+            );
+            let message = format!("the field `isis_cost.{other}` is missing: {going_by}, and {why}");
             doubts.key(at!["sites", name], message);
         }
     }
