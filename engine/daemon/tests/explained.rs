@@ -242,3 +242,20 @@ fn of_very_many_users_the_first_are_explained_and_the_others_counted() {
         ("51 more, not shown", "line 13")
     );
 }
+
+#[test]
+fn names_of_digits_have_lines_too() {
+    let text = std::fs::read_to_string(shipped("two-sites.yaml")).unwrap();
+    let user = text
+        .lines()
+        .skip_while(|line| !line.starts_with("users:"))
+        .nth(1)
+        .unwrap();
+    let name = user.trim().split(':').next().unwrap();
+    let knobs = explained(&text.replace(name, "1001"));
+    let written: Vec<&Knob> = knobs
+        .iter()
+        .filter(|knob| knob.field.starts_with("users.1001.") && matches!(knob.source, Source::File { .. }))
+        .collect();
+    assert!(!written.is_empty(), "{knobs:?}");
+}

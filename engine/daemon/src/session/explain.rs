@@ -192,7 +192,9 @@ impl Explained<'_> {
         let mut at = self.given;
         for step in path {
             let Step::Key(name) = step else { return None };
-            at = at.get(name.as_str())?;
+            // A name of digits alone is read as a number.
+            let number = || at.get(Value::from(name.parse::<u64>().ok()?));
+            at = at.get(name.as_str()).or_else(number)?;
         }
         (!at.is_null()).then(|| locate(self.text, path, At::Key).0)
     }
