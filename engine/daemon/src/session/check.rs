@@ -19,6 +19,7 @@ mod sla;
 
 use addresses::Addresses;
 use doubts::{Doubts, at};
+pub(super) use sla::WORDS;
 
 /// The only version of the format there is.
 const VERSION: u32 = 1;

@@ -5,7 +5,7 @@ use proto::availability::Horizon;
 use proto::node::Residence;
 use proto::{Mode, Reply, Span};
 
-use super::{ELSEWHERE, home, logged, moves, probed, says, settled, world};
+use super::{ELSEWHERE, home, logged, moves, probed, says, settled, views_told, world};
 use crate::world::{LEG, T0, World, config};
 
 fn carried(world: &mut World, config: Config) {
@@ -88,6 +88,23 @@ fn an_edited_session_keeps_it_unless_the_edit_itself_says_where_it_lives() {
     fewer.sites.remove("lip6");
     carried(&mut world, fewer);
     assert_eq!(home(&world), "telco");
+}
+
+#[test]
+fn views_that_forwarders_forgot_with_a_move_are_told_again_over_an_edit() {
+    let mut world = settled(Mode::Observe);
+    moves(&mut world, "telco", "lip6");
+    world.run_to(40.0);
+    let same = world.engine.config().clone();
+    carried(&mut world, same);
+    for site in ["telco", "marilyn", "lip6"] {
+        world.connect(site);
+    }
+    // A minute after the arrival at 20 s.
+    world.run_to(75.0);
+    let before = world.effects.len();
+    world.run_to(90.0);
+    assert!(views_told(&world, before), "and not left to what the move told");
 }
 
 #[test]

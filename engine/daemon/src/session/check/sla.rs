@@ -225,7 +225,7 @@ fn on_violation(text: &str) -> Result<OnViolation, String> {
 }
 
 /// Criteria as sessions write them.
-const WORDS: [(&str, Criterion); 9] = [
+pub(in crate::session) const WORDS: [(&str, Criterion); 9] = [
     ("rtt", Criterion::Rtt),
     ("jitter", Criterion::Jitter),
     ("loss", Criterion::Loss),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use pacao_core::Config;
 use pacao_core::config::{Budget, Sla, When};
-use proto::proposal::Criterion;
 use serde_yaml::Value;
 
 use super::Source;
+use crate::session::check::WORDS;
 
 /// By path.
 pub(super) type Followed = BTreeMap<String, (Value, Source)>;
@@ -107,14 +107,7 @@ fn class(path: &str, (sla, config): (&Sla, &Config), followed: &mut Followed) {
     for field in ["jitter", "loss", "availability"] {
         constant(&format!("{path}.statistics.{field}"), "mean", followed);
     }
-    for (field, criterion) in [
-        ("availability", Criterion::Unavailability),
-        ("ram", Criterion::Ram),
-        ("cpu", Criterion::Cpu),
-        ("capacity", Criterion::Capacity),
-        ("isis_cost", Criterion::IsisCost),
-        ("price", Criterion::Price),
-    ] {
+    for (field, criterion) in WORDS {
         // What has no bound needs no weight.
         if sla.terms.further.contains_key(&criterion) {
             constant(&format!("{path}.weights.{field}"), 0, followed);
